@@ -1,0 +1,1 @@
+"""A dropout network in the cs231n manner, and the same network in PyTorch."""

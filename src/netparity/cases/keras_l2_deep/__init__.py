@@ -1,0 +1,1 @@
+"""The story keras-l2-deep."""

@@ -1,0 +1,1 @@
+"""The story tf1-keras-dropout."""

@@ -1,0 +1,1 @@
+"""XOR with a sigmoid network, in NumPy without biases and in PyTorch."""

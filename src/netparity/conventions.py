@@ -1,0 +1,116 @@
+"""What an implementation computes, in framework-neutral dataclasses.
+
+The pieces are those of the reference network: a layer, loss, penalty or optimizer of
+``netparity.nn`` *is* the statement of its conventions, each switch a field. So whatever
+is written down here can be run (as a twin), compared field by field, and changed with
+``dataclasses.replace``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from netparity.nn import Law, Layer, Loss, Optimizer, Penalty
+
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a parameter of the twin lives in the side's own layout.
+
+    Attributes:
+        name: the side's own name for it.
+        transposed: whether the side stores the transpose of the twin's array.
+        shape: the side's own shape, reached by a reshape after the transpose.
+    """
+
+    name: str
+    transposed: bool = False
+    shape: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Misplaced:
+    """A bug: gradients of one layer stored in another's place.
+
+    ``weights[name]`` is ``(delta, input)``: the parameter ``name`` receives
+    ``input(layer b)ᵀ · delta(layer a)``; ``biases[name]`` is the layer whose summed delta it
+    receives. Layers are named as in the twin.
+    """
+
+    weights: Mapping[str, tuple[str, str]]
+    biases: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Factored:
+    """The gradient is a constant multiple of the true one (all parameters, or those named)."""
+
+    factor: float
+    parameters: tuple[str, ...] | None = None
+
+
+GradientFault = Misplaced | Factored
+
+
+@dataclass(frozen=True, slots=True)
+class Feeding:
+    """How a side feeds its data.
+
+    ``order``: ``sequential``; ``shuffled`` (each row once an epoch, another order);
+    ``replacement`` (rows drawn with replacement).
+    """
+
+    batch_size: int
+    order: Literal["sequential", "shuffled", "replacement"] = "sequential"
+    partial: Literal["kept", "dropped", "none"] = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """What a side reports under one name.
+
+    ``moment``: evaluated ``before`` or ``after`` the update; ``dropout``: whether dropout was
+    on; ``average``: of the ``batch``, a ``running`` mean over the epoch's batches so far, or
+    the ``epoch`` mean; ``factor`` and ``offset`` against the loss the side trains on.
+    """
+
+    kind: Literal["loss", "accuracy", "other"]
+    penalty: bool = False
+    moment: Literal["before", "after", "any"] = "any"
+    dropout: Literal["on", "off", "none"] = "none"
+    average: Literal["batch", "running", "epoch", "any"] = "any"
+    factor: float = 1.0
+    offset: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Conventions:
+    """The full set of one side's choices; ``None`` (or empty) where nothing is known.
+
+    Attributes:
+        layers: the network, in order of execution, as (name, layer) of ``netparity.nn``.
+        places: twin parameter name (``"dense1.weight"``) → where the side keeps it.
+        loss: the data loss.
+        penalties: penalties inside the loss.
+        optimizer: the update rule with its constants (as effective in the side's
+            arithmetic: a constant that the framework rounds to float32 stands rounded).
+        laws: law of the initial values per twin parameter name.
+        faults: bugs of the backward pass.
+        feeding: how data is fed.
+        quantities: what is reported, by the side's own names.
+        texts: how the side itself writes a setting (``{"optimizer.epsilon": "epsilon=1e-08"}``).
+    """
+
+    layers: tuple[tuple[str, Layer], ...] | None = None
+    places: Mapping[str, Place] = field(default_factory=dict)
+    loss: Loss | None = None
+    penalties: tuple[Penalty, ...] | None = None
+    optimizer: Optimizer | None = None
+    laws: Mapping[str, Law] = field(default_factory=dict)
+    faults: tuple[GradientFault, ...] = ()
+    feeding: Feeding | None = None
+    quantities: Mapping[str, Quantity] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,452 @@
+"""Says how much of the gap each cause made, what stays, and what to do; makes the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from netparity.diagnosis import freerun, verify
+from netparity.diagnosis.candidates import Candidate, Plan
+from netparity.diagnosis.freerun import FreeRuns, Run, gap, predictions
+from netparity.diagnosis.identify import Identified
+from netparity.diagnosis.noise import rms
+from netparity.diagnosis.observe import Bench, Stage
+from netparity.diagnosis.structure import two_dimensional
+from netparity.diagnosis.twin import Array, Twin, Values
+from netparity.report.model import (
+    STAGES,
+    Cause,
+    Curves,
+    Divergence,
+    Fix,
+    Gap,
+    Innocent,
+    Latent,
+    Measured,
+    Picture,
+    Report,
+    SideSummary,
+    StageResult,
+    Unexplained,
+    Verdict,
+)
+
+#: Stages that say nothing about the training itself.
+REPORTING = ("reporting",)
+#: Points of a loss curve; a longer run is thinned.
+CURVE_POINTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a diagnosis found, before it is put into words."""
+
+    bench: Bench
+    stages: Mapping[str, Stage]
+    verified: tuple[verify.Verified, ...]
+    latent: tuple[Candidate, ...]
+    explained: frozenset[str]
+    notes: tuple[str, ...]
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accounted:
+    """The free run before and after, and each cause's share."""
+
+    gap: Gap
+    effects: Mapping[str, float | None]
+    alone: Mapping[str, float]
+    curves: Curves | None
+    holds: bool
+    note: str | None
+
+
+def twin_holds(
+    runs: FreeRuns, known: Identified, run: Run, batches: freerun.Batches
+) -> bool:
+    """Whether a side's twin, run freely, stays within the noise of the side itself."""
+    twin = known.twin
+    if twin is None or twin.conventions.optimizer is None or twin.conventions.loss is None:
+        return False
+    steps = _compared_steps(runs, len(batches))
+    with np.errstate(all="ignore"):
+        own = twin.run(run.trajectory[0], batches[:steps], run.draws)
+    floor = freerun.floor_of(
+        runs.bench, twin, run.trajectory[0], batches[:steps], run.draws, runs.rows
+    )
+    last = steps if floor.horizon is None else min(steps, floor.horizon)
+    a = two_dimensional(twin.forward(own[last], runs.rows).prediction)
+    b = two_dimensional(twin.forward(run.trajectory[last], runs.rows).prediction)
+    if not np.all(np.isfinite(a)) or not np.all(np.isfinite(b)):
+        return bool(np.array_equal(np.isfinite(a), np.isfinite(b)))
+    return bool(np.all(np.abs(a - b) <= floor.predictions[last]))
+
+
+def _compared_steps(runs: FreeRuns, steps: int) -> int:
+    horizon = runs.floor.horizon
+    return steps if horizon is None else min(steps, horizon)
+
+
+def account(parts: Parts, runs: FreeRuns | None, steps: int) -> Accounted:
+    """Compares the free runs, removes all causes, then all but each."""
+    metric = "largest difference of the predictions in inference mode, over left's rms"
+    if runs is None:
+        nothing = Gap(metric, None, None, None, 0, None)
+        return Accounted(nothing, {}, {}, None, holds=False, note="the sides were not run freely")
+    bench = parts.bench
+    left, right = bench.left.twin, bench.right.twin
+    if left is None or right is None:
+        nothing = Gap(metric, None, None, None, 0, None)
+        return Accounted(nothing, {}, {}, None, holds=False, note="a side has no twin")
+    last = _compared_steps(runs, runs.steps)
+    a = predictions(bench, bench.left, left, runs.left.trajectory[last], runs.rows)
+    b = predictions(bench, bench.right, right,
+                    runs.right.trajectory[min(last, len(runs.right.trajectory) - 1)], runs.rows)  # fmt: skip
+    before = gap(a, b)
+    floor = float(np.max(runs.floor.predictions[last], initial=0.0) / (rms(a) or 1.0))
+    base = Plan(bench.right.conventions)
+    training = [v.candidate for v in parts.verified if v.candidate.stage not in REPORTING]
+    changes = [*training, *parts.latent]
+    everything = _apply(base, changes)
+    after, trajectory, note = _after(parts, runs, everything, last)
+    effects: dict[str, float | None] = {}
+    alone: dict[str, float] = {}
+    twins = all(runs.twins_hold.values())
+    for index, verified in enumerate(parts.verified):
+        key = f"{index}"
+        if verified.candidate.stage in REPORTING or not twins:
+            effects[key] = None
+            continue
+        others = [c for c in changes if c is not verified.candidate]
+        size, _ = freerun.twin_gap(runs, _apply(base, others), last)
+        alone[key] = size
+        effects[key] = size / before if before > floor and np.isfinite(before) else None
+    horizon = runs.floor.horizon
+    found = Gap(metric, before, after, floor, last, horizon)
+    curves = _curves(parts, runs, everything, trajectory)
+    holds = after is not None and bool(after <= floor)
+    return Accounted(found, effects, alone, curves, holds, note)
+
+
+def _apply(plan: Plan, candidates: Sequence[Candidate]) -> Plan:
+    for candidate in candidates:
+        plan = candidate.change(plan)
+    return plan
+
+
+def _after(
+    parts: Parts, runs: FreeRuns, plan: Plan, last: int
+) -> tuple[float | None, list[Values], str | None]:
+    """The gap with every cause removed: on the live right side if it can, else on twins."""
+    bench = parts.bench
+    live = _live_after(runs, plan, last)
+    if live is not None:
+        return live[0], live[1], None
+    needed = ["right"] + (["left"] if plan.left_faults_removed else [])
+    failing = [which for which in needed if not runs.twins_hold.get(which)]
+    if failing:
+        note = f"the twin of {' and '.join(failing)} does not follow its side over the free run"
+        return None, [], note
+    del bench
+    size, trajectory = freerun.twin_gap(runs, plan, last)
+    return size, trajectory, None
+
+
+def _live_after(
+    runs: FreeRuns, plan: Plan, last: int
+) -> tuple[float, list[Values]] | None:
+    bench = runs.bench
+    left, right = bench.left, bench.right
+    if plan.left_faults_removed or left.twin is None or right.twin is None:
+        return None
+    if set(Twin(plan.conventions).network.parameter_shapes()) != set(
+        right.twin.network.parameter_shapes()
+    ):
+        return None
+    changed = plan.conventions != right.conventions
+    small = bench.x[: min(3, len(bench.x))]
+    right.side.reset()
+    if changed and not verify.adjusted(right, plan.conventions, small):
+        return None
+    try:
+        initial = None
+        if plan.initial == "left":
+            initial = bench.pairing.to_right(runs.left.trajectory[0], right.twin)
+        batches = runs.left_batches if plan.batches == "left" else runs.right_batches
+        draws = runs.left.draws if "draws" in right.live.abilities else None
+        if runs.left.draws is not None and draws is None and runs.right.draws is None:
+            return None
+        run = freerun.drive(right, right.live, batches[:last], runs.rows, draws, initial)
+    finally:
+        if changed:
+            verify.undo(right, small)
+        right.side.reset()
+    a = predictions(bench, left, left.twin, runs.left.trajectory[last], runs.rows)
+    twin = Twin(plan.conventions)
+    b = predictions(bench, right, twin, run.trajectory[last], runs.rows)
+    return gap(a, b), run.trajectory
+
+
+def _curves(
+    parts: Parts, runs: FreeRuns, plan: Plan, after: Sequence[Values]
+) -> Curves | None:
+    """Left's data loss along the three trajectories, on the same rows."""
+    bench = parts.bench
+    left, right = bench.left.twin, bench.right.twin
+    if left is None or right is None or left.conventions.loss is None or bench.y is None:
+        return None
+    loss, y = left.conventions.loss, bench.y[: len(runs.rows)]
+
+    def curve(twin: Twin, trajectory: Sequence[Values]) -> tuple[float, ...]:
+        step = max(1, len(trajectory) // CURVE_POINTS)
+        values = []
+        with np.errstate(all="ignore"):
+            for parameters in trajectory[::step]:
+                tape = twin.forward(parameters, runs.rows)
+                values.append(float(loss.value(tape.prediction, y)))
+        return tuple(values)
+
+    return Curves(
+        "left's loss on the data, dropout off, without penalty",
+        curve(left, runs.left.trajectory), curve(right, runs.right.trajectory),
+        curve(Twin(plan.conventions), after) if after else (),
+    )  # fmt: skip
+
+
+def report(
+    parts: Parts, runs: FreeRuns | None, *, steps: int, environment: Mapping[str, Any], title: str
+) -> Report:
+    """The report of a diagnosis."""
+    accounted = account(parts, runs, steps)
+    causes = _causes(parts, accounted)
+    unexplained = _unexplained(parts, accounted, runs)
+    stages = tuple(stage_result(parts.stages, name) for name in STAGES)
+    compared = any(s.status != "not-checked" for s in stages)
+    verdict: Verdict = "parity"
+    if not compared:
+        verdict = "incomparable"
+    elif causes or unexplained:
+        verdict = "divergent"
+    explained = not unexplained and (runs is None or accounted.holds)
+    bench = parts.bench
+    notes = [*parts.notes, *bench.notes, *bench.left.notes, *bench.right.notes]
+    if accounted.note:
+        notes.append(accounted.note)
+    notes += [f"{k.side.which}, {s}: {why}" for k in (bench.left, bench.right)
+              for s, why in k.missing.items()]  # fmt: skip
+    from netparity import __version__
+
+    return Report(
+        version=__version__, verdict=verdict, explained=explained,
+        left=summary(bench.left), right=summary(bench.right), gap=accounted.gap,
+        first_divergence=_first(parts, runs), stages=stages, causes=causes,
+        latent=tuple(_latent(c) for c in parts.latent), innocent=_innocent(parts),
+        unexplained=unexplained, environment=environment,
+        advice=_advice(parts, causes, unexplained), notes=tuple(dict.fromkeys(notes)), title=title,
+        picture=Picture(accounted.curves, _measured(parts)),
+    )  # fmt: skip
+
+
+def summary(known: Identified) -> SideSummary:
+    """How the report names a side."""
+    live = known.live
+    return SideSummary(live.name, live.framework, live.version)
+
+
+def stage_result(stages: Mapping[str, Stage], name: str) -> StageResult:
+    """One stage as the report shows it."""
+    stage = stages.get(name)
+    if stage is None:
+        return StageResult(name, "not-checked", reason="not reached")
+    worst = stage.worst
+    where = stage.different_places if stage.status == "different" else ()
+    return StageResult(
+        name, stage.status, where,
+        None if worst is None else worst.difference, None if worst is None else worst.floor,
+        stage.reason,
+    )  # fmt: skip
+
+
+def _causes(parts: Parts, accounted: Accounted) -> tuple[Cause, ...]:
+    causes = []
+    before, floor = accounted.gap.before, accounted.gap.noise_floor
+    hidden = [
+        i for i in range(len(parts.verified))
+        if before is not None and floor is not None and before <= floor
+        and accounted.alone.get(f"{i}", 0.0) > floor
+    ]  # fmt: skip
+    for index, verified in enumerate(parts.verified):
+        candidate = verified.candidate
+        statement = candidate.statement
+        relation, others = None, ()
+        if index in hidden and len(hidden) > 1:
+            relation = "compensates"
+            others = tuple(parts.verified[i].candidate.id for i in hidden if i != index)
+            statement += (
+                f" It cancels with {', '.join(others)}: changing one alone opens a gap of "
+                f"{accounted.alone[f'{index}']:.2g}."
+            )
+        causes.append(
+            Cause(
+                id=candidate.id, stage=candidate.stage, where=candidate.where,
+                left=candidate.left, right=candidate.right, statement=statement,
+                evidence=candidate.evidence, fix=candidate.fix, verdict=verified.verdict,
+                verified_on=verified.on, residual=verified.residual, noise_floor=verified.floor,
+                effect=accounted.effects.get(f"{index}"), also=candidate.also,
+                relation=relation,  # type: ignore[arg-type]
+                related_to=others,
+            )
+        )  # fmt: skip
+    order = {stage: i for i, stage in enumerate(STAGES)}
+    return tuple(sorted(causes, key=lambda c: order[c.stage]))
+
+
+def _unexplained(
+    parts: Parts, accounted: Accounted, runs: FreeRuns | None
+) -> tuple[Unexplained, ...]:
+    left_over = []
+    for name, stage in parts.stages.items():
+        if stage.status != "different" or name in parts.explained:
+            continue
+        worst = stage.worst
+        places = stage.different_places or ("",)
+        if worst is not None:
+            where = worst.where if worst.different else places[0]
+            left_over.append(Unexplained(name, where, worst.difference, worst.floor))
+    after, floor = accounted.gap.after, accounted.gap.noise_floor
+    if runs is not None and not accounted.holds and not left_over:
+        left_over.append(Unexplained("update", "the free run", after, floor))
+    return tuple(left_over)
+
+
+def _first(parts: Parts, runs: FreeRuns | None) -> Divergence | None:
+    for name in STAGES:
+        stage = parts.stages.get(name)
+        if stage is None or stage.status != "different" or stage.worst is None:
+            continue
+        worst = stage.worst
+        return Divergence(name, worst.where, _first_step(parts, runs), worst.difference,
+                          worst.floor)  # fmt: skip
+    return None
+
+
+def _first_step(parts: Parts, runs: FreeRuns | None) -> int | None:
+    """The first step after which the free runs' predictions differ by more than noise."""
+    if runs is None:
+        return None
+    bench = parts.bench
+    left, right = bench.left.twin, bench.right.twin
+    if left is None or right is None:
+        return None
+    shared = min(len(runs.left.trajectory), len(runs.right.trajectory), len(
+        runs.floor.predictions))  # fmt: skip
+    for t in range(shared):
+        a = predictions(bench, bench.left, left, runs.left.trajectory[t], runs.rows)
+        b = predictions(bench, bench.right, right, runs.right.trajectory[t], runs.rows)
+        if a.shape != b.shape or not np.all(np.abs(a - b) <= runs.floor.predictions[t]):
+            return t
+    return None
+
+
+def _latent(candidate: Candidate) -> Latent:
+    return Latent(
+        candidate.id, candidate.stage, candidate.where, candidate.left, candidate.right,
+        candidate.statement, candidate.latent or "inactive on this data",
+    )  # fmt: skip
+
+
+def _innocent(parts: Parts) -> tuple[Innocent, ...]:
+    """What differs in the writing and makes no difference."""
+    bench = parts.bench
+    left, right = bench.left, bench.right
+    innocents = []
+    if left.twin is not None and right.twin is not None:
+        a, b = left.twin.conventions.places, right.twin.conventions.places
+        turned = [n for n, m in bench.pairing.names.items()
+                  if n in a and m in b and a[n].transposed != b[m].transposed]  # fmt: skip
+        if turned:
+            innocents.append(
+                Innocent(
+                    "dense-weight-layout",
+                    f"{', '.join(turned)}: one side stores the transpose of the other's array and "
+                    "multiplies accordingly; the functions agree to the noise floor",
+                )
+            )
+        if (left.head is None) != (right.head is None):
+            side = left if left.head is not None else right
+            innocents.append(
+                Innocent(
+                    "from-logits-default",
+                    f"{side.side.which} ends in {type(side.head).__name__.lower()} and its loss "
+                    "takes probabilities; the other takes the logits: the same loss",
+                )
+            )
+    pulls = [bool(k.loss_penalties) for k in (left, right)]
+    active = [bool(k.conventions.penalties) for k in (left, right)]
+    if all(active) and pulls[0] != pulls[1]:
+        inside = "left" if pulls[0] else "right"
+        innocents.append(
+            Innocent(
+                "sgd-weight-decay-coupling",
+                f"{inside} has its penalty in the loss and its gradient, the other in its "
+                "optimizer: one penalty, added in two places",
+            )
+        )
+    return tuple(innocents)
+
+
+def _measured(parts: Parts) -> tuple[Measured, ...]:
+    return tuple(
+        Measured(name, m.where, m.difference, m.floor)
+        for name, stage in parts.stages.items()
+        for m in stage.measures
+    )
+
+
+def _advice(
+    parts: Parts, causes: Sequence[Cause], unexplained: Sequence[Unexplained]
+) -> tuple[str, ...]:
+    if not causes and not unexplained:
+        return ("Nothing to change: what is left between the two is floating point.",)
+    lines = []
+    for cause in causes:
+        options = []
+        if cause.fix.right:
+            options.append(f"on the right: {cause.fix.right}")
+        if cause.fix.left:
+            options.append(f"on the left: {cause.fix.left}")
+        lines.append(f"{cause.id}: " + "; or ".join(options or ["see netparity explain"]))
+    if unexplained:
+        first = unexplained[0]
+        lines.append(f"Look first at {first.stage}, {first.where}: no known convention explains it.")
+    lines.append(f"Then run again: {parts.command}")
+    if unexplained:
+        lines.append("It will then show what is left.")
+    else:
+        lines.append("It will then say: parity.")
+    return tuple(lines)
+
+
+def accepted(report: Report, accept: Sequence[str]) -> Report:
+    """The report with accepted causes marked; parity where everything is accepted.
+
+    Args:
+        report: as diagnosed.
+        accept: cause ids or stages.
+    """
+    if not accept:
+        return report
+    names = set(accept)
+    causes = tuple(replace(c, accepted=c.id in names or c.stage in names) for c in report.causes)
+    open_ = [u for u in report.unexplained if u.stage not in names]
+    verdict = report.verdict
+    if verdict == "divergent" and all(c.accepted for c in causes) and not open_:
+        verdict = "parity"
+    return replace(report, causes=causes, verdict=verdict)
+
+
+__all__ = ["Array", "Fix", "Parts", "accepted", "report", "summary", "twin_holds"]

@@ -1,0 +1,185 @@
+"""What can be compared where no network could be found behind a side.
+
+Without a twin the stages are held against each other live, with the noise measured by
+moving the parameters by one unit in the last place; nothing is named, only located.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from netparity import __version__, environment
+from netparity.diagnosis import align, attribute
+from netparity.diagnosis.identify import Identified
+from netparity.diagnosis.noise import Measure, channel_rms, coarser, measure
+from netparity.diagnosis.observe import Stage, not_checked, stage_of
+from netparity.diagnosis.sides import Pair
+from netparity.diagnosis.structure import probe_values, two_dimensional
+from netparity.diagnosis.twin import Array, Values
+from netparity.errors import CannotError
+from netparity.implementations.base import Implementation
+from netparity.report.model import (
+    STAGES,
+    Divergence,
+    Gap,
+    Measured,
+    Picture,
+    Report,
+    Unexplained,
+    Verdict,
+)
+
+#: Runs with every parameter moved by one ulp, and the factor of every noise floor.
+RUNS, FACTOR, ULPS = 6, 10.0, 4.0
+
+
+def compare(
+    pair: Pair,
+    left: Identified,
+    right: Identified,
+    x: Array,
+    y: Array | None,
+    *,
+    steps: int,
+    batch_size: int,
+    rng: np.random.Generator,
+    pairs: Mapping[str, str],
+    told: Any,
+) -> Report:
+    """Locates differences stage by stage, without twins."""
+    told.stage("compare without twins", 0.5)
+    stages: dict[str, Stage] = {}
+    pairing = align.pair_natively(left, right, pairs)
+    if pairing is None:
+        stages["structure"] = not_checked("structure", "no parameter could be paired")
+    else:
+        lone = [f"left: {n}" for n in pairing.left_only]
+        lone += [f"right: {n}" for n in pairing.right_only]
+        stages["structure"] = stage_of(
+            "structure",
+            [Measure(n, 0.0, 0.0) for n in pairing.names]
+            + [Measure(n, float("inf"), 0.0) for n in lone],
+        )
+        stages["init"] = _init(left, right, pairing)
+        rows = min(len(x), batch_size)
+        stages |= _driven(left, right, pairing, x[:rows], None if y is None else y[:rows], rng)
+    for side in pair.sides():
+        side.reset()
+    return _report(left, right, stages)
+
+
+def _init(left: Identified, right: Identified, pairing: align.NativePairing) -> Stage:
+    a, b = left.live.parameters(), right.live.parameters()
+    moved = pairing.to_right(a, b)
+    ulp = float(np.finfo(coarser(left.live.dtype, right.live.dtype)).eps)
+    measures = [
+        measure(moved[n], b[n], FACTOR * ULPS * ulp * channel_rms(b[n]), b[n], n) for n in moved
+    ]
+    return stage_of("init", measures)
+
+
+def _driven(
+    left: Identified,
+    right: Identified,
+    pairing: align.NativePairing,
+    x: Array,
+    y: Array | None,
+    rng: np.random.Generator,
+) -> dict[str, Stage]:
+    """Forward pass, loss and gradients of both, from the same parameters."""
+    values = probe_values(left.live.parameters(), rng)
+    looks: dict[str, Callable[[Implementation], Array | Values]] = {
+        "forward": lambda live: two_dimensional(live.predict(x))
+    }
+    if y is not None:
+        targets = y
+        looks["loss"] = lambda live: np.asarray(live.loss(x, targets).total)
+        looks["gradient"] = lambda live: live.gradients(x, targets)
+    stages = {}
+    for stage, look in looks.items():
+        try:
+            stages[stage] = _compared(stage, left, right, pairing, values, look, rng)
+        except CannotError as error:
+            stages[stage] = not_checked(stage, f"a side has no {error}")
+        except Exception as error:
+            stages[stage] = not_checked(stage, f"a side raised {type(error).__name__}: {error}")
+    return stages
+
+
+def _compared(
+    stage: str,
+    left: Identified,
+    right: Identified,
+    pairing: align.NativePairing,
+    values: Values,
+    look: Callable[[Implementation], Any],
+    rng: np.random.Generator,
+) -> Stage:
+    def at(live: Implementation, parameters: Values) -> Any:
+        saved = live.state()
+        try:
+            live.set_parameters(parameters)
+            return look(live)
+        finally:
+            live.restore(saved)
+
+    like = right.live.parameters()
+    a = at(left.live, values)
+    b = at(right.live, pairing.to_right(values, like))
+    noise = [at(left.live, _moved(values, rng)) for _ in range(RUNS)]
+    ulp = float(np.finfo(coarser(left.live.dtype, right.live.dtype)).eps)
+    if not isinstance(a, dict):
+        floor = FACTOR * np.maximum(
+            np.max([np.abs(n - a) for n in noise], axis=0), ULPS * ulp * channel_rms(np.asarray(a))
+        )
+        return stage_of(stage, [measure(a, b, floor, a, "predictions")])
+    measures = []
+    names = {n: m for n, (m, _) in pairing.names.items() if n in a and m in b}
+    for name, other in names.items():
+        single = align.NativePairing({name: pairing.names[name]})
+        turned = single.to_right({name: a[name]}, b)[other]
+        spread = np.max(
+            [np.abs(single.to_right({name: n[name]}, b)[other] - turned) for n in noise], axis=0
+        )
+        floor = FACTOR * np.maximum(spread, ULPS * ulp * channel_rms(turned))
+        measures.append(measure(turned, b[other], floor, turned, name))
+    return stage_of(stage, measures)
+
+
+def _moved(values: Values, rng: np.random.Generator) -> Values:
+    return {
+        n: np.nextafter(v, np.where(rng.random(v.shape) < 0.5, -np.inf, np.inf).astype(v.dtype))
+        for n, v in values.items()
+    }
+
+
+def _report(left: Identified, right: Identified, stages: Mapping[str, Stage]) -> Report:
+    results = tuple(attribute.stage_result(stages, name) for name in STAGES)
+    unexplained = tuple(
+        Unexplained(name, stage.worst.where, stage.worst.difference, stage.worst.floor)
+        for name, stage in stages.items()
+        if stage.status == "different" and stage.worst is not None
+    )
+    compared = any(s.status != "not-checked" for s in results)
+    verdict: Verdict = "incomparable"
+    if compared:
+        verdict = "divergent" if unexplained else "parity"
+    reasons = [f"{k.side.which}, {s}: {why}" for k in (left, right)
+               for s, why in k.missing.items()]  # fmt: skip
+    first = unexplained[0] if unexplained else None
+    return Report(
+        version=__version__, verdict=verdict, explained=compared and not unexplained,
+        left=attribute.summary(left), right=attribute.summary(right),
+        gap=Gap("predictions", None, None, None, 0, None),
+        first_divergence=None if first is None else Divergence(
+            first.stage, first.where, None, first.difference, first.noise_floor),
+        stages=results, unexplained=unexplained, environment=environment.describe(),
+        notes=tuple(reasons),
+        advice=("Give more of the sides away (loss, gradients, step, activations) to name causes.",),
+        picture=Picture(None, tuple(
+            Measured(n, m.where, m.difference, m.floor)
+            for n, s in stages.items() for m in s.measures)),
+    )  # fmt: skip

@@ -1,0 +1,125 @@
+"""What a rule proposes: a named convention on which the sides differ, with its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from netparity import catalogue
+from netparity.conventions import Conventions
+from netparity.diagnosis.feeding import Fed
+from netparity.diagnosis.identify import Identified
+from netparity.report.model import Evidence, Fix
+
+Origin = Literal["left", "right"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How right is to be run: with which conventions, from where, fed by whom."""
+
+    conventions: Conventions
+    initial: Origin = "right"
+    batches: Origin = "right"
+    left_faults_removed: bool = False
+
+
+Change = Callable[[Plan], Plan]
+
+
+def nothing(plan: Plan) -> Plan:
+    """A change that does not touch the training (reporting)."""
+    return plan
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One cause to be verified.
+
+    Attributes:
+        id: the catalogue's id.
+        stage: the stage whose difference it explains.
+        where: layers, parameters or quantities.
+        left: left's value, in words; right: right's.
+        statement: what differs, with the numbers.
+        evidence: relations fitted to what was observed.
+        fix: the line to change on either side.
+        change: makes a run of right follow left in this one convention.
+        side: the side that has a bug, where it is one.
+        also: ids that the numbers cannot tell from this one.
+        latent: the reason why it makes no difference here, where it does not.
+    """
+
+    id: str
+    stage: str
+    where: tuple[str, ...]
+    left: str
+    right: str
+    statement: str
+    evidence: tuple[Evidence, ...]
+    fix: Fix
+    change: Change = nothing
+    side: Origin | None = None
+    also: tuple[str, ...] = ()
+    latent: str | None = None
+    verified: Literal["live", "twin"] | None = None
+    residual: float | None = None
+    floor: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """The two sides as the rules see them."""
+
+    left: Identified
+    right: Identified
+    fed: Mapping[Origin, Fed] = field(default_factory=dict)
+
+    def fix(
+        self, id: str, *, left: object = None, right: object = None, extra: Mapping[str, str] = {}
+    ) -> Fix:
+        """The catalogue's line for each side's framework.
+
+        Args:
+            id: the convention.
+            left: the value that left must be given to be like right; right: likewise.
+            extra: ``left`` or ``right`` → a line that replaces the catalogue's.
+        """
+        return Fix(
+            extra.get("left") or line(id, self.left, left),
+            extra.get("right") or line(id, self.right, right),
+        )
+
+
+def line(id: str, side: Identified, value: object) -> str | None:
+    """The catalogue's fix in the words of one side's framework."""
+    framework = side.live.framework
+    known = catalogue.find(id).fix
+    template = known.get({"netparity.nn": "netparity"}.get(framework, framework))
+    if template is None:
+        template = known.get("numpy")
+    if template is None or ("{value}" in template and value is None):
+        return None
+    return template.replace("{value}", text(value))
+
+
+def text(value: object) -> str:
+    """A value as one writes it in code or in a sentence."""
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return str(value)
+
+
+def written(side: Identified, setting: str, otherwise: str) -> str:
+    """How a side itself writes a setting, else a description of what was measured."""
+    return side.declared.texts.get(setting, otherwise)
+
+
+def set_conventions(**fields: object) -> Change:
+    """A change that gives right's conventions these fields."""
+
+    def change(plan: Plan) -> Plan:
+        return replace(plan, conventions=replace(plan.conventions, **fields))  # type: ignore[arg-type]
+
+    return change

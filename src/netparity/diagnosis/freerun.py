@@ -1,0 +1,246 @@
+"""Lets the two sides go freely, before and after the causes are removed.
+
+The floor of a trajectory is measured: the same twin run with other orders of summation and
+with one unit in the last place on every starting value. The horizon is the last step at
+which that floor is still a thousandth of the way the parameters have gone; beyond it a
+comparison of trajectories says nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from netparity.conventions import Conventions
+from netparity.diagnosis import feeding
+from netparity.diagnosis.candidates import Plan
+from netparity.diagnosis.identify import Identified
+from netparity.diagnosis.noise import FACTOR, ULPS, reordered, rms
+from netparity.diagnosis.observe import Bench, heads
+from netparity.diagnosis.structure import fed, two_dimensional
+from netparity.diagnosis.twin import Array, Twin, Values
+from netparity.implementations.base import Implementation
+from netparity.nn import Dropout
+
+#: The share of the way gone at which rounding ends a comparison (METHOD: the horizon).
+HORIZON_SHARE = 1e-3
+#: Predictions are compared on at most these many rows of the data.
+MAXIMUM_ROWS = 2_000
+
+Batches = list[tuple[Array, Array]]
+Draws = list[list[Array]] | None
+
+
+@dataclass(slots=True)
+class Run:
+    """One free run: parameters (twin layout) before the first and after each update."""
+
+    trajectory: list[Values]
+    prediction: Array
+    draws: Draws = None
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """The trajectory's noise floor: of the predictions after each step, and the horizon."""
+
+    predictions: tuple[Array, ...]
+    horizon: int | None
+    parameters: tuple[float, ...]
+
+
+@dataclass(slots=True)
+class FreeRuns:
+    """Both sides let go, and what is needed to run either again otherwise."""
+
+    bench: Bench
+    steps: int
+    left: Run
+    right: Run
+    left_batches: Batches
+    right_batches: Batches
+    floor: Floor
+    rows: Array
+    twins_hold: dict[str, bool] = field(default_factory=dict)
+
+
+def own_batches(
+    live: Implementation, x: Array, y: Array, batch_size: int, steps: int
+) -> Batches:
+    """The first ``steps`` batches a side feeds, over as many epochs as that takes."""
+
+    def stream() -> Iterator[tuple[Array, Array]]:
+        for epoch in itertools.count():
+            before = count[0]
+            source = (
+                live.batches(x, y, epoch)
+                if "batches" in live.abilities
+                else feeding.in_order(x, y, batch_size)
+            )
+            for batch in source:
+                count[0] += 1
+                yield batch
+            if count[0] == before:
+                return
+
+    count = [0]
+    return [(np.array(a), np.array(b)) for a, b in itertools.islice(stream(), steps)]
+
+
+def drive(
+    known: Identified,
+    live: Implementation,
+    batches: Batches,
+    rows: Array,
+    draws: Draws = None,
+    initial: Values | None = None,
+    frozen: Sequence[str] = (),
+) -> Run:
+    """Runs a live side freely: its own steps, from its own or given initial values."""
+    twin = known.twin
+    if twin is None:
+        return _drive_blind(live, batches, rows)
+    native = live.parameters()
+    if initial is not None:
+        live.set_parameters(twin.native(initial, native))
+    trajectory = [_wide(twin.values(live.parameters()))]
+    used: list[list[Array]] = []
+    for index, (x, y) in enumerate(batches):
+        given = draws[index] if draws is not None else known.draws(live, x)
+        live.step(x, y, draws=fed(live, given))
+        if frozen:
+            zero = {n: np.zeros_like(v) for n, v in trajectory[0].items() if n in frozen}
+            live.set_parameters(twin.native(zero, native))
+        used.append(given or [])
+        trajectory.append(_wide(twin.values(live.parameters())))
+    prediction = two_dimensional(live.predict(rows))
+    return Run(trajectory, prediction, used if any(used) else None)
+
+
+def _drive_blind(live: Implementation, batches: Batches, rows: Array) -> Run:
+    for x, y in batches:
+        live.step(x, y)
+    return Run([], two_dimensional(live.predict(rows)))
+
+
+def _wide(values: Values) -> Values:
+    return {n: np.array(v, dtype=np.float64) for n, v in values.items()}
+
+
+def predictions(bench: Bench, known: Identified, twin: Twin, values: Values, rows: Array) -> Array:
+    """Predictions of a twin in the form in which both sides can be compared."""
+    tape = twin.forward(values, rows)
+    result = two_dimensional(tape.prediction)
+    head = bench.left.head or bench.right.head
+    return result if head is None else np.asarray(head.apply({}, result)[0])
+
+
+def comparable(bench: Bench, known: Identified, prediction: Array) -> Array:
+    """A live prediction in that form."""
+    one, two = heads(bench)
+    head = one if known.side.which == "left" else two
+    return np.asarray(head.apply({}, prediction)[0])
+
+
+def floor_of(
+    bench: Bench, twin: Twin, initial: Values, batches: Batches, draws: Draws, rows: Array
+) -> Floor:
+    """The trajectory's floor: twice another order of summation, twice ±1 ulp at the start."""
+    dtype = bench.dtype
+    start = {n: v.astype(dtype) for n, v in initial.items()}
+    fed_batches = [(_cast(x, dtype), y) for x, y in batches]
+    fed_draws = None if draws is None else [[d.astype(dtype) for d in s] for s in draws]
+    base = twin.run(start, fed_batches, fed_draws)
+    runs = [
+        reordered(twin, bench.rng).run(start, fed_batches, fed_draws),
+        reordered(twin, bench.rng).run(start, fed_batches, fed_draws),
+    ]
+    for _ in range(2):
+        moved = {n: _one_ulp(v, bench.rng) for n, v in start.items()}
+        runs.append(twin.run(moved, fed_batches, fed_draws))
+    ulp = float(np.finfo(dtype).eps)
+    floors, shares = [], []
+    horizon: int | None = None
+    for t in range(len(base)):
+        expected = predictions(bench, bench.left, twin, base[t], _cast(rows, dtype))
+        spread = max(
+            float(np.max(np.abs(
+                predictions(bench, bench.left, twin, run[t], _cast(rows, dtype)) - expected
+            ), initial=0.0))
+            for run in runs
+        )  # fmt: skip
+        floors.append(
+            FACTOR * np.maximum(spread, ULPS * ulp * rms(expected)) * np.ones_like(expected)
+        )
+        gone = _distance(base[t], base[0])
+        noise = FACTOR * max(_distance(run[t], base[t]) for run in runs)
+        shares.append(noise / gone if gone > 0 else 0.0)
+        if horizon is None and t > 0 and gone > 0 and noise > HORIZON_SHARE * gone:
+            horizon = t - 1
+    return Floor(tuple(floors), horizon, tuple(shares))
+
+
+def _cast(array: Array, dtype: np.dtype[Any]) -> Array:
+    return np.asarray(array, dtype=dtype)
+
+
+def _one_ulp(value: Array, rng: np.random.Generator) -> Array:
+    signs = rng.choice([-1.0, 1.0], value.shape)
+    return np.nextafter(value, (value + signs * np.abs(value) - signs * (value == 0) * 0).astype(
+        value.dtype))  # fmt: skip
+
+
+def _distance(a: Values, b: Values) -> float:
+    return float(np.sqrt(sum(np.sum(np.square(np.asarray(a[n], dtype=np.float64) - b[n]))
+                             for n in a)))  # fmt: skip
+
+
+def gap(left: Array, right: Array) -> float:
+    """The largest difference of two sets of predictions, in units of left's rms."""
+    if left.shape != right.shape:
+        return float("inf")
+    if not (np.all(np.isfinite(left)) and np.all(np.isfinite(right))):
+        same = np.array_equal(left, right, equal_nan=True)
+        return 0.0 if same else float("inf")
+    return float(np.max(np.abs(left - right), initial=0.0) / (rms(left) or 1.0))
+
+
+def without_left_faults(conventions: Conventions) -> Conventions:
+    """Conventions with a correct backward pass."""
+    layers = tuple(
+        (n, replace(k, mask_in_backward=True) if isinstance(k, Dropout) else k)
+        for n, k in conventions.layers or ()
+    )
+    return replace(conventions, faults=(), layers=layers)
+
+
+def twin_gap(runs: FreeRuns, plan: Plan, steps: int) -> tuple[float, list[Values]]:
+    """The gap after ``steps`` when right follows a plan, both sides run as twins."""
+    bench = runs.bench
+    left, right = bench.left.twin, bench.right.twin
+    if left is None or right is None:
+        return float("nan"), []
+    twin = Twin(plan.conventions)
+    initial = runs.right.trajectory[0]
+    if plan.initial == "left":
+        initial = bench.pairing.to_right(runs.left.trajectory[0], right)
+    names = twin.network.parameter_shapes()
+    initial = {n: initial[n] for n in names}
+    batches = runs.left_batches if plan.batches == "left" else runs.right_batches
+    draws = runs.left.draws or runs.right.draws
+    with np.errstate(all="ignore"):
+        trajectory = twin.run(initial, batches[:steps], draws)
+        if plan.left_faults_removed:
+            mended = Twin(without_left_faults(left.conventions))
+            other = mended.run(runs.left.trajectory[0], runs.left_batches[:steps], runs.left.draws)
+            reference = predictions(bench, bench.left, mended, other[-1], runs.rows)
+        else:
+            reference = predictions(
+                bench, bench.left, left, runs.left.trajectory[min(steps, runs.steps)], runs.rows
+            )
+        result = predictions(bench, bench.right, twin, trajectory[-1], runs.rows)
+    return gap(reference, result), trajectory

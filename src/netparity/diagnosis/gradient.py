@@ -1,0 +1,289 @@
+"""Reads a side's gradients against its own twin, and names what is wrong with them.
+
+The twin is set to the side's own network and loss first, so an innocent backward pass is
+never blamed for what runs on into it from an earlier stage.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from netparity.conventions import Conventions, Factored, GradientFault, Misplaced
+from netparity.diagnosis.noise import Measure, Reference, clear_rows, reference
+from netparity.diagnosis.structure import fed, probe_parameters
+from netparity.diagnosis.twin import Array, Twin, Values
+from netparity.implementations.base import Implementation
+from netparity.nn import L2, Affine, Dropout, Penalty
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One evaluation: twin parameters, the batch, draws, and the side's gradients (twin layout)."""
+
+    values: Values
+    x: Array
+    y: Array
+    draws: tuple[Array, ...] | None
+    gradients: Values
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A relation between a side's gradients and the twin's that was fitted to the numbers."""
+
+    text: str
+    fitted: float | str | None
+    expected: float | str | None
+    residual: float
+
+
+@dataclass(frozen=True, slots=True)
+class FoundGradient:
+    """What a side's backward pass computes.
+
+    Attributes:
+        conventions: the side's, with the faults (or the changed dropout layers) and the
+            penalty that stands in its gradients.
+        measures: the side against a *correct* backward pass of its own loss, per parameter.
+        residual: the same against the twin as found: at the floor where it is understood.
+        relations: the evidence for a fault.
+        understood: whether the twin as found reproduces the gradients.
+    """
+
+    conventions: Conventions
+    measures: tuple[Measure, ...]
+    residual: tuple[Measure, ...]
+    relations: tuple[Relation, ...]
+    understood: bool
+
+
+def observe(
+    live: Implementation,
+    twin: Twin,
+    batches: Sequence[tuple[Array, Array]],
+    rng: np.random.Generator,
+    draws_for: Any,
+) -> list[Probe]:
+    """The side's gradients at parameters of our choosing, on rows clear of every kink."""
+    native = live.parameters()
+    saved = live.state()
+    probes = []
+    try:
+        for scale, (x, y) in zip((1.0, 2.0, 1.0), batches, strict=False):
+            values = probe_parameters(twin, rng, scale)
+            live.set_parameters(twin.native(values, native))
+            draws = draws_for(live, x)
+            if draws is None:
+                known = reference(twin, values, x, y, dtype=live.dtype, rng=rng)
+                rows = clear_rows(twin, known, y)
+                if 0 < rows.sum() < len(x):
+                    x, y = x[rows], y[rows]
+            got = twin_layout(twin, live.gradients(x, y, draws=fed(live, draws)), native)
+            probes.append(Probe(values, x, y, None if draws is None else tuple(draws), got))
+            live.restore(saved)
+    finally:
+        live.restore(saved)
+    return probes
+
+
+def twin_layout(twin: Twin, gradients: Mapping[str, Array], like: Mapping[str, Array]) -> Values:
+    """Gradients by the side's names, as twin arrays; those the side does not name are left out."""
+    places = {n: p for n, p in twin.conventions.places.items() if p.name in gradients}
+    partial = Twin(replace(twin.conventions, places=places))
+    shaped = {
+        p.name: np.asarray(gradients[p.name]).reshape(np.asarray(like[p.name]).shape)
+        for p in places.values()
+    }
+    return partial.values(shaped)
+
+
+def compare(
+    live: Implementation, twin: Twin, probes: Sequence[Probe], rng: np.random.Generator
+) -> list[tuple[Probe, Reference, dict[str, Measure]]]:
+    """The side's gradients against a twin's, per probe and parameter."""
+    compared = []
+    for probe in probes:
+        known = reference(
+            twin, probe.values, probe.x, probe.y, dtype=live.dtype, rng=rng, draws=probe.draws
+        )
+        measures = {
+            name: known.measure(
+                f"gradients/{name}", known.values[f"gradients/{name}"], value, name
+            )
+            for name, value in probe.gradients.items()
+            if f"gradients/{name}" in known.values
+        }
+        compared.append((probe, known, measures))
+    return compared
+
+
+def summary(compared: Sequence[tuple[Probe, Reference, dict[str, Measure]]]) -> list[Measure]:
+    """The worst measure of each parameter over the probes."""
+    worst: dict[str, Measure] = {}
+    for _, _, measures in compared:
+        for name, measured in measures.items():
+            if name not in worst or measured.ratio > worst[name].ratio:
+                worst[name] = measured
+    return list(worst.values())
+
+
+def identify(
+    live: Implementation,
+    conventions: Conventions,
+    probes: Sequence[Probe],
+    rng: np.random.Generator,
+) -> FoundGradient:
+    """Finds which backward pass gives the observed gradients.
+
+    Tried in this order: the correct one with the penalty of the loss; without that penalty;
+    with another penalty; one constant factor; dropout masks not applied backward; gradients
+    stored in another layer's place.
+    """
+    correct = compare(live, Twin(conventions), probes, rng)
+    measures = summary(correct)
+    if not _different(measures):
+        return FoundGradient(conventions, tuple(measures), tuple(measures), (), understood=True)
+    for guess, relations in _guesses(conventions, probes):
+        got = summary(compare(live, Twin(guess), probes, rng))
+        if not _different(got):
+            blame = measures
+            if guess.penalties != conventions.penalties and not guess.faults:
+                blame = got
+            closed = tuple(
+                replace(r, residual=max((m.difference for m in got), default=0.0))
+                for r in relations
+            )
+            return FoundGradient(guess, tuple(blame), tuple(got), closed, understood=True)
+    return FoundGradient(conventions, tuple(measures), tuple(measures), (), understood=False)
+
+
+def _different(measures: Sequence[Measure]) -> bool:
+    return any(m.different for m in measures)
+
+
+def _guesses(
+    conventions: Conventions, probes: Sequence[Probe]
+) -> Iterator[tuple[Conventions, tuple[Relation, ...]]]:
+    bare = replace(conventions, penalties=())
+    if conventions.penalties:
+        yield bare, ()
+    fitted = _fitted_penalties(bare, probes)
+    if fitted:
+        yield replace(conventions, penalties=fitted), ()
+    for start in (conventions, bare):
+        factor = _common_factor(start, probes)
+        if factor is not None:
+            relation = Relation("g = c · ∂loss/∂w", factor, 1.0, 0.0)
+            yield replace(start, faults=(Factored(factor),)), (relation,)
+        without = tuple(
+            (n, replace(layer, mask_in_backward=False) if isinstance(layer, Dropout) else layer)
+            for n, layer in start.layers or ()
+        )
+        if without != start.layers:
+            relation = Relation(
+                "g = the gradient with dropout's mask left out of the backward pass", 1.0, 1.0, 0.0
+            )
+            yield replace(start, layers=without), (relation,)
+        misplaced, relations = find_misplaced(start, probes)
+        if misplaced is not None:
+            yield replace(start, faults=(misplaced,)), relations
+        if not conventions.penalties:
+            break
+
+
+def _fitted_penalties(bare: Conventions, probes: Sequence[Probe]) -> tuple[Penalty, ...]:
+    """L2 penalties from ``g − g_data = c·w`` for each parameter over all probes."""
+    twin = Twin(bare)
+    numerator: dict[str, float] = {}
+    denominator: dict[str, float] = {}
+    for probe in probes:
+        wide = {k: np.asarray(v, dtype=np.float64) for k, v in probe.values.items()}
+        data = twin.evaluate(wide, probe.x, probe.y, draws=probe.draws).gradients
+        for name, gradient in probe.gradients.items():
+            excess = np.asarray(gradient, dtype=np.float64) - data[name]
+            numerator[name] = numerator.get(name, 0.0) + float(np.sum(excess * wide[name]))
+            denominator[name] = denominator.get(name, 0.0) + float(np.sum(wide[name] ** 2))
+    coefficients = {n: numerator[n] / denominator[n] for n in numerator if denominator[n] > 0}
+    groups: dict[float, list[str]] = {}
+    for name, coefficient in coefficients.items():
+        if abs(coefficient) > 1e-12:
+            groups.setdefault(float(f"{coefficient:.6g}"), []).append(name)
+    return tuple(L2(c, factor=0.5, scope=tuple(names)) for c, names in groups.items())
+
+
+def _common_factor(conventions: Conventions, probes: Sequence[Probe]) -> float | None:
+    twin = Twin(conventions)
+    dot = square = 0.0
+    for probe in probes:
+        true = twin.evaluate(probe.values, probe.x, probe.y, draws=probe.draws).gradients
+        for name, gradient in probe.gradients.items():
+            dot += float(np.sum(np.asarray(gradient, dtype=np.float64) * true[name]))
+            square += float(np.sum(true[name] ** 2))
+    if square == 0 or dot == 0:
+        return None
+    factor = dot / square
+    for candidate in (round(factor), 1 / round(1 / factor) if round(1 / factor) else factor):
+        if candidate and abs(candidate - factor) <= 1e-6 * abs(factor):
+            return float(candidate)
+    return factor
+
+
+def find_misplaced(
+    conventions: Conventions, probes: Sequence[Probe]
+) -> tuple[Misplaced | None, tuple[Relation, ...]]:
+    """Which products ``inputᵀ · delta`` stand where the gradients should.
+
+    Every pair of a layer's input and a layer's delta whose shape fits is compared with the
+    value found in each place.
+    """
+    twin = Twin(replace(conventions, penalties=(), faults=()))
+    affines = [n for n, layer in conventions.layers or () if isinstance(layer, Affine)]
+    weights: dict[str, tuple[str, str]] = {}
+    biases: dict[str, str] = {}
+    relations: list[Relation] = []
+    first = probes[0]
+    evaluation = twin.evaluate(first.values, first.x, first.y, draws=first.draws)
+    for name, gradient in first.gradients.items():
+        layer, kind = name.rsplit(".", 1)
+        got = np.asarray(gradient, dtype=np.float64)
+        best: tuple[float, Any, Array] | None = None
+        pairs = itertools.product(affines, affines) if kind == "weight" else ((a, a) for a in affines)
+        for delta, source in pairs:
+            d = np.asarray(evaluation.deltas[delta], dtype=np.float64)
+            value = np.asarray(evaluation.tape.inputs[source]).T @ d if kind == "weight" else d.sum(0)
+            if value.shape != got.shape:
+                continue
+            distance = float(np.max(np.abs(value - got)))
+            own = delta == layer and source == layer
+            if best is None or distance < best[0] or (own and distance <= best[0]):
+                best = (distance, (delta, source), value)
+        if best is None:
+            return None, ()
+        delta, source = best[1]
+        if kind == "weight":
+            weights[name] = (delta, source)
+        else:
+            biases[name] = delta
+        if delta != layer or (kind == "weight" and source != layer):
+            scale = float(np.max(np.abs(got))) or 1.0
+            stands = (
+                f"input({source})ᵀ · delta({delta})" if kind == "weight" else f"Σ delta({delta})"
+            )
+            right = f"input({layer})ᵀ · delta({layer})" if kind == "weight" else f"Σ delta({layer})"
+            relations.append(Relation(f"gradient of {name}", stands, right, best[0] / scale))
+    misplaced = {n: p for n, p in weights.items() if p != (n.rsplit(".", 1)[0],) * 2}
+    moved = {n: d for n, d in biases.items() if d != n.rsplit(".", 1)[0]}
+    if not misplaced and not moved:
+        return None, ()
+    return Misplaced(misplaced, moved), tuple(relations)
+
+
+__all__ = [
+    "FoundGradient", "Probe", "Relation", "compare", "find_misplaced", "identify", "observe",
+    "probe_parameters", "summary", "twin_layout",
+]  # fmt: skip

@@ -1,0 +1,398 @@
+"""Identifies one side: what it declares, checked against what is measured.
+
+Stage after stage a twin of the side is built and must reproduce the side to the noise floor
+there; the next stage is read against the twin found so far. What comes out are the side's
+conventions in one canonical form, in which equal behaviour looks equal however it was
+written: a final softmax or sigmoid that belongs to the loss is set apart, and every L2 decay
+that passes through the gradient (a penalty in the loss, coupled weight decay, a decay inside
+a plain SGD step) stands as one penalty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from netparity.conventions import Conventions
+from netparity.diagnosis import gradient as gradients_
+from netparity.diagnosis import loss as losses_
+from netparity.diagnosis import structure, update
+from netparity.diagnosis.noise import Measure
+from netparity.diagnosis.sides import Side
+from netparity.diagnosis.structure import fed, probe_parameters
+from netparity.diagnosis.twin import Array, Twin, Values, decay_coefficients
+from netparity.errors import CannotError, InputError
+from netparity.implementations.base import Implementation
+from netparity.nn import (
+    L2,
+    SGD,
+    Adam,
+    Dropout,
+    Layer,
+    LogSoftmax,
+    Optimizer,
+    Penalty,
+    Sigmoid,
+    SigmoidCrossEntropy,
+    Softmax,
+    SoftmaxCrossEntropy,
+    in_scope,
+)
+
+DrawSource = Callable[[Implementation, Array], "list[Array] | None"]
+
+
+@dataclass(slots=True)
+class Identified:
+    """One side as understood.
+
+    Attributes:
+        side: what was handed over.
+        declared: what it says of itself.
+        twin: its canonical conventions; ``None`` where its network could not be found.
+        head: a final softmax or sigmoid that the loss takes apart again, set aside.
+        loss_penalties: the penalties inside the loss value (the canonical ones are those that
+            act on the update).
+        gradient: how its backward pass compares with its own loss.
+        update: its update rule as observed.
+        draws: gives the dropout draws that match the side's masks, or draws to feed it.
+        checks: stage → the twin against the side.
+        missing: stage → why it could not be identified.
+        parameters: the values handed over, in the twin's layout.
+    """
+
+    side: Side
+    declared: Conventions
+    twin: Twin | None = None
+    head: Layer | None = None
+    structure_declared: bool = False
+    loss: losses_.FoundLoss | None = None
+    loss_penalties: tuple[Penalty, ...] = ()
+    gradient: gradients_.FoundGradient | None = None
+    gradient_probes: list[gradients_.Probe] = field(default_factory=list)
+    update: update.FoundUpdate | None = None
+    draws: DrawSource = lambda _live, _x: None
+    checks: dict[str, tuple[Measure, ...]] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    parameters: Values = field(default_factory=dict)
+
+    @property
+    def live(self) -> Implementation:
+        """The implementation at hand."""
+        return self.side.live
+
+    @property
+    def conventions(self) -> Conventions:
+        """The canonical conventions, or what is declared where there is no twin."""
+        return self.twin.conventions if self.twin is not None else self.declared
+
+
+def declare(side: Side, x: Array) -> Conventions:
+    """What a side says of itself; nothing where reading it fails."""
+    saved = side.live.state()
+    try:
+        return side.live.declared(x[: min(3, len(x))])
+    finally:
+        side.live.restore(saved)
+
+
+def identify(
+    side: Side,
+    declared: Conventions,
+    x: Array,
+    y: Array | None,
+    batch_size: int,
+    rng: np.random.Generator,
+    other: Conventions | None = None,
+) -> Identified:
+    """Finds a side's conventions, stage after stage.
+
+    Args:
+        side: the side; its live implementation is reset afterwards.
+        declared: what it says of itself.
+        x: the data; y: its targets (``None``: forward only).
+        batch_size: rows in the larger probes.
+        rng: for the probes.
+        other: the other side's conventions, first guess for what this one does not declare.
+    """
+    known = Identified(side, declared)
+    batch = x[: min(len(x), batch_size)]
+    _network(known, batch, rng, other)
+    if known.twin is not None and y is not None:
+        batches = losses_.probe_batches(x, y, batch_size)
+        for stage, find in (
+            ("loss", _loss), ("gradient", _gradient), ("update", _update),
+        ):  # fmt: skip
+            try:
+                find(known, batches, rng, other)
+            except CannotError as error:
+                known.missing.setdefault(stage, f"{side.which} has no {error}")
+            except InputError:
+                raise
+            except Exception as error:
+                known.missing[stage] = f"{side.which} raised {type(error).__name__}: {error}"
+            finally:
+                side.reset()
+        _canonical(known)
+    side.reset()
+    return known
+
+
+def _network(
+    known: Identified, x: Array, rng: np.random.Generator, other: Conventions | None
+) -> None:
+    templates = (other,) if other is not None and other.layers is not None else ()
+    try:
+        found = structure.find(known.live, known.declared, x, rng, templates)
+    finally:
+        known.side.reset()
+    if found is None:
+        known.missing["structure"] = f"no chain of known layers reproduces {known.side.which}"
+        return
+    known.structure_declared = found.declared
+    known.checks["forward"] = (found.measure,)
+    conventions = found.conventions
+    live = known.live
+    base = Twin(conventions)
+    if "draws" in live.abilities and live.dropouts(x[:2]):
+        generator = np.random.default_rng(int(rng.integers(2**31)))
+
+        def feed(live: Implementation, x: Array) -> list[Array]:
+            return [generator.random(shape) for shape in live.dropouts(x)]
+
+        known.draws = feed
+    elif _depends_on_mode(live, x):
+        seen = structure.see_masks(live, base, x)
+        if seen:
+            conventions = structure.with_dropout(_without_dropout(conventions), seen)
+
+            def read(live: Implementation, x: Array) -> list[Array] | None:
+                masks = structure.see_masks(live, base, x)
+                return structure.as_draws(masks) if masks else None
+
+            known.draws = read
+        else:
+            known.missing["training"] = (
+                f"{known.side.which} differs between training and inference, and its dropout "
+                "masks can neither be fed nor be seen in its activations"
+            )
+    known.twin = Twin(conventions)
+    known.parameters = _wide(known.twin.values(live.parameters()))
+
+
+def _depends_on_mode(live: Implementation, x: Array) -> bool:
+    """Whether training and inference give different values anywhere we can look."""
+    saved = live.state()
+    looks: list[Callable[[bool], list[Array]]] = [
+        lambda training: [np.asarray(live.predict(x, training=training))]
+    ]
+    if "activations" in live.abilities:
+        looks.append(lambda training: list(live.activations(x, training=training).values()))
+    try:
+        for look in looks:
+            values = []
+            for training in (False, True):
+                live.restore(saved)
+                try:
+                    values.append(look(training))
+                except CannotError as error:
+                    values.append([])
+                    if "inference mode" in str(error):
+                        return True
+            inference, trained = values
+            if inference and trained and len(inference) != len(trained):
+                return True
+            if any(not np.array_equal(a, b) for a, b in zip(inference, trained, strict=False)):
+                return True
+        return False
+    finally:
+        live.restore(saved)
+
+
+def _without_dropout(conventions: Conventions) -> Conventions:
+    layers = tuple(
+        (n, layer) for n, layer in conventions.layers or () if not isinstance(layer, Dropout)
+    )
+    return replace(conventions, layers=layers)
+
+
+def _wide(values: Mapping[str, Array]) -> Values:
+    return {n: np.array(v, dtype=np.float64) for n, v in values.items()}
+
+
+def _loss(
+    known: Identified,
+    batches: Sequence[tuple[Array, Array]],
+    rng: np.random.Generator,
+    other: Conventions | None,
+) -> None:
+    twin = known.twin
+    if twin is None or "training" in known.missing:
+        known.missing.setdefault("loss", known.missing.get("training", "no twin"))
+        return
+    if "loss" not in known.live.abilities:
+        known.missing["loss"] = f"{known.side.which} gives no loss"
+        return
+    probes = losses_.observe(known.live, twin, batches, rng, known.draws)
+    hints = [other.loss] if other is not None and other.loss is not None else []
+    found = losses_.identify(known.live, twin.conventions, probes, rng, hints)
+    if found is None:
+        known.missing["loss"] = f"no known loss reproduces that of {known.side.which}"
+        return
+    known.loss = found
+    known.loss_penalties = found.penalties
+    known.checks["loss"] = (found.measure,)
+    known.twin = twin.with_(loss=found.loss, penalties=found.penalties)
+
+
+def _gradient(
+    known: Identified,
+    batches: Sequence[tuple[Array, Array]],
+    rng: np.random.Generator,
+    other: Conventions | None,
+) -> None:
+    twin = known.twin
+    if twin is None or "training" in known.missing:
+        known.missing.setdefault("gradient", known.missing.get("training", "no twin"))
+        return
+    if "gradients" not in known.live.abilities:
+        known.missing["gradient"] = f"{known.side.which} gives no gradients"
+        return
+    if twin.conventions.loss is None:
+        guess = other.loss if other is not None else None
+        if guess is None:
+            known.missing["gradient"] = f"the loss of {known.side.which} is not known"
+            return
+        twin = twin.with_(loss=guess, penalties=())
+    probes = gradients_.observe(known.live, twin, batches, rng, known.draws)
+    found = gradients_.identify(known.live, twin.conventions, probes, rng)
+    known.gradient = found
+    known.gradient_probes = probes
+    known.checks["gradient"] = found.residual
+    if found.understood:
+        known.twin = Twin(found.conventions)
+    elif known.loss is None:
+        known.missing["gradient"] = f"the loss of {known.side.which} is not known"
+
+
+def _update(
+    known: Identified,
+    batches: Sequence[tuple[Array, Array]],
+    rng: np.random.Generator,
+    other: Conventions | None,
+) -> None:
+    twin = known.twin
+    if twin is None:
+        return
+    live = known.live
+    if not {"update", "step"} & live.abilities:
+        known.missing["update"] = f"{known.side.which} has neither update nor step"
+        return
+    declared = known.declared.optimizer
+    hints = [other.optimizer] if other is not None and other.optimizer is not None else []
+    start = probe_parameters(twin, rng)
+    found = None
+    if "update" in live.abilities:
+        given = update.gradients_to_feed(start, rng, small=live.dtype == np.float64)
+        seen = update.feed(live, twin, start, given)
+        found = update.identify(seen, live.dtype, rng, declared, hints)
+        known.side.reset()
+    stepped = None
+    if "step" in live.abilities and "training" not in known.missing:
+        followed = _follow_steps(known, twin, start, batches)
+        if followed is not None:
+            if found is not None and not any(
+                m.different for m in update.confirm(found.optimizer, followed, live.dtype, rng)
+            ):
+                stepped = found
+            else:
+                stepped = update.identify(followed, live.dtype, rng, declared, hints)
+    known.update = stepped or found
+    if known.update is None:
+        known.missing["update"] = f"no known update rule repeats that of {known.side.which}"
+        return
+    known.checks["update"] = known.update.measures
+
+
+def _follow_steps(
+    known: Identified, twin: Twin, start: Values, batches: Sequence[tuple[Array, Array]]
+) -> update.Sequence_ | None:
+    """Whole steps of the side, with the gradients it had at each."""
+    live = known.live
+    native = live.parameters()
+    live.set_parameters(twin.native(start, native))
+    trajectory = [_wide(twin.values(live.parameters()))]
+    gradients: list[Values] = []
+    for x, y in (*batches, *batches)[: update.STEPS]:
+        draws = known.draws(live, x)
+        saved = live.state()
+        if "gradients" in live.abilities:
+            gradient = gradients_.twin_layout(
+                twin, live.gradients(x, y, draws=fed(live, draws)), native
+            )
+            live.restore(saved)
+        elif twin.conventions.loss is not None:
+            bare = twin.with_(penalties=())
+            gradient = bare.evaluate(trajectory[-1], x, y, draws=draws).gradients
+        else:
+            return None
+        live.step(x, y, draws=fed(live, draws))
+        gradients.append(_wide(gradient))
+        trajectory.append(_wide(twin.values(live.parameters())))
+    return update.Sequence_(tuple(trajectory), tuple(gradients))
+
+
+def _canonical(known: Identified) -> None:
+    twin = known.twin
+    if twin is None:
+        return
+    conventions = twin.conventions
+    names = list(twin.network.parameter_shapes())
+    others = tuple(p for p in conventions.penalties or () if not isinstance(p, L2))
+    decay = decay_coefficients(conventions.penalties or (), names)
+    optimizer: Optimizer | None = known.update.optimizer if known.update else None
+    if isinstance(optimizer, SGD | Adam) and optimizer.weight_decay:
+        plain = isinstance(optimizer, SGD) and optimizer.momentum == 0
+        if plain or optimizer.decay == "coupled":
+            for name in names:
+                if in_scope(optimizer.decay_scope, name):
+                    decay[name] += optimizer.weight_decay
+            optimizer = replace(optimizer, weight_decay=0.0, decay="coupled", decay_scope="all")
+    penalties = (*others, *l2_penalties(decay))
+    known.twin = twin.with_(penalties=penalties, optimizer=optimizer)
+    _set_head_apart(known)
+
+
+def l2_penalties(decay: Mapping[str, float]) -> tuple[L2, ...]:
+    """L2 penalties whose gradients are ``c·w`` with these coefficients."""
+    groups: dict[float, list[str]] = {}
+    for name, coefficient in decay.items():
+        if coefficient != 0:
+            groups.setdefault(coefficient, []).append(name)
+    return tuple(L2(c, factor=0.5, scope=tuple(names)) for c, names in groups.items())
+
+
+def _set_head_apart(known: Identified) -> None:
+    """Takes a final softmax or sigmoid out of the network where the loss undoes it."""
+    twin = known.twin
+    if twin is None or not twin.conventions.layers:
+        return
+    loss, layers = twin.conventions.loss, twin.conventions.layers
+    last = layers[-1][1]
+    fits: Any = None
+    if isinstance(last, Softmax) and isinstance(loss, SoftmaxCrossEntropy):
+        fits = loss.input == "probabilities" and loss.clip is None
+    elif isinstance(last, Sigmoid) and isinstance(loss, SigmoidCrossEntropy):
+        fits = loss.input == "probabilities" and loss.clip is None
+    elif isinstance(last, LogSoftmax):
+        fits = False
+    if fits:
+        known.head = last
+        known.twin = twin.with_(
+            layers=layers[:-1],
+            loss=replace(loss, input="logits"),  # type: ignore[type-var]
+        )

@@ -1,0 +1,327 @@
+"""How large a difference floating point alone makes, measured at each place.
+
+The rule: the floor of element *i* in output channel *c* is
+``10 · max(κ · max(MCᵢ, rms_c MC), 4 ulp · rms_c(reference))``. MC is the rms deviation over
+eight runs of the float64 twin with every input and intermediate multiplied by
+``1 + δ·N(0, 1)``; κ is how much larger the noise of real arithmetic (four orders of
+summation, and float32 against float64) is than that. Factors 10, 4 ulp and 8 runs: 5,250
+same-convention NumPy/torch pairs at three scales gave no false alarm with them, while a
+1.5-fold gradient error and a missing bias among large units were still found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from netparity.diagnosis.twin import Array, Evaluation, Twin, Values
+from netparity.nn import Affine, Layer, MulticlassHinge, ReLU
+from netparity.nn.layers.base import Backward
+
+FACTOR = 10.0
+ULPS = 4.0
+RUNS = 8
+ORDERS = 4
+#: Relative size of the disturbance for float64: large enough to be far above its own rounding.
+DISTURBANCE64 = 1e-9
+#: A floor above this share of the tensor says that the value itself is mostly rounding.
+ILL_CONDITIONED = 0.01
+#: Rows this many floors from a kink are left out: either branch is right there.
+KINK_FLOORS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A difference at its worst element, both numbers in units of the tensor's rms."""
+
+    where: str
+    difference: float
+    floor: float
+    conditioned: bool = True
+
+    @property
+    def different(self) -> bool:
+        """Whether the difference is real: above the floor, or not finite."""
+        return not self.difference <= self.floor
+
+    @property
+    def ratio(self) -> float:
+        """How many floors the difference is."""
+        if self.floor > 0:
+            return self.difference / self.floor
+        return 0.0 if self.difference == 0 else float("inf")
+
+
+def worst(measures: Sequence[Measure]) -> Measure | None:
+    """The measure with the largest ratio of difference to floor."""
+    usable = [m for m in measures if m.conditioned]
+    return max(usable, key=lambda m: m.ratio, default=None)
+
+
+def quantities(evaluation: Evaluation) -> dict[str, Array]:
+    """Every place of an evaluation under one key each."""
+    places = {f"outputs/{name}": value for name, value in evaluation.outputs.items()}
+    places["prediction"] = evaluation.prediction
+    places["loss"] = np.asarray(evaluation.data, dtype=np.float64)
+    places["penalty"] = np.asarray(evaluation.penalty, dtype=np.float64)
+    places["total"] = np.asarray(evaluation.data + evaluation.penalty, dtype=np.float64)
+    places |= {f"gradients/{name}": value for name, value in evaluation.gradients.items()}
+    return {
+        key: np.asarray(value, dtype=np.float64)
+        for key, value in places.items()
+        if np.all(np.isfinite(value))
+    }
+
+
+def rms(array: Array) -> float:
+    """Root mean square of an array; 0 where it is empty."""
+    array = np.asarray(array, dtype=np.float64)
+    return float(np.sqrt(np.mean(np.square(array)))) if array.size else 0.0
+
+
+def channel_rms(array: Array) -> Array:
+    """The rms over all but the last axis, broadcast back; the element itself for vectors."""
+    array = np.asarray(array, dtype=np.float64)
+    if array.ndim < 2:
+        return np.abs(array)
+    axes = tuple(range(array.ndim - 1))
+    return np.broadcast_to(
+        np.sqrt(np.mean(np.square(array), axis=axes, keepdims=True)), array.shape
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _ReorderedAffine(Layer):
+    """The affine map with its sums in another order; ``sequential`` adds one by one."""
+
+    inner: Affine
+    order: tuple[int, ...]
+    sequential: bool = False
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return self.inner.shapes()
+
+    def apply(
+        self,
+        parameters: Mapping[str, Array],
+        x: Array,
+        *,
+        training: bool = False,
+        draw: Array | None = None,
+    ) -> tuple[Array, Backward]:
+        order = np.asarray(self.order)
+        weight = parameters["weight"]
+        if self.sequential:
+            y = np.einsum("nd,dm->nm", x, weight, optimize=False)
+        else:
+            y = x[:, order] @ weight[order]
+        if self.inner.bias:
+            y = y + parameters["bias"]
+
+        def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
+            rows = np.arange(len(dy))[::-1]
+            columns = np.arange(dy.shape[1])[::-1]
+            if self.sequential:
+                gradients = {"weight": np.einsum("nd,nm->dm", x, dy, optimize=False)}
+                dx = np.einsum("nm,dm->nd", dy, weight, optimize=False)
+            else:
+                gradients = {"weight": x[rows].T @ dy[rows]}
+                dx = dy[:, columns] @ weight[:, columns].T
+            if self.inner.bias:
+                gradients["bias"] = np.cumsum(dy, axis=0)[-1] if len(dy) else dy.sum(axis=0)
+            return dx, gradients
+
+        return y, backward
+
+
+def reordered(twin: Twin, rng: np.random.Generator, *, sequential: bool = False) -> Twin:
+    """The same twin with other orders of summation in its matrix products."""
+    layers: list[tuple[str, Layer]] = []
+    for name, layer in twin.conventions.layers or ():
+        if isinstance(layer, Affine):
+            order = tuple(int(i) for i in rng.permutation(layer.inputs))
+            layers.append((name, _ReorderedAffine(layer, order, sequential)))
+        else:
+            layers.append((name, layer))
+    return twin.with_(layers=tuple(layers))
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The twin's values in float64 and the floor at every element of each place."""
+
+    evaluation: Evaluation
+    values: Mapping[str, Array]
+    floors: Mapping[str, Array]
+
+    def measure(self, place: str, left: Array, right: Array, where: str | None = None) -> Measure:
+        """Compares two arrays at a place of this reference."""
+        return measure(left, right, self.floors[place], self.values[place], where or place)
+
+
+def measure(left: Array, right: Array, floor: Array, reference: Array, where: str) -> Measure:
+    """The difference of two arrays at its worst element against the floor there.
+
+    Arrays of different shapes, or a value that is not finite on one side only, differ by
+    ``inf``. An empty comparison is no comparison: ``conditioned`` is then false.
+    """
+    left = np.asarray(left, dtype=np.float64)
+    right = np.asarray(right, dtype=np.float64)
+    if left.shape != right.shape:
+        return Measure(where, float("inf"), 0.0)
+    if left.size == 0:
+        return Measure(where, 0.0, 0.0, conditioned=False)
+    finite = np.isfinite(left) & np.isfinite(right)
+    same = finite | (left == right) | (np.isnan(left) & np.isnan(right))
+    if not np.all(same):
+        return Measure(where, float("inf"), 0.0)
+    floor = np.broadcast_to(np.asarray(floor, dtype=np.float64), left.shape)
+    with np.errstate(invalid="ignore"):
+        difference = np.where(finite, np.abs(left - right), 0.0)
+    tiny = np.finfo(np.float64).tiny
+    ratio = difference / np.maximum(floor, tiny)
+    index = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
+    scale = rms(reference) or max(rms(left), rms(right)) or 1.0
+    conditioned = rms(floor) <= ILL_CONDITIONED * scale
+    return Measure(where, float(difference[index] / scale), float(floor[index] / scale), conditioned)
+
+
+def unit_roundoff(dtype: np.dtype[Any]) -> float:
+    """Half the distance from 1 to the next number: 2⁻²⁴ for float32, 2⁻⁵³ for float64."""
+    return float(np.finfo(dtype).eps) / 2
+
+
+def coarser(*dtypes: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype with the larger unit roundoff."""
+    return max(dtypes, key=lambda dtype: float(np.finfo(dtype).eps))
+
+
+def element_floor(deviations: Sequence[Array], noise: Sequence[Array], reference: Array,
+                  dtype: np.dtype[Any]) -> Array:  # fmt: skip
+    """The floor of each element from disturbed runs and from real arithmetic."""
+    mc = np.sqrt(np.mean([np.square(d) for d in deviations], axis=0))
+    measured = rms(np.asarray([*noise])) if noise else 0.0
+    base = rms(mc)
+    kappa = max(1.0, measured / base) if base > 0 else 1.0
+    spread = kappa * np.maximum(mc, channel_rms(mc))
+    ulp = float(np.finfo(dtype).eps)
+    return np.asarray(FACTOR * np.maximum(spread, ULPS * ulp * channel_rms(reference)))
+
+
+def reference(
+    twin: Twin,
+    parameters: Mapping[str, Array],
+    x: Array,
+    y: Array | None,
+    *,
+    dtype: np.dtype[Any],
+    rng: np.random.Generator,
+    training: bool = True,
+    draws: Sequence[Array] | None = None,
+) -> Reference:
+    """Values of the twin for one batch with the noise floor of each.
+
+    Args:
+        twin: the network and its conventions.
+        parameters: twin parameters; they are used in float64, and rounded to ``dtype`` to
+            measure real arithmetic.
+        x: inputs ``(N, …)``; y: targets.
+        dtype: the width the side computes in (the coarser of the two that are compared).
+        rng: for the disturbances.
+        training: the mode.
+        draws: dropout's uniform draws.
+    """
+    wide = {name: np.asarray(value, dtype=np.float64) for name, value in parameters.items()}
+    inputs = np.asarray(x, dtype=np.float64)
+    exact = twin.evaluate(wide, inputs, y, training=training, draws=draws)
+    values = quantities(exact)
+    roundoff = unit_roundoff(dtype)
+    delta = roundoff if dtype == np.float32 else DISTURBANCE64
+    rescale = roundoff / delta
+
+    def disturb(array: Array) -> Array:
+        return np.asarray(array * (1.0 + delta * rng.standard_normal(array.shape)))
+
+    deviations: dict[str, list[Array]] = {key: [] for key in values}
+    for _ in range(RUNS):
+        run = quantities(
+            twin.evaluate(wide, inputs, y, training=training, draws=draws, disturb=disturb)
+        )
+        for key in values:
+            if key in run:
+                deviations[key].append((run[key] - values[key]) * rescale)
+    noise = _arithmetic_noise(twin, wide, inputs, y, values, dtype, rng, training, draws)
+    floors = {
+        key: element_floor(deviations[key] or [np.zeros_like(value)], noise[key], value, dtype)
+        for key, value in values.items()
+    }
+    return Reference(exact, values, floors)
+
+
+def _arithmetic_noise(
+    twin: Twin,
+    parameters: Values,
+    x: Array,
+    y: Array | None,
+    values: Mapping[str, Array],
+    dtype: np.dtype[Any],
+    rng: np.random.Generator,
+    training: bool,
+    draws: Sequence[Array] | None,
+) -> dict[str, list[Array]]:
+    """Deviations of real arithmetic in ``dtype``: orders of summation, and width."""
+    narrow = {name: value.astype(dtype) for name, value in parameters.items()}
+    narrow_x = x.astype(dtype)
+    narrow_draws = None if draws is None else [np.asarray(d, dtype=dtype) for d in draws]
+    runs = [twin] if dtype == np.float32 else []
+    runs += [reordered(twin, rng, sequential=index == 0) for index in range(ORDERS)]
+    noise: dict[str, list[Array]] = {key: [] for key in values}
+    for run in runs:
+        got = quantities(run.evaluate(narrow, narrow_x, y, training=training, draws=narrow_draws))
+        for key, value in values.items():
+            if key in got:
+                noise[key].append(got[key] - value)
+    return noise
+
+
+def clear_rows(twin: Twin, found: Reference, y: Array | None) -> Array:
+    """Which rows of a batch stay clear of every kink (boolean, ``(N,)``).
+
+    An exact zero is no near miss: both sides see the same zero and must choose a branch.
+    """
+    evaluation = found.evaluation
+    rows = np.ones(len(evaluation.prediction), dtype=bool)
+    for name, layer in twin.conventions.layers or ():
+        if not isinstance(layer, ReLU):
+            continue
+        value = np.abs(np.asarray(evaluation.tape.inputs[name], dtype=np.float64))
+        previous = found.floors.get(f"outputs/{_before(twin, name)}")
+        if previous is None or previous.shape != value.shape:
+            continue
+        near = (value > 0) & (value < KINK_FLOORS * previous)
+        rows &= ~near.reshape(len(rows), -1).any(axis=1)
+    loss = twin.conventions.loss
+    if isinstance(loss, MulticlassHinge) and y is not None:
+        scores = np.asarray(evaluation.prediction, dtype=np.float64)
+        labels = np.asarray(y)
+        labels = labels.argmax(axis=1) if labels.ndim > 1 else labels.astype(int)
+        own = scores[np.arange(len(scores)), labels]
+        margins = np.abs(scores - own[:, None] + loss.margin)
+        margins[np.arange(len(scores)), labels] = np.inf
+        floor = found.floors["prediction"]
+        rows &= ~(margins < KINK_FLOORS * floor).any(axis=1)
+    return rows
+
+
+def _before(twin: Twin, name: str) -> str:
+    names = [n for n, _ in twin.conventions.layers or ()]
+    index = names.index(name)
+    return names[index - 1] if index else ""
+
+
+def without_faults(twin: Twin) -> Twin:
+    """The twin with a correct backward pass."""
+    return Twin(replace(twin.conventions, faults=()))

@@ -1,0 +1,313 @@
+"""The reporting stage: what both sides print, and the parameters they hand over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from netparity.conventions import Quantity
+from netparity.diagnosis import reporting
+from netparity.diagnosis.candidates import Both, Candidate
+from netparity.diagnosis.feeding import in_order
+from netparity.diagnosis.identify import Identified
+from netparity.diagnosis.noise import Measure
+from netparity.diagnosis.observe import Stage, not_checked, stage_of
+from netparity.diagnosis.reporting import Series, _accuracy
+from netparity.diagnosis.structure import two_dimensional
+from netparity.diagnosis.twin import Array
+from netparity.implementations.base import Implementation, Watched
+from netparity.report.model import Evidence, Fix
+
+EPOCHS = 2
+
+
+@dataclass(slots=True)
+class Looked:
+    """One side as watched: its run, its series, and what it hands over."""
+
+    known: Identified
+    live: Implementation
+    watched: Watched | None
+    series: Mapping[str, Series] = field(default_factory=dict)
+    data: tuple[Array, Array] | None = None
+
+
+def look(
+    known: Identified, live: Implementation, x: Array, y: Array, batch_size: int, limit: int
+) -> Looked:
+    """Watches a fresh build run as its author runs it, and identifies what it prints."""
+    if not {"report", "result"} & live.abilities:
+        return Looked(known, live, None)
+    rows = min(len(x), batch_size * max(1, limit // EPOCHS))
+    x, y = x[:rows], y[:rows]
+    epochs = max(EPOCHS, limit // max(1, len(in_order(x, y, batch_size))))
+    watched = live.watch(x, y, epochs=epochs, batch_size=batch_size, limit=limit)
+    series: dict[str, Series] = {}
+    if watched.reported:
+        decays = bool(known.conventions.penalties)
+        series = reporting.identify(live, watched, _penalty_of(known), decays=decays)
+        live.restore(watched.states[-1])
+    return Looked(known, live, watched, series, (x, y))
+
+
+def _penalty_of(known: Identified) -> Callable[[Implementation], float]:
+    twin = known.twin
+
+    def penalty(live: Implementation) -> float:
+        if twin is None or not known.loss_penalties:
+            return 0.0
+        values = twin.values(live.parameters())
+        wide = {n: np.asarray(v, dtype=np.float64) for n, v in values.items()}
+        return float(sum(p.value(wide) for p in known.loss_penalties))
+
+    return penalty
+
+
+def observe(left: Looked, right: Looked, *, alike: bool) -> tuple[Stage, list[Candidate], Both]:
+    """Compares what the two sides report.
+
+    Args:
+        left: left as watched; right: as watched.
+        alike: whether the two runs are otherwise the same, so that the printed numbers
+            themselves can be held against each other.
+    """
+    both = Both(left.known, right.known)
+    measures: list[Measure] = []
+    candidates: dict[str, Candidate] = {}
+    reason = None
+    if left.series and right.series:
+        for one, two in reporting.pair_names(left.series, right.series):
+            a, b = left.series[one], right.series[two]
+            measured, found = _series(both, one, a, b, alike=alike)
+            if measured is None:
+                reason = f"what is printed as {one} fits no quantity of the side's own"
+                continue
+            measures.append(measured)
+            for candidate in found:
+                candidates[candidate.id] = _merged(candidates.get(candidate.id), candidate)
+    elif left.series or right.series:
+        silent = "right" if left.series else "left"
+        reason = f"{silent} gives no report"
+    results = list(_results(both, left, right))
+    for measured, candidate in results:
+        measures.append(measured)
+        if candidate is not None:
+            candidates[candidate.id] = candidate
+    if not measures:
+        return not_checked("reporting", reason or "neither side gives a report"), [], both
+    return stage_of("reporting", measures, reason), list(candidates.values()), both
+
+
+def _merged(old: Candidate | None, new: Candidate) -> Candidate:
+    if old is None:
+        return new
+    return replace(
+        old, where=(*old.where, *new.where), evidence=(*old.evidence, *new.evidence)
+    )
+
+
+def _series(
+    both: Both, name: str, left: Series, right: Series, *, alike: bool
+) -> tuple[Measure | None, list[Candidate]]:
+    if not left.fits and not right.fits:
+        if alike and left.values.shape == right.values.shape:
+            unit = reporting.ULPS * float(np.finfo(np.float64).eps)
+            scale = float(np.max(np.abs(left.values), initial=0.0)) or 1.0
+            apart = float(np.max(np.abs(left.values - right.values), initial=0.0)) / scale
+            return Measure(name, apart, unit), []
+        return None, []
+    pair = reporting.closest(left, right)
+    if pair is not None and not pair[2]:
+        return Measure(name, 0.0, reporting.ULPS * float(np.finfo(np.float64).eps)), []
+    apart = _distance(left, right)
+    measured = Measure(name, apart, reporting.ULPS * float(np.finfo(np.float64).eps))
+    if pair is None:
+        return measured, [_other(both, name, left, right)]
+    return measured, list(_differing(both, name, left, right, *pair))
+
+
+def _distance(left: Series, right: Series) -> float:
+    """How far the printed value is from the nearest quantity both sides could have printed."""
+    ends = [s for s in (left, right) if not s.fits]
+    if ends and ends[0].nearest is not None:
+        return float(ends[0].nearest[1]) * reporting.ULPS * float(np.finfo(np.float64).eps)
+    n = min(len(left.values), len(right.values))
+    scale = float(np.max(np.abs(left.values[:n]), initial=0.0)) or 1.0
+    apart = float(np.max(np.abs(left.values[:n] - right.values[:n]), initial=0.0)) / scale
+    return max(apart, 1e-6)
+
+
+def words(quantity: Quantity) -> str:
+    """A quantity in words."""
+    what = quantity.kind
+    if quantity.factor != 1.0:
+        what = f"{quantity.factor:g} × the {what}"
+    parts = [what]
+    if quantity.kind == "loss":
+        parts.append("with its penalty" if quantity.penalty else "without penalty")
+    parts.append(f"{quantity.moment} the update")
+    parts.append(f"dropout {quantity.dropout}")
+    parts.append({"batch": "of the batch", "running": "running mean over the epoch",
+                  "epoch": "mean over the epoch's batches"}.get(quantity.average, ""))  # fmt: skip
+    return ", ".join(p for p in parts if p)
+
+
+def _differing(
+    both: Both, name: str, left: Series, right: Series, a: Quantity, b: Quantity,
+    fields: tuple[str, ...],
+) -> Iterator[Candidate]:  # fmt: skip
+    evidence = (
+        Evidence(f"left's {left.name} is: {words(a)}", 1.0, 1.0, _residual(left, a)),
+        Evidence(f"right's {right.name} is: {words(b)}", 1.0, 1.0, _residual(right, b)),
+    )
+    ids: dict[str, str] = {}
+    for f in fields:
+        id = {
+            "moment": "train-loss-running-average", "average": "train-loss-running-average",
+            "dropout": "train-metrics-dropout-on", "penalty": "penalty-in-reported-loss",
+        }.get(f, "reported-quantity")  # fmt: skip
+        ids.setdefault(id, f)
+    statements = {
+        "train-loss-running-average": (
+            f"Left reports its {name} {a.moment} each update, right {b.moment}"
+            f" ({_average(a)} against {_average(b)})."
+        ),
+        "train-metrics-dropout-on": (
+            f"Left reports its {name} with dropout {a.dropout}, right with dropout {b.dropout}."
+        ),
+        "penalty-in-reported-loss": (
+            f"Left's reported {name} is {'with' if a.penalty else 'without'} the penalty, "
+            f"right's {'with' if b.penalty else 'without'} it."
+        ),
+        "reported-quantity": (
+            f"Left reports {words(a)}; right reports {words(b)}, each relative to its own loss."
+        ),
+    }
+    for id in ids:
+        yield Candidate(
+            id, "reporting", (name,), words(a), words(b), statements[id], evidence,
+            both.fix(id, left=words(b), right=words(a)), verified="live",
+            residual=max(_residual(left, a), _residual(right, b)), floor=_unit(),
+        )  # fmt: skip
+
+
+def _average(quantity: Quantity) -> str:
+    return {"batch": "of that batch", "running": "running mean", "epoch": "mean over the epoch"}[
+        quantity.average
+    ]
+
+
+def _unit() -> float:
+    return reporting.ULPS * float(np.finfo(np.float32).eps)
+
+
+def _residual(series: Series, quantity: Quantity) -> float:
+    for fitted, residual in series.fits:
+        if fitted == quantity:
+            return residual * reporting.ULPS * float(np.finfo(np.float64).eps)
+    return float("inf")
+
+
+def _other(both: Both, name: str, left: Series, right: Series) -> Candidate:
+    odd, even = (left, right) if not left.fits else (right, left)
+    side = "left" if odd is left else "right"
+    known = words(even.fits[0][0])
+    nearest, residual = odd.nearest or (Quantity("other"), float("inf"))
+    relative = residual * reporting.ULPS * float(np.finfo(np.float64).eps)
+    texts = {side: "another quantity", "right" if side == "left" else "left": known}
+    return Candidate(
+        "reported-quantity", "reporting", (name,), texts["left"], texts["right"],
+        f"What {side} prints as {odd.name} is not the loss it trains on, in any form: the "
+        f"nearest, {words(nearest)}, is {relative:.2g} away relative to its size. The other side "
+        f"prints {known}.",
+        (
+            Evidence(f"{side}'s {odd.name} − {words(nearest)}, relative", relative, 0.0, relative),
+            Evidence(f"the other side's {even.name} is: {known}", 1.0, 1.0, _residual(even,
+                     even.fits[0][0])),
+        ),
+        both.fix("reported-quantity", left="the loss that is trained on",
+                 right="the loss that is trained on"),
+        verified="live", residual=_residual(even, even.fits[0][0]), floor=_unit(),
+    )  # fmt: skip
+
+
+# ---- the parameters handed over ----------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class _Handed:
+    last: float
+    best: float | None
+    best_epoch: int | None
+    epochs: int
+    aliased: bool | None
+
+
+def _results(
+    both: Both, left: Looked, right: Looked
+) -> Iterator[tuple[Measure, Candidate | None]]:
+    handed = [_handed(side) for side in (left, right)]
+    for index, (side, mine) in enumerate(zip((left, right), handed, strict=True)):
+        other = handed[1 - index]
+        if mine is None or mine.best is None or mine.best_epoch is None:
+            continue
+        if not (mine.aliased and mine.last == 0.0 and mine.best > 0.0):
+            continue
+        if other is not None and other.aliased and other.last == 0.0:
+            continue
+        which = side.known.side.which
+        texts = {which: "the live parameters", "right" if which == "left" else "left":
+                 "a copy of its best" if other is not None and other.best == 0.0 else
+                 "not aliased"}  # fmt: skip
+        fix = both.fix("best-parameters-aliased", left=None, right=None)
+        yield Measure(f"{which}: result", mine.best, 0.0), Candidate(
+            "best-parameters-aliased", "reporting", ("result",), texts["left"], texts["right"],
+            f"Bug on the {which}: what it hands over as its best parameters (best on the rows "
+            f"held out after epoch {mine.best_epoch} of {mine.epochs}) are the live arrays, which "
+            "later updates went on to change; it hands over the last ones.",
+            (
+                Evidence("result − parameters after the last update", mine.last, 0.0, mine.last),
+                Evidence(f"result − parameters after epoch {mine.best_epoch}, largest difference",
+                         mine.best, 0.0, None),
+                Evidence("a copy taken at that epoch − parameters after it", 0.0, 0.0, 0.0),
+            ),
+            Fix(fix.left, None) if which == "left" else Fix(None, fix.right),
+            verified="live", residual=0.0, floor=0.0, side=which,
+        )  # fmt: skip
+
+
+def _handed(side: Looked) -> _Handed | None:
+    """What a side handed over, against its last parameters and those best on the held-out rows."""
+    watched, live = side.watched, side.live
+    if watched is None or not watched.results:
+        return None
+    step, result = watched.results[-1]
+    saved = live.state()
+    try:
+        live.restore(watched.states[-1])
+        last = _apart(result, live.parameters())
+        ends = [s for s, _ in watched.results]
+        if "validation" not in live.abilities or side.data is None:
+            return _Handed(last, None, None, len(ends), watched.aliased)
+        scores = []
+        for end in ends:
+            live.restore(watched.states[end])
+            x, y = live.validation(*side.data)
+            scores.append(_accuracy(two_dimensional(live.predict(x)), y))
+        best = int(np.argmax(scores))
+        live.restore(watched.states[ends[best]])
+        return _Handed(
+            last, _apart(result, live.parameters()), best + 1, len(ends), watched.aliased
+        )
+    finally:
+        live.restore(saved)
+
+
+def _apart(result: Mapping[str, Array], parameters: Mapping[str, Array]) -> float:
+    shared = [n for n in result if n in parameters]
+    if not shared:
+        return float("nan")
+    return max(
+        float(np.max(np.abs(np.asarray(result[n], dtype=np.float64) - parameters[n]), initial=0.0))
+        for n in shared
+    )

@@ -1,0 +1,222 @@
+"""Finds out which quantity a side prints as its loss or metric.
+
+The side is run as its author runs it, with its state recorded before each update; then every
+candidate quantity (before or after the update, dropout on or off, with or without the
+penalty, of the batch or averaged) is computed from those states and held against what was
+printed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from netparity.conventions import Quantity
+from netparity.diagnosis.structure import two_dimensional
+from netparity.diagnosis.twin import Array
+from netparity.errors import CannotError
+from netparity.implementations.base import Implementation, Watched
+
+#: Reported values are means of at most some thousand float32 terms, printed after being stored
+#: in float32 or float64: ten times the rounding of such a sum.
+ULPS: Final = 160.0
+FIELDS: Final = ("kind", "penalty", "moment", "dropout", "average")
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What one side printed under one name, and the quantities that reproduce it."""
+
+    name: str
+    values: Array
+    fits: tuple[tuple[Quantity, float], ...]
+    nearest: tuple[Quantity, float] | None
+
+
+def identify(
+    live: Implementation, watched: Watched, penalty_of: Callable[[Implementation], float],
+    *, decays: bool,
+) -> dict[str, Series]:  # fmt: skip
+    """The quantities that reproduce each series a side printed.
+
+    Args:
+        live: the side the run was watched on (its state is changed; reset it afterwards).
+        watched: the recorded run.
+        penalty_of: the penalty inside that side's loss at its present parameters.
+        decays: whether the side has a penalty at all, in its loss or in its optimizer; without
+            one, with and without are the same.
+    """
+    computed = _compute(live, watched, penalty_of)
+    inside = bool(np.any(computed["penalty", "before", "off"] != 0))
+    names = list(dict.fromkeys(r.name for r in watched.reported))
+    found = {}
+    for name in names:
+        reported = [r for r in watched.reported if r.name == name]
+        values = np.array([r.value for r in reported], dtype=np.float64)
+        every = "epoch" if watched.report_every == "epoch" else "step"
+        at = [(r.step, r.epoch) for r in reported]
+        fits: list[tuple[Quantity, float]] = []
+        nearest: tuple[Quantity, float] | None = None
+        for quantity, series in _candidates(computed, watched, at, every):
+            residual = _residual(values, series, live.dtype)
+            if nearest is None or residual < nearest[1]:
+                nearest = (quantity, residual)
+            if residual <= 1.0 and not (quantity.penalty and decays and not inside):
+                fits.append((quantity, residual))
+        if not fits:
+            fits = _scaled(values, computed, watched, at, every, live.dtype)
+        found[name] = Series(name, values, tuple(fits), nearest)
+    return found
+
+
+def _residual(values: Array, series: Array, dtype: np.dtype[Any]) -> float:
+    """The largest deviation, in units of the rounding of such a value."""
+    if series.shape != values.shape or not np.all(np.isfinite(series)):
+        return float("inf")
+    scale = np.maximum(np.abs(values), np.max(np.abs(values), initial=0.0) * 1e-3)
+    unit = ULPS * float(np.finfo(np.float32 if dtype == np.float32 else np.float64).eps)
+    return float(np.max(np.abs(values - series) / np.maximum(unit * scale, 1e-300), initial=0.0))
+
+
+def _scaled(
+    values: Array,
+    computed: Mapping[tuple[str, str, str], Array],
+    watched: Watched,
+    at: Sequence[tuple[int, int]],
+    every: str,
+    dtype: np.dtype[Any],
+) -> list[tuple[Quantity, float]]:
+    """Quantities that reproduce the series up to one constant factor."""
+    fits = []
+    for quantity, series in _candidates(computed, watched, at, every):
+        square = float(np.sum(series**2))
+        if series.shape != values.shape or len(values) < 2 or not square > 0:
+            continue
+        factor = float(np.sum(series * values)) / square
+        residual = _residual(values, factor * series, dtype)
+        if residual <= 1.0:
+            fits.append((replace(quantity, factor=factor), residual))
+    return fits
+
+
+def _compute(
+    live: Implementation, watched: Watched, penalty_of: Callable[[Implementation], float]
+) -> dict[tuple[str, str, str], Array]:
+    """Values per update: key (loss | penalty | accuracy, before | after, on | off)."""
+    columns: dict[tuple[str, str, str], list[float]] = {}
+    steps = len(watched.fed)
+    for index, (moment, dropout) in itertools.product(
+        range(steps), itertools.product(("before", "after"), ("off", "on"))
+    ):
+        x, y = watched.fed[index]
+        state = watched.states[index if moment == "before" else index + 1]
+        training = dropout == "on"
+        live.restore(state)
+        penalty = penalty_of(live)
+        total = np.nan
+        with contextlib.suppress(CannotError):
+            total = live.loss(x, y, training=training).total
+        live.restore(state)
+        prediction = _predict(live, x, training=training)
+        columns.setdefault(("loss", moment, dropout), []).append(total)
+        columns.setdefault(("penalty", moment, dropout), []).append(penalty)
+        columns.setdefault(("accuracy", moment, dropout), []).append(_accuracy(prediction, y))
+    return {key: np.array(values) for key, values in columns.items()}
+
+
+def _predict(live: Implementation, x: Array, *, training: bool) -> Array:
+    """Predictions; a side that predicts in inference mode only gives those."""
+    try:
+        return two_dimensional(live.predict(x, training=training))
+    except CannotError:
+        return two_dimensional(live.predict(x))
+
+
+def _accuracy(prediction: Array, y: Array) -> float:
+    targets = np.asarray(y)
+    if prediction.shape[1] == 1:
+        return float(np.mean((prediction > 0.5).ravel() == (targets.ravel() > 0.5)))
+    labels = targets.argmax(axis=1) if targets.ndim > 1 and targets.shape[1] > 1 else targets
+    return float(np.mean(prediction.argmax(axis=1) == labels.reshape(-1)))
+
+
+def _candidates(
+    computed: Mapping[tuple[str, str, str], Array],
+    watched: Watched,
+    at: Sequence[tuple[int, int]],
+    every: str,
+) -> Iterator[tuple[Quantity, Array]]:
+    sizes = np.array([len(x) for x, _ in watched.fed], dtype=np.float64)
+    epochs = np.array(watched.epochs)
+    averages = ("epoch",) if every == "epoch" else ("batch", "running")
+    for kind, moment, dropout in itertools.product(
+        ("loss", "accuracy"), ("before", "after"), ("off", "on")
+    ):
+        for penalty in (True, False) if kind == "loss" else (False,):
+            series = computed[kind, moment, dropout]
+            if kind == "loss" and not penalty:
+                series = series - computed["penalty", moment, dropout]
+            for average in averages:
+                for weights in (sizes, np.ones_like(sizes)):
+                    quantity = Quantity(kind, penalty, moment, dropout, average)  # type: ignore[arg-type]
+                    yield quantity, _averaged(series, weights, epochs, at, average)
+            if every == "epoch":
+                last = [np.flatnonzero(epochs == e)[-1] for _, e in at]
+                quantity = Quantity(kind, penalty, moment, dropout, "batch")  # type: ignore[arg-type]
+                yield quantity, series[last]
+
+
+def _averaged(
+    series: Array, weights: Array, epochs: Array, at: Sequence[tuple[int, int]], average: str
+) -> Array:
+    values = []
+    for step, epoch in at:
+        index = step - 1
+        if average == "batch":
+            values.append(series[index])
+            continue
+        mine = np.flatnonzero(epochs == epoch)
+        if average == "running":
+            mine = mine[mine <= index]
+        values.append(float(np.sum(series[mine] * weights[mine]) / np.sum(weights[mine])))
+    return np.array(values)
+
+
+def closest(left: Series, right: Series) -> tuple[Quantity, Quantity, tuple[str, ...]] | None:
+    """The two descriptions that differ in the fewest fields, and those fields.
+
+    Both series can have several descriptions (without dropout, on and off are one); the sides
+    report the same quantity where any two descriptions agree. ``None`` where a series fits no
+    quantity of the side's own loss.
+    """
+    best: tuple[Quantity, Quantity, tuple[str, ...]] | None = None
+    for (a, _), (b, _) in itertools.product(left.fits, right.fits):
+        fields = [f for f in FIELDS if getattr(a, f) != getattr(b, f)]
+        if abs(a.factor - b.factor) > 1e-9 * max(abs(a.factor), abs(b.factor)):
+            fields.append("factor")
+        if best is None or len(fields) < len(best[2]):
+            best = (a, b, tuple(fields))
+    return best
+
+
+def pair_names(left: Mapping[str, Series], right: Mapping[str, Series]) -> list[tuple[str, str]]:
+    """Which printed series stand for the same thing: by name, else by kind, else in order."""
+    pairs = [(n, n) for n in left if n in right]
+    rest_left = [n for n in left if n not in right]
+    rest_right = [n for n in right if n not in left]
+    for name in list(rest_left):
+        kinds = {q.kind for q, _ in left[name].fits}
+        for other in rest_right:
+            if kinds & {q.kind for q, _ in right[other].fits}:
+                pairs.append((name, other))
+                rest_left.remove(name)
+                rest_right.remove(other)
+                break
+    if not pairs and len(rest_left) == len(rest_right) == 1:
+        pairs.append((rest_left[0], rest_right[0]))
+    return pairs

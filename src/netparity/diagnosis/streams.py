@@ -1,0 +1,134 @@
+"""Why initial values differ although nothing else does: seeds and positions of random streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from netparity import randomness
+from netparity.diagnosis import fresh
+from netparity.diagnosis.align import Pairing
+from netparity.diagnosis.candidates import Both, Candidate
+from netparity.diagnosis.identify import Identified
+from netparity.diagnosis.sides import Pair, Side, construct
+from netparity.diagnosis.twin import Values
+from netparity.report.model import Evidence
+
+GENERATORS = ("python", "numpy", "torch", "tensorflow")
+#: Any two seeds would do; these are written into the evidence.
+SEED, OTHER_SEED = 1234, 4321
+
+
+def _values(known: Identified, parameters: Values) -> Values:
+    return known.twin.values(parameters) if known.twin is not None else parameters
+
+
+def _largest(a: Values, b: Values) -> float:
+    if set(a) != set(b):
+        return float("inf")
+    return max((float(np.max(np.abs(np.asarray(a[n], dtype=np.float64) - b[n]), initial=0.0))
+                for n in a), default=0.0)  # fmt: skip
+
+
+def position(both: Both, pair: Pair, pairing: Pairing) -> Iterator[Candidate]:
+    """Whether right takes its values from a later position of the stream left began.
+
+    Rewinding the global generators and building right alone must give left's values, and
+    building in the other order must swap them.
+    """
+    left, right = both.left, both.right
+    if not (pair.left.rebuilds and pair.right.rebuilds) or not pairing.complete:
+        return
+    here = left.parameters
+    rewound = pair.rebuild_only("right")
+    alone = pairing.to_left(_values(right, rewound.parameters()))
+    rewound_difference = _largest(here, alone)
+    if rewound_difference != 0.0:
+        return
+    pair.origin.restore()
+    construct(pair.right.loaded, pair.seed)
+    second = construct(pair.left.loaded, pair.seed)
+    swapped = _largest(
+        pairing.to_left(right.parameters), _values(left, second.parameters())
+    )
+    apart = _largest(here, pairing.to_left(right.parameters))
+    used = ", ".join(depends_on(pair, pair.right)) or "a global generator"
+    yield Candidate(
+        "rng-stream-position", "rng", tuple(here),
+        "built first, from the start of the stream",
+        "built second, from where left had brought the stream",
+        f"Nothing differs in the two models. Right is built after left and draws its initial "
+        f"values from a later position of the same stream ({used}): rewound to where left "
+        "began, it gets left's values, and built in the other order the two swap theirs.",
+        (
+            Evidence("right built alone from the rewound stream − left: largest difference",
+                     rewound_difference, 0.0, rewound_difference),
+            Evidence("left built second − right as it was: largest difference", swapped, 0.0,
+                     swapped),
+            Evidence("right − left as built: largest difference", apart, None, None),
+        ),
+        both.fix("rng-stream-position", left="SEED", right="SEED"),
+        lambda plan: replace(plan, initial="left"),
+        verified="live", residual=rewound_difference, floor=0.0,
+    )  # fmt: skip
+
+
+def depends_on(pair: Pair, side: Side) -> list[str]:
+    """Which global generators a side's initial values are drawn from."""
+    before = fresh.digest(pair.rebuild_only(side.which).parameters())
+    found = []
+    known = set(randomness.fingerprint())
+    for name in GENERATORS:
+        if name not in known:
+            continue
+        pair.origin.restore()
+        randomness.seed(name, SEED)
+        other = construct(side.loaded, pair.seed)
+        if fresh.digest(other.parameters()) != before:
+            found.append(name)
+    pair.origin.restore()
+    return found
+
+
+def seeds(both: Both, pair: Pair) -> Iterator[Candidate]:
+    """Whether a program seeds one generator while its values are drawn from another."""
+    for known, side in ((both.left, pair.left), (both.right, pair.right)):
+        if not side.rebuilds or side.spec is None:
+            continue
+        sources = depends_on(pair, side)
+        if not sources:
+            continue
+        seeding = dict.fromkeys(sources, SEED)
+        plain, one, two = fresh.build_many(side.spec, pair.seed, ({}, seeding, seeding))
+        here = fresh.digest(known.live.parameters())
+        if plain is None or one is None or two is None:
+            continue
+        seeded = [
+            g for g in ("python", "numpy")
+            if g not in sources and one.generators.get(g) == two.generators.get(g) is not None
+        ]  # fmt: skip
+        if plain.values in {here, one.values} or one.values != two.values or not seeded:
+            continue
+        names = {"python": "Python's random", "numpy": "NumPy", "torch": "torch",
+                 "tensorflow": "TensorFlow"}  # fmt: skip
+        seeds_it = " and ".join(names[g] for g in seeded)
+        draws = " and ".join(names[g] for g in sources)
+        texts = f"seeds {seeds_it}; draws from {draws}"
+        other_framework = known.live.framework == both.right.live.framework
+        yield Candidate(
+            "seed-scope", "rng", (side.which,),
+            texts if side.which == "left" or other_framework else "not looked at",
+            texts if side.which == "right" or other_framework else "not looked at",
+            f"The program seeds {seeds_it}, but its initial values are drawn from {draws}: two "
+            f"fresh processes give different values, and the same ones once {draws} is seeded.",
+            (
+                Evidence("initial values of two fresh processes are equal", "no", "yes", None),
+                Evidence(f"the same with {draws} seeded", "yes", "yes", 0.0),
+            ),
+            both.fix("seed-scope", left="SEED", right="SEED"),
+            verified="live", residual=0.0, floor=0.0,
+            also=("keras-seed-source",) if known.live.framework == "keras" else (),
+        )  # fmt: skip
+        return

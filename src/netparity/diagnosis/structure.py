@@ -1,0 +1,386 @@
+"""Finds the network behind a side that declares none, from its numbers.
+
+A chain of affine layers is laid through the shapes of the parameters; every activation that
+fits the predictions, at parameters of our choosing, is tried. A guess counts only once the
+twin built from it reproduces the side to the noise floor.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from netparity.conventions import Conventions, Place
+from netparity.diagnosis.noise import Measure, reference
+from netparity.diagnosis.twin import Array, Twin, Values
+from netparity.implementations.base import Implementation
+from netparity.nn import (
+    ELU,
+    GELU,
+    Affine,
+    Dropout,
+    Flatten,
+    Identity,
+    Layer,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+
+HIDDEN: Final[tuple[Layer, ...]] = (
+    ReLU(), Sigmoid(), Tanh(), Identity(), LeakyReLU(0.01), LeakyReLU(0.2), LeakyReLU(0.3),
+    LeakyReLU(0.1), ELU(), GELU(), GELU(approximate=True), SiLU(), Softplus(), Softmax(),
+)  # fmt: skip
+OUTPUT: Final[tuple[Layer, ...]] = (
+    Identity(), Sigmoid(), Softmax(), Tanh(), ReLU(), LogSoftmax(), Softplus(),
+)  # fmt: skip
+#: Networks up to this many weight layers also get every mixture of hidden activations.
+MIXED_LAYERS = 3
+MAXIMUM_CHAINS = 24
+#: A guess off by more than this share of the prediction is dropped before its noise is measured.
+SCREEN = 1e-2
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One affine layer of a chain: which arrays it takes and how they lie."""
+
+    weight: str
+    transposed: bool
+    inputs: int
+    outputs: int
+    bias: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """The network of a side, and how well its twin reproduces it."""
+
+    conventions: Conventions
+    measure: Measure
+    declared: bool
+
+
+def two_dimensional(array: Array) -> Array:
+    """Predictions as ``(N, outputs)``, whatever shape the side gives."""
+    array = np.asarray(array)
+    return array.reshape(len(array), -1)
+
+
+def probe_values(
+    native: Mapping[str, Array], rng: np.random.Generator, scale: float = 1.0
+) -> Values:
+    """Values for a side's own arrays: N(0, 1)/√fan, biases included, exact in float32."""
+    values: Values = {}
+    for name, array in native.items():
+        squeezed = np.squeeze(array)
+        fan = max(squeezed.shape) if squeezed.ndim > 1 else 4.0
+        drawn = (scale * rng.standard_normal(array.shape) / np.sqrt(fan)).astype(np.float32)
+        values[name] = drawn.astype(array.dtype)
+    return values
+
+
+def probe_parameters(twin: Twin, rng: np.random.Generator, scale: float = 1.0) -> Values:
+    """Twin parameters for a probe: N(0, 1)/√fan_in with non-zero biases, exact in float32."""
+    values: Values = {}
+    for name, shape in twin.network.parameter_shapes().items():
+        fan = shape[0] if len(shape) > 1 else 4
+        drawn = (scale * rng.standard_normal(shape) / np.sqrt(fan)).astype(np.float32)
+        values[name] = drawn.astype(np.float64)
+    return values
+
+
+def find(
+    live: Implementation,
+    declared: Conventions,
+    x: Array,
+    rng: np.random.Generator,
+    templates: Sequence[Conventions] = (),
+) -> Structure | None:
+    """The network of ``live``, shown to reproduce its predictions, or ``None``.
+
+    Args:
+        live: the side; its state is left as it was.
+        declared: what it says of itself.
+        x: a batch of inputs.
+        rng: for the probes.
+        templates: conventions of the other side, the first guess for one that says nothing.
+    """
+    saved = live.state()
+    native = live.parameters()
+    try:
+        if declared.layers is not None:
+            found = _confirm(live, declared, native, x, rng)
+            if found is not None:
+                return Structure(declared, found, declared=True)
+        probes = [probe_values(native, rng, scale) for scale in (1.0, 2.0)]
+        answers = []
+        for values in probes:
+            live.set_parameters(values)
+            answers.append(two_dimensional(live.predict(x)))
+        for guess in _guesses(native, x, answers[0].shape[1], templates):
+            twin = Twin(guess)
+            if not all(
+                _screens(twin, values, x, answer)
+                for values, answer in zip(probes, answers, strict=True)
+            ):
+                continue
+            found = _confirm(live, guess, native, x, rng)
+            if found is not None:
+                return Structure(replace(declared, layers=guess.layers, places=guess.places),
+                                 found, declared=False)  # fmt: skip
+        return None
+    finally:
+        live.restore(saved)
+
+
+def _screens(twin: Twin, native: Values, x: Array, answer: Array) -> bool:
+    with np.errstate(all="ignore"):
+        guess = two_dimensional(twin.forward(twin.values(native), x).prediction)
+    if guess.shape != answer.shape:
+        return False
+    scale = float(np.max(np.abs(answer))) if answer.size else 0.0
+    return bool(np.max(np.abs(guess - answer), initial=0.0) <= SCREEN * max(scale, 1e-30))
+
+
+def _confirm(
+    live: Implementation,
+    conventions: Conventions,
+    native: Values,
+    x: Array,
+    rng: np.random.Generator,
+) -> Measure | None:
+    """The worst measure over probes, or ``None`` where the twin does not reproduce the side."""
+    twin = Twin(replace(conventions, loss=None))
+    worst: Measure | None = None
+    for scale in (1.0, 3.0):
+        values = probe_parameters(twin, rng, scale)
+        live.set_parameters(twin.native(values, native))
+        try:
+            known = reference(
+                twin, values, x, None, dtype=live.dtype, rng=rng, training=False
+            )
+        except Exception:
+            return None
+        shape = known.values["prediction"].shape
+        got = np.asarray(live.predict(x))
+        if got.size != int(np.prod(shape)):
+            return None
+        measured = known.measure("prediction", known.values["prediction"], got.reshape(shape))
+        if measured.different:
+            return None
+        if worst is None or measured.ratio > worst.ratio:
+            worst = measured
+    return worst
+
+
+def _guesses(
+    native: Mapping[str, Array], x: Array, outputs: int, templates: Sequence[Conventions]
+) -> Iterator[Conventions]:
+    prefix: tuple[tuple[str, Layer], ...] = (("flatten", Flatten()),) if x.ndim > 2 else ()
+    width = int(np.prod(x.shape[1:]))
+    chains = list(itertools.islice(chains_through(native, width, outputs), MAXIMUM_CHAINS))
+    for activations_of in (_template_activations(templates), _all_activations):
+        for chain in chains:
+            for activations in activations_of(len(chain)):
+                yield _conventions(chain, activations, prefix, native)
+
+
+def chains_through(
+    native: Mapping[str, Array], width: int, outputs: int
+) -> Iterator[tuple[Link, ...]]:
+    """Every chain of affine layers from ``width`` to ``outputs`` that uses all the arrays.
+
+    Arrays in the order of their definition come first.
+    """
+
+    def extend(width: int, unused: tuple[str, ...]) -> Iterator[tuple[Link, ...]]:
+        if not unused:
+            if width == outputs:
+                yield ()
+            return
+        for name in unused:
+            array = np.asarray(native[name])
+            if array.ndim != 2:
+                continue
+            for transposed in (False, True):
+                shape = array.shape[::-1] if transposed else array.shape
+                if shape[0] != width:
+                    continue
+                rest = tuple(n for n in unused if n != name)
+                vectors = [n for n in rest if _is_vector(native[n], shape[1])]
+                for bias in (*vectors[:3], None):
+                    link = Link(name, transposed, shape[0], shape[1], bias)
+                    remaining = tuple(n for n in rest if n != bias)
+                    for tail in extend(shape[1], remaining):
+                        yield (link, *tail)
+
+    return extend(width, tuple(native))
+
+
+def _is_vector(array: Array, size: int) -> bool:
+    shape = np.asarray(array).shape
+    return shape in {(size,), (1, size), (size, 1)}
+
+
+Activations = tuple[tuple[Layer, ...], ...]
+
+
+def _all_activations(length: int) -> Iterator[Activations]:
+    for output in OUTPUT:
+        for hidden in HIDDEN:
+            yield (*(((hidden,),) * (length - 1)), (output,))
+            if length == 1:
+                break
+    if 2 <= length - 1 <= MIXED_LAYERS - 1:
+        for mixture in itertools.product(HIDDEN[:5], repeat=length - 1):
+            if len(set(mixture)) > 1:
+                for output in OUTPUT:
+                    yield (*((h,) for h in mixture), (output,))
+
+
+def _template_activations(templates: Sequence[Conventions]) -> Any:
+    def of(length: int) -> Iterable[Activations]:
+        for template in templates:
+            groups: list[tuple[Layer, ...]] = []
+            for _, layer in template.layers or ():
+                if isinstance(layer, Affine):
+                    groups.append(())
+                elif groups and not isinstance(layer, Dropout | Flatten):
+                    groups[-1] = (*groups[-1], layer)
+            if len(groups) == length:
+                yield tuple(groups)
+
+    return of
+
+
+def _conventions(
+    chain: Sequence[Link],
+    activations: Activations,
+    prefix: tuple[tuple[str, Layer], ...],
+    native: Mapping[str, Array],
+) -> Conventions:
+    layers: list[tuple[str, Layer]] = list(prefix)
+    places: dict[str, Place] = {}
+    for index, (link, group) in enumerate(zip(chain, activations, strict=True), start=1):
+        name = f"affine{index}"
+        layers.append((name, Affine(link.inputs, link.outputs, bias=link.bias is not None)))
+        places[f"{name}.weight"] = Place(link.weight, link.transposed)
+        if link.bias is not None:
+            places[f"{name}.bias"] = Place(link.bias)
+        for layer in group:
+            if not isinstance(layer, Identity):
+                kind = type(layer).__name__.lower()
+                layers.append((f"{kind}{index}", layer))
+    return Conventions(layers=tuple(layers), places=places)
+
+
+# ---- dropout of a side that declares none ------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """A dropout seen in a side's activations: after which layer, its mask, and its scale."""
+
+    after: str
+    mask: Array
+    scale: float
+
+
+def see_masks(live: Implementation, twin: Twin, x: Array) -> tuple[Masked, ...] | None:
+    """Dropout masks read from a side's activations in training mode.
+
+    Walks the twin's layers (without dropouts) along the side's activations. The side's state
+    (its generators included) is left as it was. ``None`` where the activations do not follow
+    the twin.
+    """
+    if "activations" not in live.abilities:
+        return None
+    saved = live.state()
+    seen = [two_dimensional(a) for a in live.activations(x, training=True).values()]
+    native = live.parameters()
+    live.restore(saved)
+    values = {k: np.asarray(v, dtype=np.float64) for k, v in twin.values(native).items()}
+    tolerance = 1e4 * float(np.finfo(live.dtype).eps)  # only tells layers apart, claims nothing
+    current = np.asarray(x, dtype=np.float64)
+    found: list[Masked] = []
+    index = 0
+    layers = [(n, k) for n, k in twin.conventions.layers or () if not isinstance(k, Dropout)]
+    for position, (name, layer) in enumerate(layers):
+        current = _apply(layer, name, values, current)
+        flat = two_dimensional(current)
+        if index < len(seen) and _close(seen[index], flat, tolerance):
+            current, index = seen[index].reshape(current.shape), index + 1
+            flat = two_dimensional(current)
+        if index < len(seen) and seen[index].shape == flat.shape:
+            if position + 1 < len(layers):
+                following = _apply(layers[position + 1][1], layers[position + 1][0], values, current)
+                if _close(seen[index], two_dimensional(following), tolerance):
+                    continue
+            masked = _masked(seen[index], flat, tolerance)
+            if masked is not None:
+                found.append(Masked(name, masked[0].reshape(current.shape), masked[1]))
+                current, index = seen[index].reshape(current.shape), index + 1
+    return tuple(found) if index == len(seen) else None
+
+
+def _apply(layer: Layer, name: str, values: Values, x: Array) -> Array:
+    own = {k.rsplit(".", 1)[1]: v for k, v in values.items() if k.rsplit(".", 1)[0] == name}
+    return layer.apply(own, x)[0]
+
+
+def _close(a: Array, b: Array, tolerance: float) -> bool:
+    scale = max(float(np.max(np.abs(b), initial=0.0)), 1e-30)
+    return a.shape == b.shape and bool(np.max(np.abs(a - b), initial=0.0) <= tolerance * scale)
+
+
+def _masked(after: Array, before: Array, tolerance: float) -> tuple[Array, float] | None:
+    alive = before != 0
+    kept = alive & (after != 0)
+    if not kept.any() or np.any(after[~alive] != 0):
+        return None
+    ratio = after[kept] / before[kept]
+    scale = float(np.median(ratio))
+    if np.max(np.abs(ratio - scale)) > tolerance * abs(scale):
+        return None
+    if scale == 1.0 and np.all(kept == alive):
+        return None
+    return np.where(alive, kept, True), scale
+
+
+def fed(live: Implementation, draws: Sequence[Array] | None) -> Sequence[Array] | None:
+    """The draws, where the side takes them; one that draws its own masks is given none."""
+    return draws if "draws" in live.abilities else None
+
+
+def as_draws(masks: Sequence[Masked]) -> list[Array]:
+    """Uniform draws that any rate strictly between 0 and 1 turns into these masks."""
+    return [np.where(m.mask, np.nextafter(1.0, 0.0), 0.0) for m in masks]
+
+
+def with_dropout(conventions: Conventions, masks: Sequence[Masked]) -> Conventions:
+    """The conventions with the dropouts that were seen, rates from scale or share of zeros."""
+    layers: list[tuple[str, Layer]] = []
+    for name, layer in conventions.layers or ():
+        layers.append((name, layer))
+        for masked in masks:
+            if masked.after == name:
+                layers.append((f"dropout_{name}", dropout_of(masked)))
+    return replace(conventions, layers=tuple(layers))
+
+
+def dropout_of(masked: Masked) -> Dropout:
+    """The dropout layer a mask and its scale belong to."""
+    if abs(masked.scale - 1.0) > 1e-6:
+        rate = 1.0 - 1.0 / masked.scale
+        nearest = round(rate, 6)
+        rate = nearest if abs(nearest - rate) < 1e-7 else rate
+        return Dropout(rate)
+    return Dropout(float(1.0 - masked.mask.mean()), scaling="plain")

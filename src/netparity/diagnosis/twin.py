@@ -1,0 +1,196 @@
+"""The twin: the reference network set to one side's conventions.
+
+A twin is pure: it takes parameters and returns values, so it can be run with any
+conventions changed, in either float width, with noise mixed in or sums reordered. It counts
+as evidence only after it reproduced its side to the noise floor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from netparity.conventions import Conventions, Factored, Misplaced
+from netparity.nn import Dropout, Network, Penalty, Tape
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Values = dict[str, Array]
+Disturb = Callable[[Array], Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a network computes for one batch, at each place.
+
+    Attributes:
+        outputs: value after each layer, by layer name.
+        prediction: ``(N, …)``.
+        data: the data loss; ``penalty``: the penalties; both ``nan`` where there is no loss.
+        gradients: of the two together, by twin parameter name (faults applied).
+        tape: the forward pass, for those who need its inner values.
+        deltas: gradient at each layer's output.
+    """
+
+    outputs: Values
+    prediction: Array
+    data: float
+    penalty: float
+    gradients: Values
+    deltas: Values
+    tape: Tape
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """The reference network with one side's conventions, over that side's parameters."""
+
+    conventions: Conventions
+
+    @property
+    def network(self) -> Network:
+        """The layers as a network of ``netparity.nn``."""
+        return Network(self.conventions.layers or ())
+
+    # ---- between the side's layout and the twin's ----------------------------------------
+    def values(self, native: Mapping[str, Array]) -> Values:
+        """The twin's parameters, taken from the side's own arrays."""
+        shapes = self.network.parameter_shapes()
+        values: Values = {}
+        for name, place in self.conventions.places.items():
+            array = np.asarray(native[place.name])
+            if place.transposed:
+                array = array.reshape(shapes[name][::-1]).T
+            values[name] = np.ascontiguousarray(array.reshape(shapes[name]))
+        return values
+
+    def native(self, values: Mapping[str, Array], like: Mapping[str, Array]) -> Values:
+        """The side's own arrays for twin parameters; ``like`` gives shapes and dtypes."""
+        arrays: Values = {}
+        for name, place in self.conventions.places.items():
+            if name not in values:
+                continue
+            array = np.asarray(values[name])
+            if place.transposed:
+                array = array.T
+            pattern = np.asarray(like[place.name])
+            arrays[place.name] = np.ascontiguousarray(
+                array.reshape(pattern.shape), dtype=pattern.dtype
+            )
+        return arrays
+
+    # ---- what it computes ----------------------------------------------------------------
+    def forward(
+        self,
+        parameters: Mapping[str, Array],
+        x: Array,
+        *,
+        training: bool = False,
+        draws: Sequence[Array] | None = None,
+        disturb: Disturb | None = None,
+    ) -> Tape:
+        """A forward pass of the twin."""
+        return self.network.forward(
+            parameters, x, training=training, draws=draws if training else None, disturb=disturb
+        )
+
+    def penalty(self, parameters: Mapping[str, Array]) -> float:
+        """The sum of the penalties at ``parameters``."""
+        return float(sum(p.value(parameters) for p in self.conventions.penalties or ()))
+
+    def evaluate(
+        self,
+        parameters: Mapping[str, Array],
+        x: Array,
+        y: Array | None,
+        *,
+        training: bool = True,
+        draws: Sequence[Array] | None = None,
+        disturb: Disturb | None = None,
+    ) -> Evaluation:
+        """Forward pass, loss and gradients for one batch."""
+        tape = self.forward(parameters, x, training=training, draws=draws, disturb=disturb)
+        loss = self.conventions.loss
+        if loss is None or y is None:
+            return Evaluation(
+                dict(tape.outputs), tape.prediction, np.nan, np.nan, {}, {}, tape
+            )
+        data, upstream = loss.value_and_gradient(tape.prediction, y)
+        backward = tape.backward(upstream)
+        gradients = dict(backward.parameters)
+        for fault in self.conventions.faults:
+            gradients = apply_fault(fault, gradients, tape, backward.deltas)
+        penalty = 0.0
+        for term in self.conventions.penalties or ():
+            penalty += term.value(parameters)
+            for name, gradient in term.gradients(parameters).items():
+                gradients[name] = gradients[name] + gradient
+        return Evaluation(
+            dict(tape.outputs),
+            tape.prediction,
+            float(data),
+            float(penalty),
+            gradients,
+            dict(backward.deltas),
+            tape,
+        )
+
+    def dropout_layers(self) -> list[str]:
+        """The names of the dropout layers, in order of execution."""
+        return [n for n, layer in self.conventions.layers or () if isinstance(layer, Dropout)]
+
+    def run(
+        self,
+        parameters: Mapping[str, Array],
+        batches: Iterable[tuple[Array, Array]],
+        draws: Sequence[Sequence[Array]] | None = None,
+    ) -> list[Values]:
+        """Trains freely: the parameters before the first update and after each."""
+        optimizer = self.conventions.optimizer
+        if optimizer is None:
+            msg = "a twin without an optimizer cannot be trained"
+            raise ValueError(msg)
+        current: Values = {name: np.array(value) for name, value in parameters.items()}
+        state = optimizer.initialize(current)
+        trajectory = [current]
+        for index, (x, y) in enumerate(batches):
+            step_draws = draws[index] if draws else None
+            gradients = self.evaluate(current, x, y, draws=step_draws).gradients
+            current, state = optimizer.update(current, gradients, state)
+            trajectory.append(current)
+        return trajectory
+
+    def with_(self, **changes: Any) -> Twin:
+        """The twin with fields of its conventions replaced."""
+        return Twin(replace(self.conventions, **changes))
+
+
+def apply_fault(
+    fault: Misplaced | Factored, gradients: Values, tape: Tape, deltas: Mapping[str, Array]
+) -> Values:
+    """The gradients as a side with that bug would store them."""
+    changed = dict(gradients)
+    if isinstance(fault, Factored):
+        for name in fault.parameters or tuple(gradients):
+            changed[name] = (gradients[name] * fault.factor).astype(gradients[name].dtype)
+        return changed
+    for name, (delta, source) in fault.weights.items():
+        changed[name] = tape.inputs[source].T @ deltas[delta]
+    for name, delta in fault.biases.items():
+        changed[name] = deltas[delta].sum(axis=0)
+    return changed
+
+
+def decay_coefficients(penalties: Iterable[Penalty], names: Iterable[str]) -> dict[str, float]:
+    """The coefficient c of each parameter's L2 penalty gradient ``c·w``."""
+    from netparity.nn import L2, in_scope
+
+    coefficients = dict.fromkeys(names, 0.0)
+    for penalty in penalties:
+        if isinstance(penalty, L2):
+            for name in coefficients:
+                if in_scope(penalty.scope, name):
+                    coefficients[name] += 2 * penalty.factor * penalty.coefficient
+    return coefficients

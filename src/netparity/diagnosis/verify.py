@@ -1,0 +1,344 @@
+"""Proves each candidate by removing it: in its stage, on the live side or on its twin.
+
+A candidate is a cause when setting its one convention on right to left's value brings the
+difference of its stage to the noise floor: alone (root cause) or together with the others of
+the stage and not without it (contributes). The gap of the free run judges only the set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from netparity.conventions import Conventions
+from netparity.diagnosis import loss as losses_
+from netparity.diagnosis import observe, update
+from netparity.diagnosis.candidates import Candidate, Plan
+from netparity.diagnosis.freerun import without_left_faults
+from netparity.diagnosis.identify import Identified, l2_penalties
+from netparity.diagnosis.noise import Measure, worst
+from netparity.diagnosis.observe import Bench
+from netparity.diagnosis.structure import probe_parameters
+from netparity.diagnosis.twin import Twin, Values, decay_coefficients
+from netparity.nn import L1, L2, SGD, Adam, Dropout
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A candidate with its verdict."""
+
+    candidate: Candidate
+    verdict: Literal["root-cause", "contributes"]
+    on: Literal["live", "twin"]
+    residual: float
+    floor: float
+
+
+def verify(bench: Bench, stage: str, candidates: Sequence[Candidate]) -> list[Verified]:
+    """The candidates of one stage that are causes, each with what is left without it."""
+    base = Plan(bench.right.conventions)
+    measure_stage = _measures(bench, stage)
+    verified: list[Verified] = []
+    open_: list[Candidate] = []
+    for candidate in candidates:
+        if candidate.verified is not None:
+            verified.append(
+                Verified(
+                    candidate, "root-cause", candidate.verified,
+                    candidate.residual or 0.0, candidate.floor or 0.0,
+                )
+            )  # fmt: skip
+        else:
+            open_.append(candidate)
+    everything = _apply(base, open_)
+    rest = worst(measure_stage(everything)) if open_ else None
+    if rest is not None and rest.different:
+        return verified
+    for candidate in open_:
+        alone = worst(measure_stage(candidate.change(base)))
+        if alone is not None and not alone.different:
+            verdict: Literal["root-cause", "contributes"] = "root-cause"
+            left_over = alone
+        else:
+            others = _apply(base, [c for c in open_ if c is not candidate])
+            without = worst(measure_stage(others))
+            if without is None or not without.different:
+                continue
+            verdict = "contributes"
+            left_over = rest or Measure(stage, 0.0, 0.0)
+        live = _live(bench, candidate)
+        verified.append(
+            Verified(
+                candidate, verdict, "live" if live else "twin",
+                left_over.difference, left_over.floor,
+            )
+        )  # fmt: skip
+    return verified
+
+
+def _apply(plan: Plan, candidates: Sequence[Candidate]) -> Plan:
+    for candidate in candidates:
+        plan = candidate.change(plan)
+    return plan
+
+
+def _measures(bench: Bench, stage: str) -> Callable[[Plan], list[Measure]]:
+    """How a stage is measured between left and right under a plan."""
+    left, right = bench.left.twin, bench.right.twin
+
+    def nothing(_: Plan) -> list[Measure]:
+        return [Measure(stage, 0.0, 0.0)]
+
+    if left is None or right is None:
+        return nothing
+
+    def structure(plan: Plan) -> list[Measure]:
+        from netparity.diagnosis.align import pair
+
+        pairing = pair(left, Twin(plan.conventions))
+        return [
+            Measure(n, float("inf"), 0.0) for n in (*pairing.left_only, *pairing.right_only)
+        ] or [Measure("parameters", 0.0, 0.0)]
+
+    def init(plan: Plan) -> list[Measure]:
+        if plan.initial == "left":
+            return _initial_live(bench)
+        return list(observe.initial_values(bench).measures)
+
+    def data(plan: Plan) -> list[Measure]:
+        return [Measure("batches", 0.0 if plan.batches == "left" else 1.0, 0.0)]
+
+    def forward(plan: Plan) -> list[Measure]:
+        return forward_measures(bench, left, Twin(plan.conventions))
+
+    def loss(plan: Plan) -> list[Measure]:
+        return observe.loss_measures(bench, left, Twin(plan.conventions))
+
+    def regularization(plan: Plan) -> list[Measure]:
+        return observe.penalty_measures(bench, left, Twin(plan.conventions))
+
+    def gradient(plan: Plan) -> list[Measure]:
+        return _gradient(bench, plan)
+
+    def update_(plan: Plan) -> list[Measure]:
+        return observe.update_measures(bench, left, Twin(plan.conventions))
+
+    return {
+        "structure": structure, "init": init, "data": data, "forward": forward, "loss": loss,
+        "regularization": regularization, "gradient": gradient, "update": update_,
+    }.get(stage, nothing)  # fmt: skip
+
+
+def _initial_live(bench: Bench) -> list[Measure]:
+    """Left's values written into right, read back, and compared."""
+    from netparity.diagnosis import initial
+
+    right = bench.right
+    if right.twin is None:
+        return []
+    live = right.live
+    saved = live.state()
+    try:
+        values = bench.pairing.to_right(bench.left.parameters, right.twin)
+        live.set_parameters(right.twin.native(values, live.parameters()))
+        got = right.twin.values(live.parameters())
+        back = bench.pairing.to_left(got)
+        left = {n: v for n, v in bench.left.parameters.items() if n in back}
+        return initial.compare(left, back, bench.dtype)
+    finally:
+        live.restore(saved)
+
+
+def forward_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
+    """Two twins layer by layer, in both modes, with the same draws."""
+    other = Bench(
+        replace_twin(bench.left, left), replace_twin(bench.right, right), bench.pairing,
+        bench.x, bench.y, bench.batch_size, bench.rng,
+    )  # fmt: skip
+    measures: list[Measure] = []
+    x, _ = bench.batch
+    for training in (False, True):
+        values = probe_parameters(left, bench.rng)
+        inputs = np.asarray(x, dtype=np.float32).astype(np.float64)
+        draws = None
+        if training:
+            layers = [k for _, k in left.conventions.layers or () if isinstance(k, Dropout)]
+            if not layers:
+                continue
+            tape = left.forward(values, inputs, training=False)
+            names = left.dropout_layers()
+            draws = [bench.rng.random(tape.inputs[n].shape) for n in names]
+        from netparity.diagnosis.noise import reference
+
+        known = reference(
+            left.with_(loss=None), values, inputs, None, dtype=bench.dtype, rng=bench.rng,
+            training=training, draws=draws,
+        )  # fmt: skip
+        rows = np.ones(len(inputs), dtype=bool)
+        others = bench.pairing.to_right(values, right)
+        measures += observe._layers(
+            other, known, others, inputs, rows, training=training, draws=draws
+        )
+        got = right.forward(others, inputs, training=training, draws=draws).prediction
+        if got.shape == known.values["prediction"].shape:
+            measures.append(known.measure("prediction", known.values["prediction"], got))
+    return measures
+
+
+def replace_twin(known: Identified, twin: Twin) -> Identified:
+    """One side with another twin in the place of its own."""
+    return replace(known, twin=twin)
+
+
+def _gradient(bench: Bench, plan: Plan) -> list[Measure]:
+    """Both sides' gradients against correct ones, once the plan's bugs are removed."""
+    from netparity.diagnosis import gradient as gradients_
+
+    measures: list[Measure] = []
+    for known in (bench.left, bench.right):
+        found = known.gradient
+        if found is None:
+            continue
+        conventions = found.conventions
+        mended = without_left_faults(conventions)
+        removed = (
+            plan.left_faults_removed
+            if known.side.which == "left"
+            else not plan.conventions.faults
+            and all(
+                k.mask_in_backward
+                for _, k in plan.conventions.layers or ()
+                if isinstance(k, Dropout)
+            )
+        )
+        if not removed:
+            measures += found.measures
+            continue
+        if conventions == mended:
+            measures += found.residual
+            continue
+        probes = []
+        for probe in known.gradient_probes:
+            twin = Twin(mended)
+            wide = {n: np.asarray(v, dtype=np.float64) for n, v in probe.values.items()}
+            got = twin.evaluate(wide, probe.x, probe.y, draws=probe.draws).gradients
+            probes.append(replace(probe, gradients={n: got[n] for n in probe.gradients}))
+        compared = gradients_.compare(known.live, Twin(mended), probes, bench.rng)
+        measures += gradients_.summary(compared)
+    return measures
+
+
+# ---- on the live side --------------------------------------------------------------------------
+def declared_form(known: Identified, wanted: Conventions) -> Conventions | None:
+    """The canonical conventions as the side itself would declare them, for ``adjust``."""
+    declared = known.declared
+    if declared.layers is None or known.twin is None:
+        return None
+    head = declared.layers[len(wanted.layers or ()) :] if known.head is not None else ()
+    layers = (*(wanted.layers or ()), *head)
+    loss = wanted.loss
+    if loss is not None and known.head is not None and declared.loss is not None:
+        loss = replace(loss, input="probabilities")  # type: ignore[call-arg]
+    names = list(known.twin.network.parameter_shapes())
+    decay = decay_coefficients(wanted.penalties or (), names)
+    optimizer = wanted.optimizer
+    penalties = declared.penalties
+    own = declared.optimizer
+    if isinstance(own, SGD | Adam) and isinstance(optimizer, SGD | Adam) and own.weight_decay:
+        values = {c for c in decay.values() if c}
+        if len(values) > 1 or declared.penalties:
+            return None
+        scope = tuple(n for n, c in decay.items() if c)
+        optimizer = replace(
+            optimizer,
+            weight_decay=next(iter(values), 0.0),
+            decay=own.decay,
+            decay_scope="all" if len(scope) == len(names) else scope,
+        )
+    elif decay != decay_coefficients(known.conventions.penalties or (), names):
+        factor = next((p.factor for p in declared.penalties or () if isinstance(p, L2)), 0.5)
+        others = tuple(p for p in declared.penalties or () if isinstance(p, L1))
+        penalties = (
+            *others,
+            *(
+                L2(p.coefficient * p.factor / factor, factor, p.scope)
+                for p in l2_penalties(decay)
+            ),
+        )
+    return replace(
+        declared, layers=layers, loss=loss, penalties=penalties, optimizer=optimizer
+    )
+
+
+def adjusted(known: Identified, wanted: Conventions, x: object) -> bool:
+    """Makes a live side follow canonical conventions; whether it could."""
+    form = declared_form(known, wanted)
+    if form is None or "adjust" not in known.live.abilities:
+        return False
+    return bool(known.live.adjust(form, x))  # type: ignore[arg-type]
+
+
+def undo(known: Identified, x: object) -> None:
+    """Puts a live side back to what it declared."""
+    known.live.adjust(known.declared, x)  # type: ignore[arg-type]
+    known.side.reset()
+
+
+def _live(bench: Bench, candidate: Candidate) -> bool:
+    """Whether the live right side, adjusted, does what its changed twin does for some steps."""
+    if candidate.stage in {"init", "data"}:
+        return True
+    right = bench.right
+    base = Plan(right.conventions)
+    plan = candidate.change(base)
+    if plan.conventions == base.conventions or right.twin is None or bench.y is None:
+        return False
+    small = bench.x[: min(3, len(bench.x))]
+    if not adjusted(right, plan.conventions, small):
+        return False
+    try:
+        return _steps_agree(bench, right, Twin(plan.conventions))
+    finally:
+        undo(right, small)
+
+
+def _steps_agree(bench: Bench, known: Identified, twin: Twin) -> bool:
+    """Two whole live steps against the twin's, from parameters of our choosing."""
+    from netparity.diagnosis.freerun import drive, floor_of
+
+    start: Values = probe_parameters(twin, bench.rng)
+    if bench.y is None or twin.conventions.optimizer is None:
+        return False
+    batches = [
+        (a, b) for a, b in losses_.probe_batches(bench.x, bench.y, bench.batch_size)[:2]
+    ]
+    known.side.reset()
+    live = known.live
+    native = live.parameters()
+    live.set_parameters(twin.native(start, native))
+    run = drive(known, live, batches, bench.x[:2])
+    floor = floor_of(
+        Bench(known, known, bench.pairing, bench.x, bench.y, bench.batch_size, bench.rng),
+        twin, run.trajectory[0], batches, run.draws, np.asarray(bench.x[:2], dtype=np.float64),
+    )  # fmt: skip
+    expected = twin.run(run.trajectory[0], batches, run.draws)
+    for index, share in enumerate(floor.parameters):
+        gone = _norm(expected[index], expected[0])
+        apart = _norm(expected[index], run.trajectory[index])
+        if apart > max(share * gone, 40 * float(np.finfo(live.dtype).eps) * _size(expected[index])):
+            return False
+    return True
+
+
+def _norm(a: Values, b: Values) -> float:
+    return float(np.sqrt(sum(np.sum(np.square(a[n] - b[n])) for n in a)))
+
+
+def _size(a: Values) -> float:
+    return float(np.sqrt(sum(np.sum(np.square(v)) for v in a.values())))
+
+
+__all__ = ["Verified", "adjusted", "declared_form", "undo", "update", "verify"]

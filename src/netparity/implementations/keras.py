@@ -1,0 +1,292 @@
+"""Keras 3 models, on any backend.
+
+A side is driven through the very calls that ``train_on_batch`` makes (``compute_loss``, the
+backend's gradient, ``optimizer.apply``), run eagerly so that values between the layers can
+be read and the draws of dropout fed. On TensorFlow's CPU build the eager and the compiled
+step were found equal bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from netparity.errors import CannotError, InputError
+from netparity.implementations.base import Array, Implementation, Loss, Values, Watched
+from netparity.implementations.keras_layers import (
+    dropouts,
+    measured_dropout,
+    recorded,
+    unique,
+)
+from netparity.implementations.keras_model import LiveModel
+
+if TYPE_CHECKING:
+    from netparity.conventions import Conventions
+
+
+class Keras(Implementation):
+    """A Keras model: ``Sequential``, functional or subclassed, compiled or not.
+
+    An uncompiled model gives a comparison of forward passes.
+
+    Args:
+        model: the ``keras.Model``.
+        batches: ``(x, y, epoch)`` → the ``(x, y)`` it is fed in that epoch; by default the
+            rows in order.
+        report: ``(x, y)`` → ``{name: value}``, what its author prints; by default what
+            ``fit`` logs at the end of each epoch.
+        report_every: ``"step"`` or ``"epoch"``: how often ``report`` is called.
+        result: ``() → {name: array}``, the parameters it hands over in the end.
+        validation: ``(x, y)`` → the rows it holds out.
+        penalty: ``penalty(model)`` → a term to add to the loss, in the backend's tensors.
+            Regularizers of the model's layers are in the loss already.
+        name: what to call it in a report.
+
+    Raises:
+        InputError: if ``model`` is not a Keras model.
+
+    Parity: Keras keeps a dense kernel as ``(inputs, outputs)``, trains on the loss with all
+    regularization losses added, and logs running means of values taken before each update
+    with dropout on (https://keras.io/api/models/model_training_apis/).
+    """
+
+    framework = "keras"
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        batches: Callable[[Array, Array, int], Iterable[tuple[Array, ...]]] | None = None,
+        report: Callable[[Array, Array], Mapping[str, float]] | None = None,
+        report_every: Literal["step", "epoch"] = "step",
+        result: Callable[[], Mapping[str, Array]] | None = None,
+        validation: Callable[[Array, Array], tuple[Array, Array]] | None = None,
+        penalty: Callable[[Any], Any] | None = None,
+        name: str | None = None,
+    ) -> None:
+        import keras
+
+        if not isinstance(model, keras.Model):
+            msg = f"Keras: expected a keras.Model, received {type(model).__name__}"
+            raise InputError(msg, hint="pass the model itself, for example netparity.Keras(model)")
+        self.model = model
+        self.live = LiveModel(model, penalty)
+        self.name = name or str(model.name)
+        self.version = f"{keras.__version__} ({self.live.backend})"
+        self.author_batches = batches
+        self.author_report = report
+        self.author_result = result
+        self.author_validation = validation
+        self.report_every = report_every
+        #: what the author wrote, by setting, for settings that ``adjust`` has changed
+        self.written: dict[tuple[str, ...], Any] = {}
+
+    # ---- read -------------------------------------------------------------------------
+    @property
+    def abilities(self) -> frozenset[str]:
+        """Forward for every model; the rest needs ``compile`` with a loss and an optimizer."""
+        live = self.live
+        given = {
+            "report": self.author_report,
+            "result": self.author_result,
+            "validation": self.author_validation,
+            "batches": self.author_batches,
+        }
+        able = {ability for ability, function in given.items() if function is not None}
+        able |= {"activations", "draws", "adjust"}
+        differentiable = live.backend in ("tensorflow", "torch")
+        if live.has_loss:
+            able |= {"loss"} | ({"gradients"} if differentiable else set())
+            able |= {"loss-of"} if live.compiled_loss is not None else set()
+            able |= {"penalty"} if live.splits_loss else set()
+        if live.optimizer is not None:
+            able |= {"update"}
+            if live.has_loss and (differentiable or live.penalty is None):
+                able |= {"step"} | ({"report"} if live.penalty is None else set())
+        return frozenset(able)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the first trainable variable."""
+        return self.live.dtype
+
+    def parameters(self) -> Values:
+        """Copies of the trainable variables, named ``<layer>/<variable>``."""
+        return {name: self.live.array(v) for name, v in self.live.variables.items()}
+
+    def declared(self, x: Array) -> Conventions:
+        """What the configuration of the model, its loss and its optimizer say."""
+        from netparity.implementations.keras_declared import declared
+
+        return declared(self, x)
+
+    # ---- drive ------------------------------------------------------------------------
+    def set_parameters(self, values: Mapping[str, Array]) -> None:
+        """Assigns trainable variables by name."""
+        variables = self.live.variables
+        for name, value in values.items():
+            if name not in variables:
+                known = ", ".join(variables)
+                msg = f"{self.name}: no parameter {name!r}; expected one of {known}"
+                raise InputError(msg)
+            expected = tuple(variables[name].shape)
+            if np.shape(value) != expected:
+                msg = f"{name}: expected shape {expected}, received {np.shape(value)}"
+                raise InputError(msg)
+        for name, value in values.items():
+            variables[name].assign(np.asarray(value, dtype=self.dtype))
+
+    def state(self) -> dict[str, list[Array]]:
+        """Weights, running statistics, seed generators, and the optimizer's variables."""
+        live = self.live
+        live.build_optimizer()
+        slots = live.optimizer.variables if live.optimizer is not None else ()
+        return {
+            "model": [live.array(variable) for variable in self.model.variables],
+            "optimizer": [live.array(variable) for variable in slots],
+        }
+
+    def restore(self, state: Mapping[str, Sequence[Array]]) -> None:
+        """Assigns what ``state`` returned; slots that were made later go back to zero."""
+        live = self.live
+        live.build_optimizer()
+        for variable, value in zip(self.model.variables, state["model"], strict=True):
+            variable.assign(value)
+        kept = state["optimizer"]
+        slots = live.optimizer.variables if live.optimizer is not None else ()
+        for index, variable in enumerate(slots):
+            variable.assign(kept[index] if index < len(kept) else np.zeros(variable.shape))
+
+    def predict(
+        self, x: Array, *, training: bool = False, draws: Sequence[Array] | None = None
+    ) -> Array:
+        """``model(x, training=…)``."""
+        live = self.live
+        with live.undisturbed(), live.fed(draws):
+            return live.array(live.call(live.tensor(x), training))
+
+    def activations(
+        self, x: Array, *, training: bool = False, draws: Sequence[Array] | None = None
+    ) -> Values:
+        """The output of each innermost layer.
+
+        A layer with weights and an activation function gives ``<layer>``, its value before
+        that function, and ``<layer>/activation``.
+        """
+        live = self.live
+        with live.undisturbed(), live.fed(draws), recorded(self.model) as calls:
+            live.call(live.tensor(x), training)
+        outputs: Values = {}
+        taken: set[str] = set()
+        for call in calls:
+            name = unique(call.name, taken)
+            if call.affine is None:
+                outputs[name] = live.array(call.gave)
+            else:
+                outputs[name] = live.array(call.affine)
+                outputs[f"{name}/activation"] = live.array(call.gave)
+        return outputs
+
+    def dropouts(self, x: Array) -> list[tuple[int, ...]]:
+        """The shapes that the ``Dropout`` layers see in one training pass."""
+        live = self.live
+        with live.undisturbed(), measured_dropout(dropouts(self.model)) as shapes:
+            live.call(live.tensor(x), training=True)
+        return shapes
+
+    def loss(
+        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None
+    ) -> Loss:
+        """``compute_loss``, and in it the compiled loss and the regularization losses."""
+        self._require("loss")
+        live = self.live
+        inputs, targets = live.tensor(x), live.tensor(y)
+        with live.undisturbed(), live.fed(draws):
+            prediction = live.call(inputs, training)
+            total = float(live.array(live.total(inputs, targets, prediction, training)))
+            if not live.splits_loss:
+                return Loss(total)
+            return Loss(total, live.data(targets, prediction), live.penalties())
+
+    def loss_of(self, prediction: Array, y: Array) -> float:
+        """The compiled loss of a chosen prediction, along the path that training takes."""
+        self._require("loss-of")
+        return self.live.data(self.live.tensor(y), self.live.with_logits(prediction))
+
+    def gradients(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> Values:
+        """Gradients of the training loss, regularization losses included."""
+        self._require("gradients")
+        live = self.live
+        variables = live.variables
+        with live.undisturbed(), live.fed(draws):
+            found = live.differentiate(live.tensor(x), live.tensor(y), list(variables.values()))
+        return {
+            name: live.array(gradient)
+            for name, gradient in zip(variables, found, strict=True)
+            if gradient is not None
+        }
+
+    def update(self, gradients: Mapping[str, Array]) -> None:
+        """``optimizer.apply``; parameters without a gradient stay."""
+        self._require("update")
+        live = self.live
+        variables = {n: v for n, v in live.variables.items() if n in gradients}
+        scale = getattr(live.optimizer, "loss_scale_factor", None) or 1
+        values = [live.tensor(np.asarray(gradients[name]) * scale) for name in variables]
+        live.apply(values, list(variables.values()))
+
+    def step(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> None:
+        """One training step: ``train_on_batch``, or ``train_step`` where that is overridden.
+
+        With draws, or a penalty of ours in the loss, the same calls are made eagerly.
+        """
+        self._require("step")
+        live = self.live
+        live.build_optimizer()
+        if live.backend == "jax" and draws is not None:
+            raise CannotError("draws")
+        if live.penalty is not None:
+            variables = list(live.variables.values())
+            with live.fed(draws):
+                found = live.differentiate(live.tensor(x), live.tensor(y), variables)
+            pairs = [(g, v) for g, v in zip(found, variables, strict=True) if g is not None]
+            live.apply([g for g, _ in pairs], [v for _, v in pairs])
+        elif live.backend != "jax" and (draws is not None or live.own_train_step):
+            with live.fed(draws):
+                self.model.train_step((live.tensor(x), live.tensor(y)))
+            self.model.reset_metrics()
+        else:
+            self.model.train_on_batch(live.cast(x), live.cast(y))
+
+    def batches(self, x: Array, y: Array, epoch: int) -> Iterator[tuple[Array, Array]]:
+        """The author's own batches."""
+        if self.author_batches is None:
+            raise CannotError("batches")
+        for batch in self.author_batches(x, y, epoch):
+            yield np.asarray(batch[0]), np.asarray(batch[1])
+
+    def validation(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """The rows the author holds out."""
+        if self.author_validation is None:
+            raise CannotError("validation")
+        return self.author_validation(x, y)
+
+    def watch(self, x: Array, y: Array, *, epochs: int, batch_size: int, limit: int) -> Watched:
+        """``fit``, without shuffling, watched by a callback; or the author's loop."""
+        from netparity.implementations.keras_watch import watch
+
+        return watch(self, x, y, epochs=epochs, batch_size=batch_size, limit=limit)
+
+    # ---- adjust -----------------------------------------------------------------------
+    def adjust(self, wanted: Conventions, x: Array) -> bool:
+        """Dropout rates, slopes, regularizers, loss factor and reduction, optimizer constants."""
+        from netparity.implementations.keras_adjust import adjust
+
+        return adjust(self, wanted, x)
+
+    def _require(self, ability: str) -> None:
+        if ability not in self.abilities:
+            raise CannotError(ability)

@@ -1,0 +1,355 @@
+"""What a Keras model says of itself: its configuration as conventions.
+
+Constants stand as they act. With ``floatx`` float64, TensorFlow and JAX round what passes
+through ``keras.ops.cast`` to float32: the momentum of SGD, weight decay and regularization
+coefficients, and a leaky slope. The learning rate, ε, a loss weight and Adam's ``1 − β``
+stay exact (Adam's bias correction alone uses rounded β's, which no field here states).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netparity.conventions import Conventions, Place, Quantity
+from netparity.implementations.keras_layers import Call, layer_names, recorded
+from netparity.implementations.keras_losses import declared_loss
+from netparity.implementations.keras_model import LiveModel
+from netparity.nn import (
+    ELU,
+    GELU,
+    L1,
+    L2,
+    SGD,
+    Adam,
+    Affine,
+    Constant,
+    Dropout,
+    Flatten,
+    Identity,
+    Law,
+    Layer,
+    LeakyReLU,
+    LogSoftmax,
+    Normal,
+    Optimizer,
+    Penalty,
+    ReLU,
+    Scope,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+    TruncatedNormal,
+    Uniform,
+    VarianceScaling,
+)
+
+if TYPE_CHECKING:
+    from netparity.implementations.keras import Keras
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Named = tuple[str, Layer]
+
+
+def declared(side: Keras, x: Array) -> Conventions:
+    """The conventions of a side, read from its layers, loss, optimizer and initializers."""
+    live = side.live
+    with live.undisturbed(), recorded(live.model) as calls:
+        prediction = live.call(live.tensor(x), training=False)
+        terms = len(live.model.losses)
+    texts: dict[str, str] = {}
+    layers = _chain(live, calls, prediction, texts)
+    penalties = _penalties(live, terms, texts)
+    places = {twin_name(name): Place(name) for name in live.variables} if layers else {}
+    return Conventions(
+        layers=layers,
+        places=places,
+        loss=declared_loss(live, texts),
+        penalties=penalties,
+        optimizer=_optimizer(live, texts),
+        laws=_laws(live),
+        quantities=_quantities(live, penalties) if side.author_report is None else {},
+        texts=texts,
+    )
+
+
+def twin_name(name: str) -> str:
+    """The twin's name of a variable: ``dense/kernel`` is ``dense.weight``."""
+    layer, _, variable = name.rpartition("/")
+    return f"{layer}.{'weight' if variable == 'kernel' else variable}"
+
+
+def effective(live: LiveModel, constant: float) -> float:
+    """A Python constant after ``keras.ops.cast`` to the working dtype."""
+    rounds = live.dtype == np.float64 and live.backend in ("tensorflow", "jax")
+    exact = isinstance(constant, np.generic)
+    return float(np.float32(constant)) if rounds and not exact else float(constant)
+
+
+def variable_penalty(live: LiveModel, variable: Any) -> tuple[float, float] | None:
+    """The coefficients (of Σ|w|, of Σw²) of a variable's regularizer, ``None`` if unknown."""
+    from keras import regularizers
+
+    regularizer = variable.regularizer
+    if regularizer is None:
+        return 0.0, 0.0
+    if getattr(regularizer, "exact_coefficients", None) is not None:
+        l1, l2 = regularizer.exact_coefficients
+        return float(l1), float(l2)
+    if type(regularizer) not in (regularizers.L1, regularizers.L2, regularizers.L1L2):
+        return None
+    l1, l2 = getattr(regularizer, "l1", 0.0), getattr(regularizer, "l2", 0.0)
+    return written(effective(live, float(l1)), live), written(effective(live, float(l2)), live)
+
+
+def written(value: Any, live: LiveModel) -> float:
+    """A constant that is kept in float32 as its author wrote it (in a float32 model)."""
+    return float(str(np.float32(value))) if live.dtype == np.float32 else float(value)
+
+
+# ---- layers ---------------------------------------------------------------------------
+
+
+def _chain(
+    live: LiveModel, calls: list[Call], prediction: Any, texts: dict[str, str]
+) -> tuple[Named, ...] | None:
+    """The network as a chain, if each layer's input is the output of the one before."""
+    layers: list[Named] = []
+    for index, call in enumerate(calls):
+        if index and call.given is not calls[index - 1].gave:
+            return None
+        found = _layers(live, call, texts)
+        if found is None:
+            return None
+        layers += found
+    names = [name for name, _ in layers]
+    if not calls or calls[-1].gave is not prediction or len(set(names)) < len(names):
+        return None
+    return tuple(layers)
+
+
+def _layers(live: LiveModel, call: Call, texts: dict[str, str]) -> list[Named] | None:
+    """A Keras layer as one layer of the reference network, or two with its activation."""
+    from keras import layers as keras_layers
+
+    layer, kind = call.layer, type(call.layer)
+    plain = f"layers.{call.name}"
+    single: Layer | None = None
+    if kind is keras_layers.Dense:
+        if len(call.given.shape) != 2 or layer.lora_rank or layer.quantization_mode:
+            return None
+        affine = Affine(int(call.given.shape[1]), int(layer.units), bool(layer.use_bias))
+        texts[plain] = f"Dense({layer.units})"
+        texts[f"{plain}.bias"] = f"use_bias={layer.use_bias}"
+        activation = _activation(live, layer.activation)
+        if activation is None:
+            return None
+        if isinstance(activation, Identity):
+            return [(call.name, affine)]
+        texts[f"{plain}/activation"] = f"activation={layer.activation.__name__!r}"
+        return [(call.name, affine), (f"{call.name}/activation", activation)]
+    if kind is keras_layers.Dropout and layer.noise_shape is None:
+        single = Dropout(float(layer.rate))
+        texts[f"{plain}.rate"] = f"Dropout({layer.rate!r})"
+    elif kind is keras_layers.Activation:
+        single = _activation(live, layer.activation)
+        texts[plain] = f"Activation({getattr(layer.activation, '__name__', '')!r})"
+    elif kind is keras_layers.Flatten:
+        single = Flatten()
+    elif kind is keras_layers.Identity:
+        single = Identity()
+    elif kind is keras_layers.ReLU and layer.max_value is None and not layer.threshold:
+        slope = effective(live, float(layer.negative_slope))
+        single = LeakyReLU(slope) if slope else ReLU()
+        texts[f"{plain}.slope"] = f"ReLU(negative_slope={float(layer.negative_slope)!r})"
+    elif kind is keras_layers.LeakyReLU:
+        single = LeakyReLU(effective(live, float(layer.negative_slope)))
+        texts[f"{plain}.slope"] = f"LeakyReLU(negative_slope={layer.negative_slope!r})"
+    elif kind is keras_layers.ELU:
+        single = ELU(float(layer.alpha))
+        texts[f"{plain}.alpha"] = f"ELU(alpha={layer.alpha!r})"
+    elif kind is keras_layers.Softmax and isinstance(layer.axis, int):
+        single = Softmax(layer.axis)
+    return None if single is None else [(call.name, single)]
+
+
+def _activation(live: LiveModel, function: Any) -> Layer | None:
+    """An activation function of ``keras.activations`` with its default constants."""
+    from keras import activations
+
+    known: dict[Any, Layer] = {
+        None: Identity(),
+        activations.linear: Identity(),
+        activations.relu: ReLU(),
+        activations.leaky_relu: LeakyReLU(effective(live, 0.2)),
+        activations.elu: ELU(),
+        activations.gelu: GELU(),
+        activations.silu: SiLU(),
+        activations.softplus: Softplus(),
+        activations.sigmoid: Sigmoid(),
+        activations.tanh: Tanh(),
+        activations.softmax: Softmax(),
+        activations.log_softmax: LogSoftmax(),
+    }
+    try:
+        return known.get(function)
+    except TypeError:
+        return None
+
+
+# ---- penalties, optimizer -------------------------------------------------------------
+
+
+def _penalties(live: LiveModel, terms: int, texts: dict[str, str]) -> tuple[Penalty, ...] | None:
+    """The regularizers of the variables, those with equal coefficients as one penalty."""
+    groups: dict[tuple[str, float], list[str]] = {}
+    regularized = 0
+    for name, variable in live.variables.items():
+        coefficients = variable_penalty(live, variable)
+        if coefficients is None:
+            return None
+        regularized += variable.regularizer is not None
+        for kind, coefficient in zip(("L1", "L2"), coefficients, strict=True):
+            if coefficient:
+                groups.setdefault((kind, coefficient), []).append(twin_name(name))
+                given = getattr(variable.regularizer, kind.lower(), coefficient)
+                role = name.rpartition("/")[2]
+                texts.setdefault("penalties", f"{role}_regularizer={kind}({float(given)!r})")
+    if terms != regularized or live.penalty is not None:
+        return None
+    everything = {twin_name(name) for name in live.variables}
+    weights = {name for name in everything if name.endswith(".weight")}
+    penalties: list[Penalty] = []
+    for (kind, coefficient), names in groups.items():
+        scope: Scope = "all" if set(names) == everything else tuple(names)
+        scope = "weights" if set(names) == weights else scope
+        penalty = L1(coefficient, 1.0, scope) if kind == "L1" else L2(coefficient, 1.0, scope)
+        penalties.append(penalty)
+    return tuple(penalties)
+
+
+def _optimizer(live: LiveModel, texts: dict[str, str]) -> Optimizer | None:
+    """SGD, Adam and AdamW with constants; ``None`` for other rules, clipping, schedules."""
+    import keras
+
+    optimizer = live.optimizer
+    if optimizer is None:
+        return None
+    rate = optimizer._learning_rate
+    unusual = (
+        not isinstance(rate, keras.Variable),
+        optimizer.clipnorm is not None,
+        optimizer.clipvalue is not None,
+        optimizer.global_clipnorm is not None,
+        optimizer.gradient_accumulation_steps is not None,
+        optimizer.use_ema and optimizer.ema_overwrite_frequency is not None,
+        any(v.constraint is not None for v in live.variables.values()),
+    )
+    if any(unusual):
+        return None
+    learning_rate = written(live.array(rate), live)
+    fields = {"learning_rate": "learning_rate", "weight_decay": "weight_decay"}
+    decayed = [n for n, v in live.variables.items() if optimizer._use_weight_decay(v)]
+    decay: dict[str, Any] = {}
+    if optimizer.weight_decay:
+        everything = len(decayed) == len(live.variables)
+        decay = {
+            "weight_decay": effective(live, optimizer.weight_decay),
+            "decay": "decoupled",
+            "decay_scope": "all" if everything else tuple(twin_name(n) for n in decayed),
+        }
+    rule: Optimizer | None = None
+    if type(optimizer) is keras.optimizers.SGD:
+        fields |= {"momentum": "momentum", "nesterov": "nesterov"}
+        rule = SGD(
+            learning_rate,
+            momentum=effective(live, optimizer.momentum),
+            form="rate-inside",
+            nesterov=bool(optimizer.nesterov),
+            **decay,
+        )
+    elif type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW):
+        fields |= {"beta1": "beta_1", "beta2": "beta_2", "epsilon": "epsilon"}
+        rule = Adam(
+            learning_rate,
+            beta1=float(optimizer.beta_1),
+            beta2=float(optimizer.beta_2),
+            epsilon=float(optimizer.epsilon),
+            epsilon_placement="hat",
+            amsgrad=bool(optimizer.amsgrad),
+            **decay,
+        )
+    for setting, attribute in fields.items():
+        value = learning_rate if attribute == "learning_rate" else getattr(optimizer, attribute)
+        texts[f"optimizer.{setting}"] = f"{attribute}={value!r}"
+    texts["optimizer"] = f"{type(optimizer).__name__}(learning_rate={learning_rate!r})"
+    return rule
+
+
+# ---- initial values, what is reported ---------------------------------------------------
+
+
+def _laws(live: LiveModel) -> Mapping[str, Law]:
+    """The laws of the initializers, of kernels and biases."""
+    names = layer_names(live.model)
+    laws: dict[str, Law] = {}
+    for layer in live.model._flatten_layers(include_self=False, recursive=True):
+        for role, attribute in (("weight", "kernel"), ("bias", "bias")):
+            name = f"{names[id(layer)]}.{role}"
+            law = _law(getattr(layer, f"{attribute}_initializer", None))
+            if law is not None and getattr(layer, attribute, None) is not None:
+                laws[name] = law
+    return laws
+
+
+def _law(initializer: Any) -> Law | None:
+    from keras import initializers
+
+    kind = type(initializer)
+    if kind is initializers.Zeros:
+        return Constant(0.0)
+    if kind is initializers.Ones:
+        return Constant(1.0)
+    if kind is initializers.Constant and np.ndim(initializer.value) == 0:
+        return Constant(float(initializer.value))
+    if kind is initializers.RandomUniform:
+        return Uniform(float(initializer.minval), float(initializer.maxval))
+    if kind is initializers.RandomNormal:
+        return Normal(float(initializer.mean), float(initializer.stddev))
+    if kind is initializers.TruncatedNormal and not initializer.mean:
+        return TruncatedNormal(float(initializer.stddev))
+    if isinstance(initializer, initializers.VarianceScaling):
+        distributions = {
+            "uniform": "uniform",
+            "untruncated_normal": "normal",
+            "truncated_normal": "truncated-normal",
+        }
+        shape: Any = distributions[initializer.distribution]
+        return VarianceScaling(float(initializer.scale), initializer.mode, shape)
+    return None
+
+
+def _quantities(live: LiveModel, penalties: object) -> Mapping[str, Quantity]:
+    """What ``fit`` logs: means over the epoch of values taken before each update."""
+    if not live.has_loss:
+        return {}
+    dropout: Any = "on" if any(_drops(live)) else "none"
+    loss = Quantity("loss", penalties != (), "before", dropout, "running")
+    found = {"loss": loss}
+    metrics = getattr(getattr(live.model, "_compile_metrics", None), "_user_metrics", None)
+    for metric in metrics if isinstance(metrics, (list, tuple)) else ():
+        name = metric if isinstance(metric, str) else getattr(metric, "name", None)
+        if name is not None:
+            kind: Any = "accuracy" if "acc" in name else "other"
+            found[name] = Quantity(kind, False, "before", dropout, "running")
+    return found
+
+
+def _drops(live: LiveModel) -> list[bool]:
+    from netparity.implementations.keras_layers import dropouts
+
+    return [layer.rate > 0 for layer in dropouts(live.model)]

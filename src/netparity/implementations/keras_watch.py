@@ -1,0 +1,201 @@
+"""Runs a Keras model as its author does, and records it.
+
+Without functions of the author's own that is ``fit``, unshuffled, watched by a callback
+that copies the state before each batch and keeps what ``fit`` logs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netparity.errors import CannotError
+from netparity.implementations.base import Reported, Watched
+from netparity.implementations.values import as_arrays
+from netparity.implementations.watching import in_order, watch_loop
+
+if TYPE_CHECKING:
+    from netparity.implementations.keras import Keras
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Batch = tuple[Array, ...]
+
+
+def watch(side: Keras, x: Array, y: Array, *, epochs: int, batch_size: int, limit: int) -> Watched:
+    """At most ``limit`` updates of ``fit``, or of the author's own loop where there is one."""
+    if side.author_report is not None or side.live.penalty is not None:
+        return watch_loop(
+            side,
+            x,
+            y,
+            batches=side.author_batches,
+            report=side.author_report,
+            report_every=side.report_every,
+            result=side.author_result,
+            epochs=epochs,
+            batch_size=batch_size,
+            limit=limit,
+        )
+    live = side.live
+    if not live.has_loss or side.model.steps_per_execution != 1:
+        raise CannotError("report")
+    held: tuple[Array, Array] | None = None
+    if side.author_validation is not None:
+        held = side.author_validation(x, y)
+        x, y = remaining(x, y, held)
+        held = (live.cast(held[0]), live.cast(held[1]))
+    x, y = live.cast(x), live.cast(y)
+    record = _Record(side)
+    if side.author_batches is not None:
+        _fit_batches(record, x, y, held, epochs=epochs, limit=limit)
+        return record.watched()
+    kept, rows, targets = shortened(x, y, epochs=epochs, batch_size=batch_size, limit=limit)
+    if kept < epochs or len(rows) < len(x):
+        record.notes.append(f"run on the first {len(rows)} rows for {kept} epochs")
+    record.expected = list(in_order(rows, targets, batch_size))
+    side.model.fit(
+        rows,
+        targets,
+        batch_size=batch_size,
+        epochs=kept,
+        shuffle=False,
+        verbose=0,
+        validation_data=held,
+        callbacks=[record.callback()],
+    )
+    return record.watched()
+
+
+def remaining(x: Array, y: Array, held: tuple[Array, Array]) -> tuple[Array, Array]:
+    """The rows that are not held out: those before the tail, or all but the equal ones.
+
+    Example:
+        >>> x = np.array([[1], [2], [2]])
+        >>> remaining(x, x, (x[2:], x[2:]))[0].tolist()
+        [[1], [2]]
+    """
+    rows = len(held[0])
+    if not rows:
+        return x, y
+    if np.array_equal(x[-rows:], held[0]) and np.array_equal(y[-rows:], held[1]):
+        return x[:-rows], y[:-rows]
+    out: set[int] = set()
+    for row, target in zip(*held, strict=True):
+        for index in reversed(range(len(x))):
+            equal = np.array_equal(x[index], row) and np.array_equal(y[index], target)
+            if equal and index not in out:
+                out.add(index)
+                break
+    keep = [index for index in range(len(x)) if index not in out]
+    return x[keep], y[keep]
+
+
+def shortened(
+    x: Array, y: Array, *, epochs: int, batch_size: int, limit: int
+) -> tuple[int, Array, Array]:
+    """As many epochs as fit, on the first rows that keep all of it within ``limit`` updates.
+
+    Example:
+        >>> x = np.arange(100)
+        >>> epochs, rows, _ = shortened(x, x, epochs=2, batch_size=10, limit=8)
+        >>> epochs, len(rows)
+        (2, 40)
+    """
+    epochs = max(1, min(epochs, limit))
+    rows = max(1, limit // epochs) * batch_size
+    return epochs, x[:rows], y[:rows]
+
+
+def _fit_batches(
+    record: _Record,
+    x: Array,
+    y: Array,
+    held: tuple[Array, Array] | None,
+    *,
+    epochs: int,
+    limit: int,
+) -> None:
+    """``fit`` on the author's batches, an epoch at a time so that each may have its own count."""
+    side, left = record.side, limit
+    for epoch in range(epochs):
+        feeding = side.author_batches(x, y, epoch) if side.author_batches else ()
+        fed = [_cast(side, batch) for batch in islice(feeding, left + 1)]
+        if len(fed) > left:
+            record.notes.append(f"epoch {epoch + 1} stopped after update {limit}")
+        fed, more = fed[:left], len(fed) <= left
+        left -= len(fed)
+        if not fed:
+            return
+        record.expected = [(batch[0], batch[1]) for batch in fed]
+        side.model.fit(
+            (batch for batch in fed),
+            steps_per_epoch=len(fed),
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            shuffle=False,
+            verbose=0,
+            validation_data=held,
+            callbacks=[record.callback()],
+        )
+        if not more or not left:
+            return
+
+
+def _cast(side: Keras, batch: Sequence[Any]) -> Batch:
+    return tuple(side.live.cast(np.asarray(part)) for part in batch if part is not None)
+
+
+class _Record:
+    """What a callback of ``fit`` sees; ``expected`` holds the batches of the epoch to come."""
+
+    def __init__(self, side: Keras) -> None:
+        self.side = side
+        self.expected: list[tuple[Array, Array]] = []
+        self.notes: list[str] = []
+        self._states: list[Any] = []
+        self._fed: list[tuple[Array, Array]] = []
+        self._epochs: list[int] = []
+        self._reported: list[Reported] = []
+        self._results: list[tuple[int, Mapping[str, Array]]] = []
+        self._epoch = 0
+
+    def callback(self) -> Any:
+        """A callback of Keras that records into this."""
+        from keras.callbacks import LambdaCallback
+
+        return LambdaCallback(
+            on_epoch_begin=self._begin_epoch,
+            on_train_batch_begin=self._begin_batch,
+            on_epoch_end=self._end_epoch,
+        )
+
+    def watched(self) -> Watched:
+        """All that was recorded, with the state the run ended in."""
+        return Watched(
+            states=(*self._states, self.side.state()),
+            fed=tuple(self._fed),
+            epochs=tuple(self._epochs),
+            reported=tuple(self._reported),
+            report_every="epoch",
+            results=tuple(self._results),
+            notes=tuple(self.notes),
+        )
+
+    def _begin_epoch(self, epoch: int, logs: Any) -> None:
+        self._epoch = epoch
+
+    def _begin_batch(self, batch: int, logs: Any) -> None:
+        x, y = self.expected[batch]
+        self._states.append(self.side.state())
+        self._fed.append((np.array(x), np.array(y)))
+        self._epochs.append(self._epoch)
+
+    def _end_epoch(self, epoch: int, logs: Mapping[str, float] | None) -> None:
+        for name, value in (logs or {}).items():
+            self._reported.append(Reported(len(self._fed), epoch, name, float(value)))
+        if self.side.author_result is not None:
+            values = as_arrays(self.side.author_result(), f"{self.side.name}, result")
+            self._results.append((len(self._fed), values))

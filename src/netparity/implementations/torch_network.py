@@ -1,0 +1,300 @@
+"""The network of a torch module: its layers in the order in which they run."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from netparity import nn
+from netparity.conventions import Place
+from netparity.implementations.values import as_array, same_bits
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Layers = tuple[tuple[str, nn.Layer], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a module without submodules: what went in and what came out."""
+
+    name: str
+    label: str
+    path: str
+    module: Any
+    input: Array
+    output: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A network as read: its layers, where its parameters live, and how it is written."""
+
+    layers: Layers
+    places: Mapping[str, Place] = field(default_factory=dict)
+    linear: tuple[str, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+def trace(module: Any, inputs: Any) -> tuple[list[Call], Array]:
+    """Runs the module once and notes every call of a module without submodules.
+
+    Args:
+        module: the network.
+        inputs: a batch, as a tensor.
+
+    Returns:
+        The calls in order, and the prediction. Labels are the qualified names; a module's
+        further calls are counted (``relu:2``).
+    """
+    calls: list[Call] = []
+    entered: list[Array] = []
+    counts: dict[str, int] = {}
+    handles = []
+
+    def before(_: Any, arguments: tuple[Any, ...]) -> None:
+        entered.append(_copied(arguments[0] if arguments else None))
+
+    def after(path: str, name: str) -> Any:
+        def hook(leaf: Any, _: Any, returned: Any) -> None:
+            counts[name] = counts.get(name, 0) + 1
+            label = name if counts[name] == 1 else f"{name}:{counts[name]}"
+            first = returned[0] if isinstance(returned, tuple) else returned
+            calls.append(Call(name, label, path, leaf, entered.pop(), _copied(first)))
+
+        return hook
+
+    try:
+        for path, leaf in module.named_modules():
+            if not any(True for _ in leaf.children()):
+                name = path or type(leaf).__name__.lower()
+                handles.append(leaf.register_forward_pre_hook(before))
+                handles.append(leaf.register_forward_hook(after(path, name)))
+        prediction = module(inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return calls, _copied(prediction)
+
+
+def _copied(value: Any) -> Array:
+    # A layer that works in place overwrites what the one before it returned.
+    if not isinstance(value, torch.Tensor):
+        return np.empty(0)
+    return np.array(as_array(value))
+
+
+@contextlib.contextmanager
+def generic_parameters(module: Any) -> Iterator[None]:
+    """Parameters under which no two activations look alike, as long as the network is read.
+
+    With the author's own (all zero, say) an activation in between could not be seen.
+    """
+    saved = [(p, p.detach().clone()) for p in module.parameters()]
+    rng = np.random.default_rng(0)
+    try:
+        with torch.no_grad():
+            for p, _ in saved:
+                if p.is_floating_point():
+                    fan_in = int(np.prod(p.shape[1:])) if p.ndim > 1 else 4
+                    p.copy_(torch.from_numpy(rng.standard_normal(p.shape) / np.sqrt(fan_in)))
+        yield
+    finally:
+        with torch.no_grad():
+            for p, before in saved:
+                p.copy_(before)
+
+
+def read_network(module: Any, inputs: Any, own_dropout: bool) -> Read | None:
+    """The chain of layers that a module is, or ``None`` where it is no such chain.
+
+    Layers are its modules in order of execution. Where the input of one is not the output of
+    the one before, a functional activation or a reshape is looked for between them.
+
+    Args:
+        module: the network, in inference mode.
+        inputs: a small batch, as a tensor.
+        own_dropout: whether it draws masks outside ``nn.Dropout`` (those are looked for too).
+    """
+    if inputs.is_floating_point():
+        # Both signs and two scales, so that no rectifier looks like the identity.
+        inputs = torch.cat([inputs, -inputs, 8 * inputs, -8 * inputs])
+    with torch.no_grad():
+        calls, prediction = trace(module, inputs)
+        dropping: tuple[list[Call], Array] | None = None
+        if own_dropout:
+            module.train(True)
+            dropping = trace(module, inputs)
+            module.train(False)
+    current = as_array(inputs)
+    builder = _Builder()
+    dropped = current
+    ends = [*((c.input, c) for c in calls), (prediction, None)]
+    for index, (entering, call) in enumerate(ends):
+        between = bridge(current, entering)
+        if between is None:
+            return None
+        builder.insert(between)
+        if dropping is not None:
+            seen = dropping[0][index].input if call is not None else dropping[1]
+            rate = _dropped_between(between, dropped, seen)
+            if rate is None:
+                return None
+            if rate > 0:
+                builder.insert([nn.Dropout(rate)])
+            dropped = dropping[0][index].output if call is not None else seen
+        if call is not None:
+            if not builder.add(call):
+                return None
+            current = call.output
+    return builder.read()
+
+
+class _Builder:
+    """Collects layers, their places and texts, under names that are unique."""
+
+    def __init__(self) -> None:
+        self._layers: dict[str, nn.Layer] = {}
+        self._places: dict[str, Place] = {}
+        self._linear: list[str] = []
+        self._texts: dict[str, str] = {}
+        self._last = "input"
+        self._called: set[int] = set()
+
+    def _unique(self, name: str) -> str:
+        name = name.replace(".", "_")
+        candidate, count = name, 1
+        while candidate in self._layers:
+            count += 1
+            candidate = f"{name}_{count}"
+        return candidate
+
+    def insert(self, between: list[nn.Layer]) -> None:
+        """Layers without a module of their own."""
+        for layer in between:
+            name = self._unique(f"{self._last}_{type(layer).__name__.lower()}")
+            self._layers[name] = layer
+            self._texts[f"layers.{name}"] = f"torch.nn.functional.{type(layer).__name__.lower()}"
+
+    def add(self, call: Call) -> bool:
+        """The layer of a call; ``False`` where there is none like it."""
+        layer = as_layer(call.module, call.input.ndim)
+        name = self._unique(call.name)
+        shared = isinstance(layer, nn.Affine) and id(call.module) in self._called
+        if layer is None or shared:
+            return False
+        self._called.add(id(call.module))
+        self._layers[name] = layer
+        self._last = name
+        self._texts[f"layers.{name}"] = f"nn.{call.module}"
+        if isinstance(layer, nn.Dropout):
+            self._texts[f"layers.{name}.rate"] = f"nn.Dropout(p={call.module.p})"
+        for key, _ in call.module.named_parameters():
+            place = f"{call.path}.{key}" if call.path else key
+            self._places[f"{name}.{key}"] = Place(place, transposed=key == "weight")
+            self._linear.append(f"{name}.{key}")
+        return True
+
+    def read(self) -> Read:
+        """What was collected."""
+        return Read(tuple(self._layers.items()), self._places, tuple(self._linear), self._texts)
+
+
+def as_layer(module: Any, axes: int) -> nn.Layer | None:
+    """The layer of the reference network that a torch layer is, or ``None``.
+
+    Args:
+        module: a module without submodules.
+        axes: how many axes its input has.
+    """
+    kind = type(module)
+    if kind is torch.nn.Linear:
+        return nn.Affine(module.in_features, module.out_features, bias=module.bias is not None)
+    if kind is torch.nn.Dropout:
+        return nn.Dropout(float(module.p))
+    if kind is torch.nn.Flatten:
+        whole = module.start_dim == 1 and module.end_dim in (-1, axes - 1)
+        return nn.Flatten() if whole else None
+    if kind is torch.nn.LeakyReLU:
+        return nn.LeakyReLU(float(module.negative_slope))
+    if kind is torch.nn.ELU:
+        return nn.ELU(float(module.alpha))
+    if kind is torch.nn.GELU:
+        return nn.GELU(approximate=module.approximate == "tanh")
+    if kind is torch.nn.Softplus:
+        return nn.Softplus(threshold=float(module.threshold)) if module.beta == 1 else None
+    if kind in (torch.nn.Softmax, torch.nn.LogSoftmax):
+        last = module.dim in (-1, axes - 1) or (module.dim is None and axes == 2)
+        layer = nn.Softmax() if kind is torch.nn.Softmax else nn.LogSoftmax()
+        return layer if last else None
+    return _PLAIN.get(kind)
+
+
+_PLAIN: Final[Mapping[Any, nn.Layer]] = {
+    torch.nn.ReLU: nn.ReLU(),
+    torch.nn.SiLU: nn.SiLU(),
+    torch.nn.Sigmoid: nn.Sigmoid(),
+    torch.nn.Tanh: nn.Tanh(),
+    torch.nn.Identity: nn.Identity(),
+}
+_FUNCTIONAL: Final[tuple[nn.Layer, ...]] = (
+    nn.ReLU(), nn.Sigmoid(), nn.Tanh(), nn.Softmax(), nn.LogSoftmax(), nn.ELU(), nn.GELU(),
+    nn.GELU(approximate=True), nn.SiLU(), nn.Softplus(threshold=20.0),
+)  # fmt: skip
+
+
+def bridge(before: Array, after: Array) -> list[nn.Layer] | None:
+    """The layers without parameters that turn one value into the other, or ``None``."""
+    prefix: list[nn.Layer] = []
+    if before.shape != after.shape:
+        if not before.size or after.shape != (len(before), before.size // len(before)):
+            return None
+        before = before.reshape(after.shape)
+        prefix = [nn.Flatten()]
+    if same_bits(before, after):
+        return prefix
+    for layer in (*_FUNCTIONAL, *_leaky(before, after)):
+        if _close(layer.apply({}, before)[0], after, before):
+            return [*prefix, layer]
+    return None
+
+
+def _leaky(before: Array, after: Array) -> list[nn.Layer]:
+    """A leaky rectifier with the slope that the most negative value shows."""
+    if before.size == 0 or before.min() >= 0 or before.dtype.kind != "f":
+        return []
+    lowest = np.unravel_index(int(before.argmin()), before.shape)
+    return [nn.LeakyReLU(float(after[lowest]) / float(before[lowest]))]
+
+
+def _close(got: Array, expected: Array, argument: Array) -> bool:
+    """Equal but for the last bits.
+
+    The libraries' elementary functions err by a few units in the last place of their result,
+    or of their argument where it cancels (1 + erf, z − log Σ exp z): 16 covers both.
+    """
+    if got.shape != expected.shape or not np.isfinite(got).all():
+        return False
+    largest = np.max(np.abs(argument), axis=-1, keepdims=True, initial=1.0)
+    return bool(np.all(np.abs(got - expected) <= 16 * np.finfo(expected.dtype).eps * largest))
+
+
+def _dropped_between(between: list[nn.Layer], before: Array, after: Array) -> float | None:
+    """The rate of a functional dropout after the layers between two modules; 0 without one."""
+    value = before
+    for layer in between:
+        value = layer.apply({}, value)[0]
+    if _close(value, after, before.reshape(value.shape)):
+        return 0.0
+    kept = (after != 0) & (value != 0)
+    if not kept.any() or np.any((value == 0) & (after != 0)):
+        return None
+    scale = float(np.median(after[kept] / value[kept]))
+    if scale <= 1 or not _close(np.where(kept, value * scale, 0.0), after, before):
+        return None
+    # The rate was written in decimals; the scale shows it to sixteen digits.
+    return round(1 - 1 / scale, 12)

@@ -1,0 +1,261 @@
+"""What a torch module, its loss and its optimizer say of themselves."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from netparity import nn
+from netparity.conventions import Conventions
+from netparity.implementations.torch_network import Read
+from netparity.implementations.values import as_array
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+#: A function of ``torch.nn.functional`` is its module with the same settings.
+_FUNCTIONS: Final = {
+    torch.nn.functional.mse_loss: torch.nn.MSELoss,
+    torch.nn.functional.l1_loss: torch.nn.L1Loss,
+    torch.nn.functional.cross_entropy: torch.nn.CrossEntropyLoss,
+    torch.nn.functional.nll_loss: torch.nn.NLLLoss,
+    torch.nn.functional.binary_cross_entropy: torch.nn.BCELoss,
+    torch.nn.functional.binary_cross_entropy_with_logits: torch.nn.BCEWithLogitsLoss,
+    torch.nn.functional.multi_margin_loss: torch.nn.MultiMarginLoss,
+}
+_OF_FLOATS: Final = (
+    torch.nn.MSELoss, torch.nn.L1Loss, torch.nn.BCELoss, torch.nn.BCEWithLogitsLoss,
+)  # fmt: skip
+_OF_CLASSES: Final = (torch.nn.CrossEntropyLoss, torch.nn.NLLLoss, torch.nn.MultiMarginLoss)
+
+
+def read(module: Any, loss: Any, optimizer: Any, penalty: Any, network: Read | None) -> Conventions:
+    """The conventions of a side: ``None`` in each field that could not be read.
+
+    Args:
+        module: the network.
+        loss: its loss, a module or function, or ``None``.
+        optimizer: a ``torch.optim.Optimizer`` or ``None``.
+        penalty: the author's own penalty function, or ``None``.
+        network: what ``read_network`` returned.
+    """
+    places = {} if network is None else dict(network.places)
+    twin_names = {place.name: name for name, place in places.items()}
+    layers = None if network is None else network.layers
+    data_loss = read_loss(loss, layers)
+    rule = read_optimizer(optimizer, _named(module, twin_names))
+    known_penalties = penalty is None and data_loss is not None
+    texts = {**({} if network is None else network.texts), **_optimizer_texts(optimizer)}
+    if loss is not None:
+        texts["loss"] = loss_text(loss)
+    if penalty is not None:
+        texts["penalties"] = f"penalty={getattr(penalty, '__name__', 'penalty')}"
+    laws = {}
+    for name in () if network is None else network.linear:
+        laws[name] = nn.NAMED["torch_linear"]
+        texts[f"laws.{name}"] = "nn.Linear's own: U(−1/√fan_in, 1/√fan_in)"
+    return Conventions(
+        layers=layers,
+        places=places,
+        loss=data_loss,
+        penalties=() if known_penalties else None,
+        optimizer=rule,
+        laws=laws,
+        texts=texts,
+    )
+
+
+def _named(module: Any, twin_names: Mapping[str, str]) -> dict[int, str]:
+    """The twin's name of each parameter, by the tensor's identity; else torch's own."""
+    return {id(p): twin_names.get(name, name) for name, p in module.named_parameters()}
+
+
+# ---- loss ------------------------------------------------------------------------------------
+def as_module(loss: Any) -> Any | None:
+    """The loss as a module of ``torch.nn``, where it is one or one of its functions."""
+    if isinstance(loss, torch.nn.Module):
+        return loss
+    settings: Mapping[str, Any] = {}
+    if isinstance(loss, functools.partial) and not loss.args:
+        loss, settings = loss.func, loss.keywords
+    kind = _FUNCTIONS.get(loss) if callable(loss) and getattr(loss, "__hash__", None) else None
+    try:
+        return None if kind is None else kind(**settings)
+    except TypeError:
+        return None
+
+
+def read_loss(loss: Any, layers: tuple[tuple[str, nn.Layer], ...] | None = None) -> nn.Loss | None:
+    """The loss of the reference network that a torch loss is, or ``None``.
+
+    Args:
+        loss: a module of ``torch.nn``, a function of ``torch.nn.functional`` (or a ``partial``
+            of one), or anything else.
+        layers: the network; ``NLLLoss`` is a cross-entropy only after a ``LogSoftmax``.
+
+    Example:
+        >>> read_loss(torch.nn.MSELoss(reduction="sum"))
+        MeanSquaredError(batch='sum', outputs='sum', factor=1.0)
+    """
+    module = as_module(loss)
+    reduction = getattr(module, "reduction", None)
+    if module is None or reduction not in ("mean", "sum") or _weighted(module):
+        return None
+    kind = type(module)
+    if kind is torch.nn.MSELoss:
+        return nn.MeanSquaredError(batch=reduction, outputs=reduction)
+    if kind is torch.nn.L1Loss:
+        return nn.MeanAbsoluteError(batch=reduction, outputs=reduction)
+    if kind is torch.nn.BCELoss:
+        return nn.SigmoidCrossEntropy(batch=reduction, outputs=reduction, input="probabilities")
+    if kind is torch.nn.BCEWithLogitsLoss:
+        return nn.SigmoidCrossEntropy(batch=reduction, outputs=reduction)
+    if kind is torch.nn.CrossEntropyLoss and module.label_smoothing == 0:
+        return nn.SoftmaxCrossEntropy(batch=reduction)
+    if kind is torch.nn.NLLLoss and layers and isinstance(layers[-1][1], nn.LogSoftmax):
+        # The softmax of log-probabilities gives the probabilities back.
+        return nn.SoftmaxCrossEntropy(batch=reduction)
+    if kind is torch.nn.MultiMarginLoss and module.p == 1:
+        return nn.MulticlassHinge(margin=float(module.margin), batch=reduction, classes="mean")
+    return None
+
+
+def _weighted(module: Any) -> bool:
+    names = ("weight", "pos_weight")
+    return any(getattr(module, name, None) is not None for name in names)
+
+
+def integer_targets(loss: Any, targets: Array) -> bool:
+    """Whether targets go in as int64: integers do, unless the loss is one of floats."""
+    module = as_module(loss)
+    if targets.dtype.kind not in "iub":
+        whole = targets.ndim == 1 and bool(np.all(targets == np.floor(targets)))
+        return isinstance(module, _OF_CLASSES) and whole
+    if isinstance(module, _OF_CLASSES) and targets.ndim > 1:
+        return False
+    return not isinstance(module, _OF_FLOATS)
+
+
+def loss_text(loss: Any) -> str:
+    """How the author writes the loss."""
+    module = as_module(loss)
+    if module is None:
+        return str(getattr(loss, "__qualname__", None) or type(loss).__name__)
+    settings = []
+    if isinstance(module, torch.nn.MultiMarginLoss) and module.margin != 1:
+        settings.append(f"margin={module.margin}")
+    if getattr(module, "reduction", "mean") != "mean":
+        settings.append(f"reduction={module.reduction!r}")
+    return f"{type(module).__name__}({', '.join(settings)})"
+
+
+def takes_indices(module: Any) -> bool:
+    """Whether integer inputs are indices (of an embedding) and must stay integers."""
+    kinds = (torch.nn.Embedding, torch.nn.EmbeddingBag)
+    return any(isinstance(layer, kinds) for layer in module.modules())
+
+
+# ---- optimizer -------------------------------------------------------------------------------
+def read_optimizer(optimizer: Any, names: Mapping[int, str]) -> nn.Optimizer | None:
+    """The update rule of the reference network that a torch optimizer is, or ``None``.
+
+    Args:
+        optimizer: the optimizer; its groups may differ in their weight decay alone.
+        names: the twin's name of each parameter, by the tensor's identity.
+
+    Example:
+        >>> weight = torch.nn.Parameter(torch.zeros(2))
+        >>> read_optimizer(torch.optim.SGD([weight], lr=0.5), {id(weight): "w"}).learning_rate
+        0.5
+    """
+    kind = type(optimizer)
+    if kind not in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
+        return None
+    groups = optimizer.param_groups
+    settings = {k: v for k, v in groups[0].items() if k not in ("params", "weight_decay")}
+    same = all(g.get(k) == v for g in groups for k, v in settings.items() if k not in _NOT_NUMBERS)
+    decays = {float(g["weight_decay"]) for g in groups} - {0.0}
+    if not same or settings.get("maximize") or len(decays) > 1:
+        return None
+    shared: dict[str, Any] = {
+        "learning_rate": float(settings["lr"]),
+        "weight_decay": decays.pop() if decays else 0.0,
+        "decay_scope": _scope(groups, names),
+    }
+    if kind is torch.optim.SGD:
+        return nn.SGD(
+            momentum=float(settings["momentum"]),
+            form="rate-outside",
+            nesterov=bool(settings["nesterov"]),
+            dampening=float(settings["dampening"]),
+            decay="coupled",
+            **shared,
+        )
+    beta1, beta2 = settings["betas"]
+    decoupled = kind is torch.optim.AdamW or bool(settings.get("decoupled_weight_decay"))
+    return nn.Adam(
+        beta1=float(beta1),
+        beta2=float(beta2),
+        epsilon=float(settings["eps"]),
+        epsilon_placement="outside",
+        amsgrad=bool(settings["amsgrad"]),
+        decay="decoupled" if decoupled else "coupled",
+        **shared,
+    )
+
+
+#: Settings of how, not what, an optimizer computes.
+_NOT_NUMBERS: Final = ("foreach", "fused", "capturable", "differentiable", "param_names")
+
+
+def _scope(groups: Any, names: Mapping[int, str]) -> nn.Scope:
+    """Which parameters decay: all, the weights, or those named."""
+    decaying = {
+        names[id(p)]
+        for group in groups
+        for p in group["params"]
+        if float(group["weight_decay"]) != 0.0 and id(p) in names
+    }
+    if not decaying or decaying == set(names.values()):
+        return "all"
+    if decaying == {name for name in names.values() if name.endswith(".weight")}:
+        return "weights"
+    return tuple(name for name in names.values() if name in decaying)
+
+
+def _optimizer_texts(optimizer: Any) -> dict[str, str]:
+    """How the author writes the optimizer's settings."""
+    if optimizer is None:
+        return {}
+    kind = type(optimizer).__name__
+    group = optimizer.param_groups[0]
+    decays = [float(g.get("weight_decay", 0.0)) for g in optimizer.param_groups]
+    decay = decays[0] if len(set(decays)) == 1 else decays
+    written = {
+        "learning_rate": f"lr={_number(group.get('lr'))}",
+        "momentum": f"momentum={_number(group.get('momentum'))}",
+        "dampening": f"dampening={_number(group.get('dampening'))}",
+        "nesterov": f"nesterov={group.get('nesterov')}",
+        "beta1": f"betas={group.get('betas')}",
+        "beta2": f"betas={group.get('betas')}",
+        "epsilon": f"eps={_number(group.get('eps'))}",
+        "amsgrad": f"amsgrad={group.get('amsgrad')}",
+        "weight_decay": f"weight_decay={decay}",
+        "decay_scope": f"weight_decay={decay}, on all parameters of the group",
+        "decay": f"torch.optim.{kind}(weight_decay={decay})",
+    }
+    asked = {
+        "learning_rate": "lr", "epsilon": "eps", "beta1": "betas", "beta2": "betas",
+        "decay_scope": "weight_decay", "decay": "weight_decay",
+    }  # fmt: skip
+    texts = {f"optimizer.{f}": t for f, t in written.items() if asked.get(f, f) in group}
+    shown = [written["learning_rate"]]
+    shown += [written[f] for f in ("momentum", "weight_decay") if group.get(f)]
+    return {"optimizer": f"torch.optim.{kind}({', '.join(shown)})", **texts}
+
+
+def _number(value: Any) -> Any:
+    return as_array(value).item() if isinstance(value, torch.Tensor) else value

@@ -1,0 +1,105 @@
+"""The reference network: plain NumPy, every convention a switch.
+
+Layers, losses, penalties, optimizers and laws of initial values are small frozen
+dataclasses; what frameworks disagree on is a field of them.
+
+Example:
+    >>> import numpy as np
+    >>> from netparity.nn import Adam, Affine, Network, ReLU, Solver, SoftmaxCrossEntropy
+    >>> network = Network((("first", Affine(2, 8)), ("relu", ReLU()), ("second", Affine(8, 2))))
+    >>> x, y = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
+    >>> solver = Solver(network, SoftmaxCrossEntropy(), Adam(0.1), batch_size=4)
+    >>> solver.fit(x, y, epochs=100)
+    >>> solver.predict(x).argmax(axis=1)
+    array([0, 1, 1, 0])
+"""
+
+from netparity.nn.arrays import Array
+from netparity.nn.gradient_check import Mismatch, check_gradients
+from netparity.nn.initializers import (
+    NAMED,
+    Constant,
+    Law,
+    Normal,
+    TruncatedNormal,
+    Uniform,
+    VarianceScaling,
+)
+from netparity.nn.layers import (
+    ELU,
+    GELU,
+    Affine,
+    Backward,
+    Dropout,
+    Flatten,
+    Identity,
+    Layer,
+    LeakyReLU,
+    LogSoftmax,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from netparity.nn.losses import (
+    Loss,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    MulticlassHinge,
+    SigmoidCrossEntropy,
+    SoftmaxCrossEntropy,
+)
+from netparity.nn.network import Gradients, Network, Tape
+from netparity.nn.optimizers import SGD, Adam, Optimizer, State
+from netparity.nn.penalties import L1, L2, Penalty, Scope, in_scope
+from netparity.nn.solver import Solver
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "L1",
+    "L2",
+    "NAMED",
+    "SGD",
+    "Adam",
+    "Affine",
+    "Array",
+    "Backward",
+    "Constant",
+    "Dropout",
+    "Flatten",
+    "Gradients",
+    "Identity",
+    "Law",
+    "Layer",
+    "LeakyReLU",
+    "LogSoftmax",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "Mismatch",
+    "MulticlassHinge",
+    "Network",
+    "Normal",
+    "Optimizer",
+    "Penalty",
+    "ReLU",
+    "Scope",
+    "SiLU",
+    "Sigmoid",
+    "SigmoidCrossEntropy",
+    "Softmax",
+    "SoftmaxCrossEntropy",
+    "Softplus",
+    "Solver",
+    "State",
+    "Tanh",
+    "Tape",
+    "TruncatedNormal",
+    "Uniform",
+    "VarianceScaling",
+    "check_gradients",
+    "in_scope",
+]

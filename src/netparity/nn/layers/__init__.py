@@ -1,0 +1,37 @@
+"""The layers of the reference network."""
+
+from netparity.nn.layers.activations import (
+    ELU,
+    GELU,
+    Identity,
+    LeakyReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Tanh,
+)
+from netparity.nn.layers.affine import Affine
+from netparity.nn.layers.base import Backward, Layer
+from netparity.nn.layers.dropout import Dropout
+from netparity.nn.layers.shape import Flatten
+from netparity.nn.layers.softmax import LogSoftmax, Softmax
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "Affine",
+    "Backward",
+    "Dropout",
+    "Flatten",
+    "Identity",
+    "Layer",
+    "LeakyReLU",
+    "LogSoftmax",
+    "ReLU",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+]

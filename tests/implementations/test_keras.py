@@ -1,0 +1,394 @@
+"""Keras models: looking changes nothing, the twin of what is declared computes the same."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from netparity.conventions import Conventions
+from netparity.errors import CannotError, InputError
+from netparity.nn import L1, L2, SGD, Adam, Dropout, LeakyReLU, MeanSquaredError, Network
+
+keras = pytest.importorskip("keras")
+from netparity.implementations.keras import Keras  # noqa: E402  (after the skip)
+
+Array = np.ndarray[Any, np.dtype[Any]]
+X = np.random.default_rng(1).normal(size=(13, 7))
+Y = np.eye(4)[np.random.default_rng(2).integers(0, 4, 13)]
+
+
+@pytest.fixture(params=["float32", "float64"])
+def floatx(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Both widths; the process-wide setting is put back."""
+    yield from _use(request.param)
+
+
+@pytest.fixture
+def float64() -> Iterator[str]:
+    """Double precision; the process-wide setting is put back."""
+    yield from _use("float64")
+
+
+def _use(width: str) -> Iterator[str]:
+    before = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx(width)
+    keras.config.set_dtype_policy(width)
+    yield width
+    keras.config.set_floatx(before[0])
+    keras.config.set_dtype_policy(before[1])
+
+
+def model(
+    loss: Any = "categorical_crossentropy",
+    optimizer: Any = None,
+    last: str | None = "softmax",
+    rate: float = 0.7,
+) -> Any:
+    """Three dense layers with what most models have."""
+    keras.utils.set_random_seed(3)
+    layers = keras.layers
+    made = keras.Sequential(
+        [
+            keras.Input((7,)),
+            layers.Dense(6, activation="tanh", kernel_regularizer=keras.regularizers.L2(0.1)),
+            layers.Dropout(rate),
+            layers.Dense(5, bias_regularizer=keras.regularizers.L1(0.25)),
+            layers.LeakyReLU(),
+            layers.Dense(4, activation=last, kernel_regularizer=keras.regularizers.L2(0.1)),
+        ]
+    )
+    made.compile(
+        loss=loss, optimizer=optimizer or keras.optimizers.SGD(0.125, momentum=0.9), metrics=["acc"]
+    )
+    return made
+
+
+def observe(side: Keras, x: Array, y: Array) -> None:
+    """Everything that looks."""
+    draws = [np.random.default_rng(0).random(shape) for shape in side.dropouts(x)]
+    declared = side.declared(x)
+    side.parameters()
+    side.predict(x)
+    side.predict(x, training=True)
+    side.activations(x, training=True, draws=draws)
+    side.loss(x, y)
+    side.loss(x, y, training=False)
+    side.loss_of(side.predict(x), y)
+    side.gradients(x, y)
+    side.gradients(x, y, draws=draws)
+    kept = side.state()
+    side.update(side.gradients(x, y))
+    side.step(x, y, draws=draws)
+    side.step(x, y)
+    side.restore(kept)
+    assert side.declared(x) == declared
+
+
+def equal(a: dict[str, Array], b: dict[str, Array]) -> bool:
+    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("watched", ["steps", "fit", "batches"])
+def test_observing_changes_nothing(watched: str, floatx: str) -> None:
+    """Ten updates with dropout end in the same bits, looked at or not."""
+    x, y = X.astype(floatx), Y.astype(floatx)
+    batches = {"batches": lambda x, y, epoch: [(x[:5], y[:5]), (x[5:], y[5:])]}
+    plain = model()
+    side = Keras(model(), **(batches if watched == "batches" else {}))
+    before = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    observe(side, x, y)
+    declared = side.declared(x)
+    assert side.adjust(replace(declared, penalties=()), x)
+    assert side.adjust(declared, x)
+    if watched == "steps":
+        for _ in range(10):
+            plain.train_on_batch(x, y)
+            side.step(x, y)
+            observe(side, x, y)
+    elif watched == "fit":
+        plain.fit(x, y, batch_size=5, epochs=4, shuffle=False, verbose=0)
+        record = side.watch(x, y, epochs=4, batch_size=5, limit=100)
+        assert len(record.fed) == 12
+    else:
+        for _ in range(5):
+            plain.train_on_batch(x[:5], y[:5])
+            plain.train_on_batch(x[5:], y[5:])
+        record = side.watch(x, y, epochs=5, batch_size=99, limit=100)
+        assert [len(batch) for batch, _ in record.fed] == [5, 8] * 5
+    assert equal(side.parameters(), Keras(plain).parameters())
+    assert before == (random.getstate(), np.random.get_state()[1].tolist())  # noqa: NPY002
+
+
+def test_names_are_those_of_the_model_not_of_the_process() -> None:
+    """A second build has the same names, though Keras counts on."""
+    first, second = Keras(model()), Keras(model())
+    assert list(first.parameters()) == list(second.parameters())
+    assert list(first.parameters())[:3] == ["dense/kernel", "dense/bias", "dense_1/kernel"]
+    assert list(first.activations(X)) == [
+        "dense",
+        "dense/activation",
+        "dropout",
+        "dense_1",
+        "leaky_re_lu",
+        "dense_2",
+        "dense_2/activation",
+    ]
+
+
+LOSSES = [
+    ("categorical_crossentropy", "softmax"),
+    ("sparse_categorical_crossentropy", "softmax"),
+    ("binary_crossentropy", "sigmoid"),
+    ("mse", "sigmoid"),
+    ("mae", None),
+]
+RULES = [
+    lambda: keras.optimizers.SGD(0.125),
+    lambda: keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
+    lambda: keras.optimizers.SGD(0.1, momentum=0.9, weight_decay=0.3),
+    lambda: keras.optimizers.Adam(0.01),
+    lambda: keras.optimizers.AdamW(0.01, epsilon=1e-3),
+]
+
+
+def mapped(side: Keras, declared: Conventions, values: dict[str, Array]) -> dict[str, Array]:
+    return {twin: values[place.name] for twin, place in declared.places.items()}
+
+
+def off(a: Array, b: Array) -> float:
+    """The largest difference, against the largest value, in units of the dtype's roundoff."""
+    return float(np.max(np.abs(a - b)) / np.max(np.abs(b)) / np.finfo(b.dtype).eps)
+
+
+def roundings(width: str, count: int = 64) -> float:
+    """So many roundings of a width."""
+    return count * float(np.finfo(width).eps)
+
+
+@pytest.mark.parametrize(("loss", "last"), LOSSES)
+def test_declared_twin_computes_the_same(loss: str, last: str | None, floatx: str) -> None:
+    """Predictions, loss, penalty and gradients, with dropout fed."""
+    x, y = X.astype(floatx), Y.astype(floatx)
+    target = y.argmax(axis=1) if loss.startswith("sparse") else y
+    side = Keras(model(loss, last=last))
+    declared = side.declared(x[:3])
+    assert declared.layers is not None
+    assert declared.loss is not None
+    assert declared.penalties is not None
+    rng = np.random.default_rng(4)
+    # Small, so that no sigmoid saturates: from 1 − p its logit cannot be had in float32.
+    side.set_parameters({n: rng.normal(0, 0.3, v.shape) for n, v in side.parameters().items()})
+    draws = [rng.random(shape) for shape in side.dropouts(x)]
+    parameters = mapped(side, declared, side.parameters())
+    tape = Network(declared.layers).forward(parameters, x, training=True, draws=draws)
+    value, upstream = declared.loss.value_and_gradient(tape.prediction, target)
+    penalty = sum(p.value(parameters) for p in declared.penalties)
+    gradients = tape.backward(upstream).parameters
+    for term in declared.penalties:
+        for name, gradient in term.gradients(parameters).items():
+            gradients[name] = gradients[name] + gradient
+    # Sums of at most 13 terms, three layers deep: 64 roundings is their bound with room for
+    # another order; the softmax and its logarithm lose no digit on logits of order one.
+    found = side.loss(x, target, draws=draws)
+    assert off(side.predict(x, training=True, draws=draws), tape.prediction) < 64
+    assert found.data == pytest.approx(value, rel=roundings(floatx))
+    assert found.penalty == pytest.approx(penalty, rel=roundings(floatx))
+    assert found.total == pytest.approx(value + penalty, rel=roundings(floatx))
+    assert side.loss_of(tape.prediction, target) == pytest.approx(value, rel=roundings(floatx))
+    theirs = mapped(side, declared, side.gradients(x, target, draws=draws))
+    assert max(off(theirs[name], gradients[name]) for name in gradients) < 64
+    outputs = side.activations(x, training=True, draws=draws)
+    assert list(outputs) == list(tape.outputs)
+    assert max(off(outputs[name], tape.outputs[name]) for name in outputs) < 64
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_declared_optimizer_updates_the_same(rule: Any, floatx: str) -> None:
+    """Three updates on chosen gradients."""
+    side = Keras(model("mse", rule()))
+    declared = side.declared(X[:3])
+    assert declared.optimizer is not None
+    parameters = mapped(side, declared, side.parameters())
+    state = declared.optimizer.initialize(parameters)
+    rng = np.random.default_rng(5)
+    # Keras rounds Adam's β to float32 in the bias correction alone, and computes that in
+    # float32 in a float32 model: of 1 − β₂ = 1e-3 that leaves a relative 2⁻²⁴/1e-3.
+    adam = isinstance(declared.optimizer, Adam)
+    bound = 2**-24 / 1e-3 if adam else roundings(floatx, 8)
+    for _ in range(3):
+        gradients = {n: rng.normal(size=v.shape).astype(floatx) for n, v in parameters.items()}
+        following, state = declared.optimizer.update(parameters, gradients, state)
+        side.update({declared.places[n].name: g for n, g in gradients.items()})
+        theirs = mapped(side, declared, side.parameters())
+        for name, value in theirs.items():
+            scale = np.abs(following[name]).max()
+            assert np.abs(value - following[name]).max() <= bound * scale
+        parameters = theirs
+
+
+def test_constants_stand_as_they_act(float64: str) -> None:
+    """In float64 TensorFlow rounds what Keras casts; the rate, ε and a loss weight stay."""
+    side = Keras(model("mse"))
+    declared = side.declared(X[:3])
+    rounded = {value: float(np.float32(value)) for value in (0.1, 0.9, 0.3)}
+    assert declared.optimizer == SGD(0.125, momentum=rounded[0.9], form="rate-inside")
+    assert declared.penalties == (
+        L2(rounded[0.1], factor=1.0, scope=("dense.weight", "dense_2.weight")),
+        L1(0.25, factor=1.0, scope=("dense_1.bias",)),
+    )
+    assert declared.layers is not None
+    assert dict(declared.layers)["leaky_re_lu"] == LeakyReLU(rounded[0.3])
+    assert declared.texts["layers.dropout.rate"] == "Dropout(0.7)"
+    assert declared.texts["penalties"] == "kernel_regularizer=L2(0.1)"
+    assert declared.texts["loss"] == "loss='mse'"
+
+
+def test_a_step_is_what_train_on_batch_does(floatx: str) -> None:
+    """With draws, gradients and update apart give the step's bits."""
+    x, y = X.astype(floatx), Y.astype(floatx)
+    side, other = Keras(model()), Keras(model())
+    rng = np.random.default_rng(6)
+    for _ in range(3):
+        draws = [rng.random(shape) for shape in side.dropouts(x)]
+        side.step(x, y, draws=draws)
+        other.update(other.gradients(x, y, draws=draws))
+        assert equal(side.parameters(), other.parameters())
+
+
+def test_adjust_changes_the_live_model_and_back(floatx: str) -> None:
+    """Each setting follows, and the declared conventions restore the first bits."""
+    x, y = X.astype(floatx), Y.astype(floatx)
+    side = Keras(model("mse", last=None))
+    start, declared = side.state(), side.declared(x)
+    for _ in range(2):
+        side.step(x, y)
+    once = side.parameters()
+    assert isinstance(declared.optimizer, SGD)
+    assert isinstance(declared.loss, MeanSquaredError)
+    assert declared.layers is not None
+    halved = tuple(
+        (name, replace(layer, rate=0.25) if isinstance(layer, Dropout) else layer)
+        for name, layer in declared.layers
+    )
+    for wanted in (
+        replace(declared, layers=halved),
+        replace(declared, penalties=(L2(0.05, factor=1.0, scope="all"),)),
+        replace(declared, loss=replace(declared.loss, factor=0.5)),
+        replace(declared, loss=replace(declared.loss, outputs="sum", batch="sum")),
+        replace(declared, optimizer=replace(declared.optimizer, momentum=0.3)),
+        replace(declared, optimizer=replace(declared.optimizer, learning_rate=0.5)),
+    ):
+        side.restore(start)
+        assert side.adjust(wanted, x)
+        now = side.declared(x)
+        assert now.layers == wanted.layers
+        assert now.penalties == wanted.penalties
+        assert now.optimizer == wanted.optimizer
+        twin = mapped(side, wanted, side.parameters())
+        assert wanted.layers is not None
+        assert wanted.loss is not None
+        draws = [np.random.default_rng(0).random(shape) for shape in side.dropouts(x)]
+        tape = Network(wanted.layers).forward(twin, x, training=True, draws=draws)
+        value = wanted.loss.value(tape.prediction, y)
+        value += sum(p.value(twin) for p in wanted.penalties or ())
+        total = side.loss(x, y, draws=draws).total
+        assert total == pytest.approx(value, rel=roundings(floatx))
+        for _ in range(2):
+            side.step(x, y)
+        assert not equal(side.parameters(), once)
+        assert side.adjust(declared, x)
+        side.restore(start)
+        for _ in range(2):
+            side.step(x, y)
+        assert equal(side.parameters(), once)
+
+
+def test_adjust_leaves_alone_what_it_cannot_change() -> None:
+    """Another optimizer or structure: ``False``, and nothing is touched."""
+    side = Keras(model("mse"))
+    declared = side.declared(X)
+    assert not side.adjust(replace(declared, penalties=(), optimizer=Adam(0.1)), X)
+    assert declared.layers is not None
+    assert not side.adjust(replace(declared, layers=declared.layers[:-1]), X)
+    assert side.declared(X) == declared
+
+
+def test_fit_is_watched_as_keras_reports_it() -> None:
+    """Logs are those of ``fit``; a validation split is held out; the limit cuts rows."""
+    plain = model("mse")
+    history = plain.fit(
+        X, Y, batch_size=4, epochs=2, shuffle=False, verbose=0, validation_split=0.25
+    ).history
+    held = int(np.floor(len(X) * 0.75))
+    side = Keras(model("mse"), validation=lambda x, y: (x[held:], y[held:]))
+    record = side.watch(X, Y, epochs=2, batch_size=4, limit=20)
+    for name, values in history.items():
+        assert [r.value for r in record.reported if r.name == name] == values
+    assert "val_loss" in history
+    assert record.report_every == "epoch"
+    assert record.epochs == (0, 0, 0, 1, 1, 1)
+    assert len(record.states) == 7
+    short = Keras(model("mse")).watch(X, Y, epochs=2, batch_size=4, limit=4)
+    assert [len(x) for x, _ in short.fed] == [4, 4, 4, 4]
+    cut = Keras(model("mse"), batches=lambda x, y, e: [(x, y)] * 5).watch(
+        X, Y, epochs=9, batch_size=4, limit=7
+    )
+    assert cut.epochs == (0,) * 5 + (1,) * 2
+    assert cut.notes
+
+
+def test_other_kinds_of_models() -> None:
+    """Functional chains are read; branches and unbuilt models are not; uncompiled ones run."""
+    inputs = keras.Input((7,))
+    hidden = keras.layers.Dense(4, activation="relu")(inputs)
+    chain = keras.Model(inputs, keras.layers.Dense(4)(hidden))
+    side = Keras(chain)
+    assert side.abilities == {"activations", "draws", "adjust"}
+    assert len(side.declared(X).layers or ()) == 3
+    with pytest.raises(CannotError):
+        side.loss(X, Y)
+    branch = keras.Model(inputs, keras.layers.Add()([keras.layers.Dense(4)(hidden), hidden]))
+    assert Keras(branch).declared(X).layers is None
+    with pytest.raises(InputError, match="never built"):
+        Keras(keras.Sequential([keras.layers.Dense(3)])).parameters()
+    with pytest.raises(InputError, match=r"expected a keras\.Model"):
+        Keras(object())
+    with pytest.raises(InputError, match="expected shape"):
+        side.set_parameters({"dense/bias": np.zeros(3)})
+
+
+def test_an_overridden_train_step_is_the_step() -> None:
+    """The author's own step runs, with the pair that ``fit`` hands it."""
+
+    class Twice(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = keras.layers.Dense(4)
+            self.handed: list[int] = []
+
+        def call(self, inputs: Any) -> Any:
+            return self.dense(inputs)
+
+        def train_step(self, data: Any) -> Any:
+            self.handed.append(len(data))
+            super().train_step(data)
+            return super().train_step(data)
+
+    keras.utils.set_random_seed(1)
+    made = Twice()
+    made(X.astype("float32"))
+    made.compile(loss="mse", optimizer=keras.optimizers.SGD(0.125))
+    side = Keras(made)
+    kept = side.state()
+    side.step(X.astype("float32"), Y.astype("float32"))
+    after = side.parameters()
+    side.restore(kept)
+    for _ in range(2):
+        side.update(side.gradients(X, Y))
+    assert made.handed == [2]
+    assert equal(side.parameters(), after)
