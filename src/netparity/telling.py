@@ -58,8 +58,8 @@ def tell(
     dataset = datasets.load(name, data_dir)
     arrays = _function(case.data)(dataset)
     report: Report = compare(
-        load(case.left),
-        load(case.right),
+        load(case.sides(name)[0]),
+        load(case.sides(name)[1]),
         data=arrays,
         steps=case.steps,
         batch_size=case.batch_size,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -392,3 +395,45 @@ def test_an_overridden_train_step_is_the_step() -> None:
         side.update(side.gradients(X, Y))
     assert made.handed == [2]
     assert equal(side.parameters(), after)
+
+
+ON_TORCH = """
+import keras, numpy as np
+from netparity.implementations.keras import Keras
+from netparity.nn import Network
+keras.utils.set_random_seed(1)
+model = keras.Sequential([keras.Input((7,)), keras.layers.Dense(5, activation="relu"),
+                          keras.layers.Dropout(0.5), keras.layers.Dense(4, activation="softmax")])
+model.compile(loss="sparse_categorical_crossentropy", optimizer=keras.optimizers.Adam(0.01))
+side, rng = Keras(model), np.random.default_rng(0)
+x, y = rng.normal(size=(9, 7)).astype("float32"), rng.integers(0, 4, 9)
+said = side.declared(x)
+draws = [rng.random(shape) for shape in side.dropouts(x)]
+twin = {n: side.parameters()[p.name] for n, p in said.places.items()}
+tape = Network(said.layers).forward(twin, x, training=True, draws=draws)
+value, upstream = said.loss.value_and_gradient(tape.prediction, y)
+gradients = tape.backward(upstream).parameters
+found = side.gradients(x, y, draws=draws)
+off = max(np.abs(found[p.name] - gradients[n]).max() for n, p in said.places.items())
+kept = side.state()
+side.step(x, y, draws=draws)
+after = side.parameters()
+side.restore(kept)
+side.update(found)
+same = all(np.array_equal(after[n], v) for n, v in side.parameters().items())
+print(side.version, said.optimizer is not None, off < 1e-6,
+      abs(side.loss(x, y, draws=draws).total) > 0, same)
+"""
+
+
+def test_on_the_torch_backend() -> None:
+    """In a process of its own: twin, gradients and step as on TensorFlow."""
+    pytest.importorskip("torch")
+    run = subprocess.run(
+        [sys.executable, "-c", ON_TORCH],
+        env={**os.environ, "KERAS_BACKEND": "torch"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.stdout.split() == [keras.__version__, "(torch)", *["True"] * 4], run.stderr

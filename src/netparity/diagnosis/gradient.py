@@ -78,11 +78,14 @@ def observe(
             values = probe_parameters(twin, rng, scale)
             live.set_parameters(twin.native(values, native))
             draws = draws_for(live, x)
-            if draws is None:
-                known = reference(twin, values, x, y, dtype=live.dtype, rng=rng)
+            if draws is None or "draws" in live.abilities:
+                known = reference(
+                    twin, values, x, y, dtype=live.dtype, rng=rng, draws=draws, backward=False
+                )
                 rows = clear_rows(twin, known, y)
                 if 0 < rows.sum() < len(x):
                     x, y = x[rows], y[rows]
+                    draws = None if draws is None else [d[rows] for d in draws]
             got = twin_layout(twin, live.gradients(x, y, draws=fed(live, draws)), native)
             probes.append(Probe(values, x, y, None if draws is None else tuple(draws), got))
             live.restore(saved)

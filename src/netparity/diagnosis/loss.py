@@ -144,8 +144,9 @@ def confirm(
     for probe in probes[:6]:
         try:
             known = reference(
-                twin, probe.values, probe.x, probe.y, dtype=live.dtype, rng=rng, draws=probe.draws
-            )
+                twin, probe.values, probe.x, probe.y, dtype=live.dtype, rng=rng,
+                draws=probe.draws, backward=False,
+            )  # fmt: skip
         except (InputError, ValueError):
             return None
         if "total" not in known.values:
@@ -176,7 +177,7 @@ def _fits(
     sizes = np.array([len(p.x) for p in probes], dtype=np.float64)
     weights = np.array([_squares(p.values, ".weight") for p in probes])
     biases = np.array([_squares(p.values, ".bias") for p in probes])
-    kinds = (*(replace(h, batch="sum", factor=1.0) for h in hints), *KINDS)
+    kinds = (*(_bare(h) for h in hints), *KINDS)
     # A fit is screened at a thousand roundoffs of the totals; the confirmation measures its noise.
     screen = 1e3 * float(np.finfo(dtype).eps) * float(np.max(np.abs(totals)))
     found = []
@@ -201,6 +202,17 @@ def _fits(
     for _, kind, power, constants in found:
         snapped = {name: snap(value, dtype) for name, value in constants.items()}
         yield _build(kind, power, snapped, outputs)
+
+
+def _bare(loss: Loss) -> Loss:
+    """A loss as the bare sum over rows and outputs."""
+    changes: dict[str, Any] = {"batch": "sum", "factor": 1.0}
+    for over in ("outputs", "classes"):
+        if hasattr(loss, over):
+            changes[over] = "sum"
+    if isinstance(loss, MulticlassHinge):
+        changes["counts_true_class"] = False
+    return replace(loss, **changes)
 
 
 def _sums(kind: Loss, predictions: Sequence[Array], probes: Sequence[Probe]) -> Array | None:

@@ -18,13 +18,27 @@ from typing import Any
 import numpy as np
 
 from netparity.diagnosis.twin import Array, Evaluation, Twin, Values
-from netparity.nn import Affine, Layer, MulticlassHinge, ReLU
+from netparity.nn import (
+    Affine,
+    Layer,
+    Loss,
+    MulticlassHinge,
+    ReLU,
+    Sigmoid,
+    SigmoidCrossEntropy,
+    Softmax,
+    SoftmaxCrossEntropy,
+    Tanh,
+)
 from netparity.nn.layers.base import Backward
 
 FACTOR = 10.0
 ULPS = 4.0
 RUNS = 8
 ORDERS = 4
+#: Sums are also added one by one up to this many products; beyond, that order alone would take
+#: longer than the rest of the diagnosis.
+SEQUENTIAL_PRODUCTS = 2_000_000
 #: Relative size of the disturbance for float64: large enough to be far above its own rounding.
 DISTURBANCE64 = 1e-9
 #: A floor above this share of the tensor says that the value itself is mostly rounding.
@@ -137,6 +151,75 @@ class _ReorderedAffine(Layer):
         return y, backward
 
 
+@dataclass(frozen=True, slots=True)
+class _Rounded(Layer):
+    """A saturating activation whose derivative is taken from its rounded output.
+
+    ``y·(1 − y)`` and ``1 − y²`` lose what ``y`` lost when it was rounded next to 1; a side
+    that computes them so is as right as one that does not.
+    """
+
+    inner: Sigmoid | Tanh
+    delta: float
+    rng: np.random.Generator
+
+    def apply(
+        self,
+        parameters: Mapping[str, Array],
+        x: Array,
+        *,
+        training: bool = False,
+        draw: Array | None = None,
+    ) -> tuple[Array, Backward]:
+        exact, _ = self.inner.apply(parameters, x)
+        y = exact * (1.0 + self.delta * self.rng.standard_normal(exact.shape))
+
+        def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
+            slope = y * (1.0 - y) if isinstance(self.inner, Sigmoid) else 1.0 - y * y
+            return dy * slope, {}
+
+        return y, backward
+
+
+@dataclass(frozen=True, slots=True)
+class _RoundedLoss(Loss):
+    """A cross-entropy whose probabilities are rounded before the target is subtracted.
+
+    ``p − y`` of a row that is right beyond doubt keeps nothing of ``p`` but its rounding.
+    """
+
+    inner: SoftmaxCrossEntropy | SigmoidCrossEntropy
+    delta: float
+    rng: np.random.Generator
+
+    def value(self, prediction: Array, target: Array) -> float:
+        return self.inner.value(prediction, target)
+
+    def value_and_gradient(self, prediction: Array, target: Array) -> tuple[float, Array]:
+        value, gradient = self.inner.value_and_gradient(prediction, target)
+        if self.inner.input != "logits":
+            return value, gradient
+        head = Softmax() if isinstance(self.inner, SoftmaxCrossEntropy) else Sigmoid()
+        p = head.apply({}, prediction)[0]
+        size = self.inner.factor / (len(prediction) if self.inner.batch == "mean" else 1)
+        if getattr(self.inner, "outputs", "sum") == "mean":
+            size /= prediction[0].size
+        noise = self.delta * self.rng.standard_normal(p.shape)
+        return value, np.asarray(gradient + size * p * noise)
+
+
+def rounded(twin: Twin, delta: float, rng: np.random.Generator) -> Twin:
+    """The same twin with saturating activations (and probabilities) rounded before their derivative is taken."""
+    layers = tuple(
+        (n, _Rounded(k, delta, rng) if isinstance(k, Sigmoid | Tanh) else k)
+        for n, k in twin.conventions.layers or ()
+    )
+    loss = twin.conventions.loss
+    if isinstance(loss, SoftmaxCrossEntropy | SigmoidCrossEntropy):
+        loss = _RoundedLoss(loss, delta, rng)
+    return twin.with_(layers=layers, loss=loss)
+
+
 def reordered(twin: Twin, rng: np.random.Generator, *, sequential: bool = False) -> Twin:
     """The same twin with other orders of summation in its matrix products."""
     layers: list[tuple[str, Layer]] = []
@@ -221,6 +304,7 @@ def reference(
     rng: np.random.Generator,
     training: bool = True,
     draws: Sequence[Array] | None = None,
+    backward: bool = True,
 ) -> Reference:
     """Values of the twin for one batch with the noise floor of each.
 
@@ -233,27 +317,33 @@ def reference(
         rng: for the disturbances.
         training: the mode.
         draws: dropout's uniform draws.
+        backward: whether the gradients are wanted as well.
     """
     wide = {name: np.asarray(value, dtype=np.float64) for name, value in parameters.items()}
     inputs = np.asarray(x, dtype=np.float64)
-    exact = twin.evaluate(wide, inputs, y, training=training, draws=draws)
+    exact = twin.evaluate(wide, inputs, y, training=training, draws=draws, backward=backward)
     values = quantities(exact)
     roundoff = unit_roundoff(dtype)
     delta = roundoff if dtype == np.float32 else DISTURBANCE64
     rescale = roundoff / delta
 
     def disturb(array: Array) -> Array:
-        return np.asarray(array * (1.0 + delta * rng.standard_normal(array.shape)))
+        noise = rng.standard_normal(array.shape, dtype=np.float32)
+        return np.asarray(array * (1.0 + delta * noise))
 
     deviations: dict[str, list[Array]] = {key: [] for key in values}
+    noisy = rounded(twin, delta, rng)
     for _ in range(RUNS):
         run = quantities(
-            twin.evaluate(wide, inputs, y, training=training, draws=draws, disturb=disturb)
-        )
+            noisy.evaluate(
+                wide, inputs, y, training=training, draws=draws, disturb=disturb,
+                backward=backward,
+            )
+        )  # fmt: skip
         for key in values:
             if key in run:
                 deviations[key].append((run[key] - values[key]) * rescale)
-    noise = _arithmetic_noise(twin, wide, inputs, y, values, dtype, rng, training, draws)
+    noise = _arithmetic_noise(twin, wide, inputs, y, values, dtype, rng, training, draws, backward)
     floors = {
         key: element_floor(deviations[key] or [np.zeros_like(value)], noise[key], value, dtype)
         for key, value in values.items()
@@ -271,16 +361,22 @@ def _arithmetic_noise(
     rng: np.random.Generator,
     training: bool,
     draws: Sequence[Array] | None,
+    backward: bool,
 ) -> dict[str, list[Array]]:
     """Deviations of real arithmetic in ``dtype``: orders of summation, and width."""
     narrow = {name: value.astype(dtype) for name, value in parameters.items()}
     narrow_x = x.astype(dtype)
     narrow_draws = None if draws is None else [np.asarray(d, dtype=dtype) for d in draws]
     runs = [twin] if dtype == np.float32 else []
-    runs += [reordered(twin, rng, sequential=index == 0) for index in range(ORDERS)]
+    small = len(x) * sum(value.size for value in parameters.values()) <= SEQUENTIAL_PRODUCTS
+    runs += [reordered(twin, rng, sequential=small and index == 0) for index in range(ORDERS)]
     noise: dict[str, list[Array]] = {key: [] for key in values}
     for run in runs:
-        got = quantities(run.evaluate(narrow, narrow_x, y, training=training, draws=narrow_draws))
+        got = quantities(
+            run.evaluate(
+                narrow, narrow_x, y, training=training, draws=narrow_draws, backward=backward
+            )
+        )
         for key, value in values.items():
             if key in got:
                 noise[key].append(got[key] - value)

@@ -210,14 +210,33 @@ def _mode_reason(bench: Bench) -> str:
     return "the sides have different numbers of dropout layers"
 
 
-def common_draws(bench: Bench, x: Array) -> list[Array] | None:
-    """One set of draws for both: left's own masks where it shows them, else right's, else new."""
+def common_draws(bench: Bench, x: Array, values: Values | None = None) -> list[Array] | None:
+    """One set of draws for both: left's own masks where it shows them, else right's, else new.
+
+    ``values`` are the parameters (by left's names) at which a side shows its masks: a unit
+    that is zero before its dropout does not show whether it is kept.
+    """
     for known in (bench.left, bench.right):
-        if "draws" not in known.live.abilities:
-            draws = known.draws(known.live, x)
-            if draws is not None:
-                return draws
-    return bench.left.draws(bench.left.live, x)
+        if "draws" in known.live.abilities or known.twin is None:
+            continue
+        live = known.live
+        saved = live.state()
+        try:
+            if values is not None:
+                own = values
+                if known is bench.right:
+                    own = bench.pairing.to_right(values, known.twin)
+                live.set_parameters(known.twin.native(own, live.parameters()))
+            draws = known.draws(live, x)
+        finally:
+            live.restore(saved)
+        if draws is not None:
+            return draws
+    for known in (bench.left, bench.right):
+        draws = known.draws(known.live, x)
+        if draws is not None:
+            return draws
+    return None
 
 
 def predict_live(
@@ -249,7 +268,7 @@ def _forward_once(bench: Bench, values: Values, x: Array, *, training: bool) -> 
     left, right = bench.left, bench.right
     if left.twin is None or right.twin is None:
         return []
-    draws = common_draws(bench, x) if training else None
+    draws = common_draws(bench, x, values) if training else None
     others = bench.pairing.to_right(values, right.twin)
     known = reference(
         left.twin.with_(loss=None), values, x, None, dtype=bench.dtype, rng=bench.rng,
@@ -378,7 +397,7 @@ def loss_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
         x, y = bench.x[:rows], bench.y[:rows]
         known = reference(
             left.with_(penalties=()), values, x, y, dtype=bench.dtype, rng=bench.rng,
-            training=False,
+            training=False, backward=False,
         )  # fmt: skip
         prediction = known.evaluation.prediction
         a, b = one.value(prediction, y), two.value(prediction, y)
@@ -408,7 +427,7 @@ def penalty_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
     """
     x, y = bench.batch
     values = probe_parameters(left, bench.rng)
-    draws = common_draws(bench, x)
+    draws = common_draws(bench, x, values)
     known = reference(left, values, x, y, dtype=bench.dtype, rng=bench.rng, draws=draws)
     one = _pull(left.conventions.penalties or (), values)
     others = bench.pairing.to_right(values, right)
@@ -469,6 +488,7 @@ def update_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
     start = {
         n: v for n, v in probe_parameters(left, bench.rng).items() if n in bench.pairing.names
     }
+    start = update.sampled(update.Sequence_((start,), ()), bench.rng).trajectory[0]
     given = update.gradients_to_feed(start, bench.rng, small=bench.dtype == np.float64)
     noise = update.floors(one, start, given, bench.dtype, bench.rng)
     a = update.repeat(one, start, given)

@@ -33,7 +33,7 @@ from netparity.loading import Loaded, load, load_data
 from netparity.report.model import STAGES, Report
 
 #: Rows of the probes are drawn from the data as given; larger batches only cost time.
-MAXIMUM_PROBE_ROWS = 128
+MAXIMUM_PROBE_ROWS = 32
 
 
 class Reporter(Protocol):

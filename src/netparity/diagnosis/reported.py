@@ -18,6 +18,7 @@ from netparity.diagnosis.reporting import Series, _accuracy
 from netparity.diagnosis.structure import two_dimensional
 from netparity.diagnosis.twin import Array
 from netparity.implementations.base import Implementation, Watched
+from netparity.nn import L2
 from netparity.report.model import Evidence, Fix
 
 EPOCHS = 2
@@ -43,6 +44,8 @@ def look(
     rows = min(len(x), batch_size * max(1, limit // EPOCHS))
     x, y = x[:rows], y[:rows]
     epochs = max(EPOCHS, limit // max(1, len(in_order(x, y, batch_size))))
+    if "batches" in live.abilities:
+        epochs = limit
     watched = live.watch(x, y, epochs=epochs, batch_size=batch_size, limit=limit)
     series: dict[str, Series] = {}
     if watched.reported:
@@ -185,10 +188,18 @@ def _differing(
             f"Left reports {words(a)}; right reports {words(b)}, each relative to its own loss."
         ),
     }
+    decay = [
+        max((2 * p.factor * p.coefficient for p in k.conventions.penalties or ()
+             if isinstance(p, L2)), default=0.0)
+        for k in (both.left, both.right)
+    ]  # fmt: skip
     for id in ids:
+        values = (words(b), words(a))
+        if id == "penalty-in-reported-loss":
+            values = (f"{decay[0] / 2:g}", f"{decay[1] / 2:g}")
         yield Candidate(
             id, "reporting", (name,), words(a), words(b), statements[id], evidence,
-            both.fix(id, left=words(b), right=words(a)), verified="live",
+            both.fix(id, left=values[0], right=values[1]), verified="live",
             residual=max(_residual(left, a), _residual(right, b)), floor=_unit(),
         )  # fmt: skip
 

@@ -109,31 +109,36 @@ class Twin:
         training: bool = True,
         draws: Sequence[Array] | None = None,
         disturb: Disturb | None = None,
+        backward: bool = True,
     ) -> Evaluation:
-        """Forward pass, loss and gradients for one batch."""
+        """Forward pass, loss and (unless ``backward`` is false) gradients for one batch."""
         tape = self.forward(parameters, x, training=training, draws=draws, disturb=disturb)
         loss = self.conventions.loss
         if loss is None or y is None:
             return Evaluation(
                 dict(tape.outputs), tape.prediction, np.nan, np.nan, {}, {}, tape
             )
+        penalty = self.penalty(parameters)
+        if not backward:
+            data = loss.value(tape.prediction, y)
+            return Evaluation(
+                dict(tape.outputs), tape.prediction, float(data), penalty, {}, {}, tape
+            )
         data, upstream = loss.value_and_gradient(tape.prediction, y)
-        backward = tape.backward(upstream)
-        gradients = dict(backward.parameters)
+        passed = tape.backward(upstream)
+        gradients = dict(passed.parameters)
         for fault in self.conventions.faults:
-            gradients = apply_fault(fault, gradients, tape, backward.deltas)
-        penalty = 0.0
+            gradients = apply_fault(fault, gradients, tape, passed.deltas)
         for term in self.conventions.penalties or ():
-            penalty += term.value(parameters)
             for name, gradient in term.gradients(parameters).items():
                 gradients[name] = gradients[name] + gradient
         return Evaluation(
             dict(tape.outputs),
             tape.prediction,
             float(data),
-            float(penalty),
+            penalty,
             gradients,
-            dict(backward.deltas),
+            dict(passed.deltas),
             tape,
         )
 

@@ -71,6 +71,25 @@ def gradients_to_feed(
     return steps
 
 
+#: Update rules act element by element: this many elements of each tensor are enough to tell them.
+SAMPLE: Final = 400
+
+
+def sampled(seen: Sequence_, rng: np.random.Generator) -> Sequence_:
+    """The sequence at no more than ``SAMPLE`` elements of each tensor, the same at every step."""
+    index = {
+        n: rng.choice(v.size, SAMPLE, replace=False) if v.size > SAMPLE else np.arange(v.size)
+        for n, v in seen.trajectory[0].items()
+    }
+
+    def take(values: Values) -> Values:
+        return {n: np.ravel(v)[index[n]] for n, v in values.items()}
+
+    return Sequence_(
+        tuple(take(v) for v in seen.trajectory), tuple(take(v) for v in seen.gradients)
+    )
+
+
 def feed(
     live: Implementation, twin: Twin, start: Values, gradients: Sequence[Values]
 ) -> Sequence_:
@@ -127,22 +146,38 @@ def floors(
             current, state = optimizer.update(current, noisy, state)
             run.append(current)
         runs.append(run)
-    narrow: list[Values] = []
+    narrow: list[list[Values]] = []
     if dtype == np.float32:
-        narrow = repeat(
-            optimizer,
-            {n: v.astype(dtype) for n, v in start.items()},
-            [{n: v.astype(dtype) for n, v in step.items()} for step in gradients],
-        )
+        low = {n: v.astype(dtype) for n, v in start.items()}
+        fed = [{n: v.astype(dtype) for n, v in step.items()} for step in gradients]
+        narrow = [repeat(variant, low, fed) for variant in float32_variants(optimizer)]
     result = []
     for index in range(len(gradients)):
         values: Values = {}
         for name, value in exact[index + 1].items():
             deviations = [(run[index][name] - value) * (roundoff / delta) for run in runs]
-            noise = [narrow[index + 1][name] - value] if narrow else []
+            noise = [run[index + 1][name] - value for run in narrow]
             values[name] = element_floor(deviations, noise, value, dtype)
         result.append(values)
     return result
+
+
+def float32_variants(optimizer: Optimizer) -> list[Optimizer]:
+    """The ways in which a float32 implementation may round the same rule's constants.
+
+    ``1 − βᵗ`` of a β rounded to float32, or of a running product of such β, is off by up to
+    ``2⁻²⁴ / (1 − β)``; in float32 that is rounding, not another convention.
+    """
+    if not isinstance(optimizer, Adam):
+        return [optimizer]
+    beta1, beta2 = (float(np.float32(b)) for b in (optimizer.beta1, optimizer.beta2))
+    low = replace(optimizer, beta1=beta1, beta2=beta2)
+    return [
+        optimizer,
+        replace(optimizer, beta_power="float32-beta"),
+        replace(low, beta_power="exact"),
+        replace(low, beta_power="float32-product"),
+    ]
 
 
 def _noisy(value: Array, delta: float, rng: np.random.Generator) -> Array:
@@ -172,7 +207,8 @@ def compare(
 def confirm(
     optimizer: Optimizer, seen: Sequence_, dtype: np.dtype[Any], rng: np.random.Generator
 ) -> list[Measure]:
-    """The side's updates against the reference optimizer's."""
+    """The side's updates against the reference optimizer's, at a sample of the elements."""
+    seen = sampled(seen, rng)
     start = seen.trajectory[0]
     noise = floors(optimizer, start, seen.gradients, dtype, rng)
     own = repeat(optimizer, start, seen.gradients)
@@ -187,16 +223,34 @@ def identify(
     hints: Sequence[Optimizer] = (),
 ) -> FoundUpdate | None:
     """The update rule that repeats the sequence to the noise floor, or ``None``."""
+    seen = sampled(seen, rng)
     if declared is not None:
         measures = confirm(declared, seen, dtype, rng)
         if not any(m.different for m in measures):
             return FoundUpdate(declared, tuple(measures), declared=True)
     for guess in itertools.chain(_sgd(seen, dtype), hints, _adam(seen, dtype)):
+        if not _screens(guess, seen):
+            continue
         with np.errstate(all="ignore"):
             measures = confirm(guess, seen, dtype, rng)
         if measures and not any(m.different for m in measures):
             return FoundUpdate(guess, tuple(measures), declared=False)
     return None
+
+
+#: A guess further off than this share of the change it should make is not worth its noise runs.
+SCREEN: Final = 0.05
+
+
+def _screens(optimizer: Optimizer, seen: Sequence_) -> bool:
+    with np.errstate(all="ignore"):
+        own = repeat(optimizer, seen.trajectory[0], seen.gradients)
+    for name, start in seen.trajectory[0].items():
+        for mine, theirs in zip(own[1:], seen.trajectory[1:], strict=True):
+            change = float(np.max(np.abs(theirs[name] - start), initial=0.0))
+            if not np.max(np.abs(mine[name] - theirs[name]), initial=0.0) <= SCREEN * change:
+                return False
+    return True
 
 
 def _stack(values: Mapping[str, Array], names: Sequence[str]) -> Array:

@@ -3,7 +3,7 @@
 Constants stand as they act. With ``floatx`` float64, TensorFlow and JAX round what passes
 through ``keras.ops.cast`` to float32: the momentum of SGD, weight decay and regularization
 coefficients, and a leaky slope. The learning rate, ε, a loss weight and Adam's ``1 − β``
-stay exact (Adam's bias correction alone uses rounded β's, which no field here states).
+stay exact: Adam's βᵗ is a power of the rounded β, its 1 − β that of the exact one.
 """
 
 from __future__ import annotations
@@ -263,7 +263,9 @@ def _optimizer(live: LiveModel, texts: dict[str, str]) -> Optimizer | None:
             "decay_scope": "all" if everything else tuple(twin_name(n) for n in decayed),
         }
     rule: Optimizer | None = None
-    if type(optimizer) is keras.optimizers.SGD:
+    # On the torch backend an optimizer is of a subclass of Keras's own.
+    own = type(optimizer).__module__.partition(".")[0] == "keras"
+    if own and isinstance(optimizer, keras.optimizers.SGD):
         fields |= {"momentum": "momentum", "nesterov": "nesterov"}
         rule = SGD(
             learning_rate,
@@ -272,7 +274,7 @@ def _optimizer(live: LiveModel, texts: dict[str, str]) -> Optimizer | None:
             nesterov=bool(optimizer.nesterov),
             **decay,
         )
-    elif type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW):
+    elif own and isinstance(optimizer, keras.optimizers.Adam):
         fields |= {"beta1": "beta_1", "beta2": "beta_2", "epsilon": "epsilon"}
         rule = Adam(
             learning_rate,
@@ -281,6 +283,7 @@ def _optimizer(live: LiveModel, texts: dict[str, str]) -> Optimizer | None:
             epsilon=float(optimizer.epsilon),
             epsilon_placement="hat",
             amsgrad=bool(optimizer.amsgrad),
+            beta_power="exact" if _exact_powers(live) else "float32-beta",
             **decay,
         )
     for setting, attribute in fields.items():
@@ -288,6 +291,11 @@ def _optimizer(live: LiveModel, texts: dict[str, str]) -> Optimizer | None:
         texts[f"optimizer.{setting}"] = f"{attribute}={value!r}"
     texts["optimizer"] = f"{type(optimizer).__name__}(learning_rate={learning_rate!r})"
     return rule
+
+
+def _exact_powers(live: LiveModel) -> bool:
+    """Whether the β's of Adam's bias correction are not rounded to float32 before."""
+    return live.dtype == np.float64 and live.backend == "torch"
 
 
 # ---- initial values, what is reported ---------------------------------------------------

@@ -81,7 +81,8 @@ def declared_loss(live: LiveModel, texts: dict[str, str]) -> Loss | None:
             return SoftmaxCrossEntropy(batch, factor, "probabilities", None, renormalise=True)
         if source == "logits" and carried is None:
             return SoftmaxCrossEntropy(batch, factor, "logits")
-        if carried is None and not sparse:
+        # TensorFlow's sparse loss clips first and divides by the sum of what it clipped.
+        if carried is None and not (sparse and live.backend == "tensorflow"):
             clip = float(keras.config.epsilon())
             return SoftmaxCrossEntropy(batch, factor, "probabilities", clip, renormalise=True)
         return None

@@ -140,9 +140,7 @@ class TensorFlowGraph(Implementation):
                 raise InputError(f"{self.name}: no parameter {name!r}; expected one of {known}")
             expected = tuple(self.live.trainable[name].shape)
             if np.shape(value) != expected:
-                raise InputError(
-                    f"{name}: expected shape {expected}, received {np.shape(value)}"
-                )
+                raise InputError(f"{name}: expected shape {expected}, received {np.shape(value)}")
         self.live.write(values)
 
     def state(self) -> Values:
@@ -219,7 +217,9 @@ class TensorFlowGraph(Implementation):
         feed = live.base_feed(None, None, True)
         for name, applied in live.applied.items():
             shape = tuple(live.trainable[name].shape)
-            feed[applied.gradient] = live.cast(gradients.get(name, np.zeros(shape)), applied.gradient)
+            feed[applied.gradient] = live.cast(
+                gradients.get(name, np.zeros(shape)), applied.gradient
+            )
         still = [
             variable
             for name, applied in live.applied.items()

@@ -81,7 +81,7 @@ class LiveGraph:
         self.overrides: Feed = {}
         self._penalty = None if penalty is None else self._element(penalty, "penalty")
         roots = [self.predictions] + ([] if self.loss is None else [self.loss])
-        trained = roots + (self.train_op or [])
+        trained = roots + list(self.train_op or [])
         self.variables = self._known(ancestors(trained), trainable=False)
         self.trainable = self._known(ancestors(roots), trainable=True)
         if not self.trainable:
@@ -158,7 +158,7 @@ class LiveGraph:
         if tensor.shape.rank is None or not tensor.shape.is_fully_defined():
             return False
         found = ancestors([tensor])
-        fed = {getattr(key, "op", key).name for key in self.feeds}
+        fed = {str(key.op.name) for key in self.feeds}
         return all(
             op.type not in ("VarHandleOp", "VariableV2", "Variable")
             and (op.type not in ("Placeholder", "PlaceholderV2") or op.name in fed)
@@ -184,10 +184,19 @@ class LiveGraph:
 
     def write(self, values: Mapping[str, Array]) -> None:
         """Assigns variables by feeding the tensors that their initializers assign."""
+        runs: list[tuple[list[Any], Feed]] = []
         for name, value in values.items():
             initializer = self.variables[name].initializer
             initial = initializer.inputs[1]
-            self.session.run(initializer, {initial: self.cast(value, initial)})
+            # Variables that begin with one tensor's value cannot be written in one run.
+            free = [run for run in runs if initial not in run[1]]
+            if not free:
+                runs.append(([], {}))
+            ops, feed = (free or runs[-1:])[0]
+            ops.append(initializer)
+            feed[initial] = self.cast(value, initial)
+        for ops, feed in runs:
+            self.session.run(ops, feed)
 
     # ---- what there is ------------------------------------------------------------------
     def _element(self, thing: Any, what: str) -> Any:
@@ -199,6 +208,7 @@ class LiveGraph:
             raise InputError(msg, hint=hint) from None
 
     def _feeds(self, feeds: Mapping[Any, Any], what: str) -> Feed:
+        # By name too: ``as_graph_element`` takes what ``feed_dict`` does.
         return {self._element(key, what): value for key, value in feeds.items()}
 
     def _known(self, found: Mapping[str, Any], *, trainable: bool) -> dict[str, Any]:
@@ -217,8 +227,10 @@ class LiveGraph:
     def _applied(self) -> dict[str, Applied]:
         """The update op of each parameter, behind the train op."""
         found: dict[str, Applied] = {}
-        by_op = {getattr(v.handle, "op", v.op).name if hasattr(v, "handle") else v.op.name: n
-                 for n, v in self.variables.items()}
+        by_op = {
+            getattr(v.handle, "op", v.op).name if hasattr(v, "handle") else v.op.name: n
+            for n, v in self.variables.items()
+        }
         for op in ancestors(self.train_op or []).values():
             if "Apply" not in op.type or "Sparse" in op.type:
                 continue
