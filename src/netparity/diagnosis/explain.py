@@ -726,6 +726,8 @@ def update(both: Both) -> Iterator[Candidate]:
         if id is None or a == b or _idle(name, left, right):
             continue
         if isinstance(a, float) and isinstance(b, float) and np.float32(a) == np.float32(b):
+            if np.float32 in {both.left.live.dtype.type, both.right.live.dtype.type}:
+                continue
             id = "float32-constants"
         if id == "adam-weight-decay-coupling" and isinstance(left, SGD):
             id = "sgd-weight-decay-coupling"

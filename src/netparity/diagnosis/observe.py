@@ -485,6 +485,8 @@ def update_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
     one, two = left.conventions.optimizer, right.conventions.optimizer
     if one is None or two is None:
         return []
+    if bench.dtype == np.float32:
+        one, two = update.as_written(one), update.as_written(two)
     start = {
         n: v for n, v in probe_parameters(left, bench.rng).items() if n in bench.pairing.names
     }

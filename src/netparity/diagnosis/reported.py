@@ -50,7 +50,10 @@ def look(
     series: dict[str, Series] = {}
     if watched.reported:
         decays = bool(known.conventions.penalties)
-        series = reporting.identify(live, watched, _penalty_of(known), decays=decays)
+        drops = known.twin is None or bool(known.twin.dropout_layers())
+        series = reporting.identify(
+            live, watched, _penalty_of(known), decays=decays, drops=drops
+        )
         live.restore(watched.states[-1])
     return Looked(known, live, watched, series, (x, y))
 
@@ -148,10 +151,11 @@ def words(quantity: Quantity) -> str:
     if quantity.factor != 1.0:
         what = f"{quantity.factor:g} × the {what}"
     parts = [what]
-    if quantity.kind == "loss":
-        parts.append("with its penalty" if quantity.penalty else "without penalty")
+    if quantity.penalty:
+        parts.append("with its penalty")
     parts.append(f"{quantity.moment} the update")
-    parts.append(f"dropout {quantity.dropout}")
+    if quantity.dropout != "none":
+        parts.append(f"dropout {quantity.dropout}")
     parts.append({"batch": "of the batch", "running": "running mean over the epoch",
                   "epoch": "mean over the epoch's batches"}.get(quantity.average, ""))  # fmt: skip
     return ", ".join(p for p in parts if p)

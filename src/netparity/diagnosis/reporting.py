@@ -40,7 +40,7 @@ class Series:
 
 def identify(
     live: Implementation, watched: Watched, penalty_of: Callable[[Implementation], float],
-    *, decays: bool,
+    *, decays: bool, drops: bool = True,
 ) -> dict[str, Series]:  # fmt: skip
     """The quantities that reproduce each series a side printed.
 
@@ -50,8 +50,9 @@ def identify(
         penalty_of: the penalty inside that side's loss at its present parameters.
         decays: whether the side has a penalty at all, in its loss or in its optimizer; without
             one, with and without are the same.
+        drops: whether the side has dropout; without it, on and off are the same.
     """
-    computed = _compute(live, watched, penalty_of)
+    computed = _losses(live, watched, penalty_of, drops=drops)
     inside = bool(np.any(computed["penalty", "before", "off"] != 0))
     names = list(dict.fromkeys(r.name for r in watched.reported))
     found = {}
@@ -60,14 +61,13 @@ def identify(
         values = np.array([r.value for r in reported], dtype=np.float64)
         every = "epoch" if watched.report_every == "epoch" else "step"
         at = [(r.step, r.epoch) for r in reported]
-        fits: list[tuple[Quantity, float]] = []
-        nearest: tuple[Quantity, float] | None = None
-        for quantity, series in _candidates(computed, watched, at, every):
-            residual = _residual(values, series, live.dtype)
-            if nearest is None or residual < nearest[1]:
-                nearest = (quantity, residual)
-            if residual <= 1.0 and not (quantity.penalty and decays and not inside):
-                fits.append((quantity, residual))
+        fits, nearest = _fits(values, computed, watched, at, every, live.dtype)
+        if not fits and ("accuracy", "before", "off") not in computed:
+            computed |= _accuracies(live, watched, drops=drops)
+            fits, nearest = _fits(values, computed, watched, at, every, live.dtype)
+        fits = [(q, r) for q, r in fits if not (q.penalty and decays and not inside)]
+        if not drops:
+            fits = [(replace(q, dropout="none"), r) for q, r in fits]
         if not fits:
             fits = _scaled(values, computed, watched, at, every, live.dtype)
         found[name] = Series(name, values, tuple(fits), nearest)
@@ -104,27 +104,61 @@ def _scaled(
     return fits
 
 
-def _compute(
-    live: Implementation, watched: Watched, penalty_of: Callable[[Implementation], float]
+def _fits(
+    values: Array,
+    computed: Mapping[tuple[str, str, str], Array],
+    watched: Watched,
+    at: Sequence[tuple[int, int]],
+    every: str,
+    dtype: np.dtype[Any],
+) -> tuple[list[tuple[Quantity, float]], tuple[Quantity, float] | None]:
+    """The quantities that reproduce a series, and the one that comes nearest."""
+    fits: list[tuple[Quantity, float]] = []
+    nearest: tuple[Quantity, float] | None = None
+    for quantity, series in _candidates(computed, watched, at, every):
+        residual = _residual(values, series, dtype)
+        if nearest is None or residual < nearest[1]:
+            nearest = (quantity, residual)
+        if residual <= 1.0:
+            fits.append((quantity, residual))
+    return fits, nearest
+
+
+def _moments(watched: Watched, *, drops: bool) -> Iterator[tuple[int, str, str]]:
+    """Each update with each moment and mode worth computing."""
+    modes = ("off", "on") if drops else ("off",)
+    return itertools.product(range(len(watched.fed)), ("before", "after"), modes)
+
+
+def _losses(
+    live: Implementation,
+    watched: Watched,
+    penalty_of: Callable[[Implementation], float],
+    *,
+    drops: bool,
 ) -> dict[tuple[str, str, str], Array]:
-    """Values per update: key (loss | penalty | accuracy, before | after, on | off)."""
+    """Loss and penalty per update: key (loss | penalty, before | after, on | off)."""
     columns: dict[tuple[str, str, str], list[float]] = {}
-    steps = len(watched.fed)
-    for index, (moment, dropout) in itertools.product(
-        range(steps), itertools.product(("before", "after"), ("off", "on"))
-    ):
-        x, y = watched.fed[index]
-        state = watched.states[index if moment == "before" else index + 1]
-        training = dropout == "on"
-        live.restore(state)
+    for index, moment, dropout in _moments(watched, drops=drops):
+        live.restore(watched.states[index if moment == "before" else index + 1])
         penalty = penalty_of(live)
         total = np.nan
         with contextlib.suppress(CannotError):
-            total = live.loss(x, y, training=training).total
-        live.restore(state)
-        prediction = _predict(live, x, training=training)
+            total = live.loss(*watched.fed[index], training=dropout == "on").total
         columns.setdefault(("loss", moment, dropout), []).append(total)
         columns.setdefault(("penalty", moment, dropout), []).append(penalty)
+    return {key: np.array(values) for key, values in columns.items()}
+
+
+def _accuracies(
+    live: Implementation, watched: Watched, *, drops: bool
+) -> dict[tuple[str, str, str], Array]:
+    """Accuracy per update: key (accuracy, before | after, on | off)."""
+    columns: dict[tuple[str, str, str], list[float]] = {}
+    for index, moment, dropout in _moments(watched, drops=drops):
+        live.restore(watched.states[index if moment == "before" else index + 1])
+        x, y = watched.fed[index]
+        prediction = _predict(live, x, training=dropout == "on")
         columns.setdefault(("accuracy", moment, dropout), []).append(_accuracy(prediction, y))
     return {key: np.array(values) for key, values in columns.items()}
 
@@ -157,7 +191,9 @@ def _candidates(
     for kind, moment, dropout in itertools.product(
         ("loss", "accuracy"), ("before", "after"), ("off", "on")
     ):
-        for penalty in (True, False) if kind == "loss" else (False,):
+        if (kind, moment, dropout) not in computed:
+            continue
+        for penalty in (False, True) if kind == "loss" else (False,):
             series = computed[kind, moment, dropout]
             if kind == "loss" and not penalty:
                 series = series - computed["penalty", moment, dropout]
@@ -197,6 +233,8 @@ def closest(left: Series, right: Series) -> tuple[Quantity, Quantity, tuple[str,
     best: tuple[Quantity, Quantity, tuple[str, ...]] | None = None
     for (a, _), (b, _) in itertools.product(left.fits, right.fits):
         fields = [f for f in FIELDS if getattr(a, f) != getattr(b, f)]
+        if "none" in {a.dropout, b.dropout} and "dropout" in fields:
+            fields.remove("dropout")
         if abs(a.factor - b.factor) > 1e-9 * max(abs(a.factor), abs(b.factor)):
             fields.append("factor")
         if best is None or len(fields) < len(best[2]):

@@ -78,6 +78,11 @@ def position(both: Both, pair: Pair, pairing: Pairing) -> Iterator[Candidate]:
 def depends_on(pair: Pair, side: Side) -> list[str]:
     """Which global generators a side's initial values are drawn from."""
     before = fresh.digest(pair.rebuild_only(side.which).parameters())
+    pair.origin.restore()
+    randomness.disturb(SEED)
+    if fresh.digest(construct(side.loaded, pair.seed).parameters()) == before:
+        pair.origin.restore()
+        return []
     found = []
     known = set(randomness.fingerprint())
     for name in GENERATORS:

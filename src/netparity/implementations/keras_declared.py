@@ -283,7 +283,7 @@ def _optimizer(live: LiveModel, texts: dict[str, str]) -> Optimizer | None:
             epsilon=float(optimizer.epsilon),
             epsilon_placement="hat",
             amsgrad=bool(optimizer.amsgrad),
-            beta_power="exact" if _exact_powers(live) else "float32-beta",
+            beta_power=_beta_power(live),
             **decay,
         )
     for setting, attribute in fields.items():
@@ -291,6 +291,12 @@ def _optimizer(live: LiveModel, texts: dict[str, str]) -> Optimizer | None:
         texts[f"optimizer.{setting}"] = f"{attribute}={value!r}"
     texts["optimizer"] = f"{type(optimizer).__name__}(learning_rate={learning_rate!r})"
     return rule
+
+
+def _beta_power(live: LiveModel) -> Any:
+    if live.dtype == np.float32:
+        return "float32-power"
+    return "exact" if _exact_powers(live) else "float32-beta"
 
 
 def _exact_powers(live: LiveModel) -> bool:

@@ -195,7 +195,8 @@ class Adam(Optimizer):
             (AdamW).
         decay_scope: which parameters decay.
         beta_power: how βᵗ in the bias correction is come by: ``"exact"``;
-            ``"float32-beta"``, a power of β rounded to float32; ``"float32-product"``, a
+            ``"float32-beta"``, a power of β rounded to float32; ``"float32-power"``, that power
+            rounded to float32 as well (Keras in float32); ``"float32-product"``, a
             product of t such factors, rounded to float32 after each.
 
     State: slots ``first_moment``, ``second_moment`` and, for AMSGrad,
@@ -232,7 +233,7 @@ class Adam(Optimizer):
     weight_decay: float = 0.0
     decay: Decay = "coupled"
     decay_scope: Scope = "all"
-    beta_power: Literal["exact", "float32-beta", "float32-product"] = "exact"
+    beta_power: Literal["exact", "float32-beta", "float32-power", "float32-product"] = "exact"
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -301,4 +302,6 @@ class Adam(Optimizer):
         rounded = np.float32(beta)
         if self.beta_power == "float32-beta":
             return float(rounded) ** step
+        if self.beta_power == "float32-power":
+            return float(np.float32(float(rounded) ** step))
         return float(np.multiply.accumulate(np.full(step, rounded))[-1])
