@@ -8,12 +8,40 @@ is written down here can be run (as a twin), compared field by field, and change
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from netparity.nn import Law, Layer, Loss, Optimizer, Penalty
 
+_Piece = TypeVar("_Piece", Law, Layer, Loss, Optimizer, Penalty)
+
+
+def changed(piece: _Piece, **fields: Any) -> _Piece:
+    """A layer, loss, penalty, optimizer or law with some of its switches set otherwise.
+
+    Args:
+        piece: any of the reference network's dataclasses.
+        **fields: switch → value.
+
+    Raises:
+        TypeError: the piece has no such switch.
+
+    Example:
+        >>> from netparity.nn import SGD
+        >>> changed(SGD(learning_rate=0.1), momentum=0.9).momentum
+        0.9
+    """
+    anything: Any = piece
+    result: _Piece = dataclasses.replace(anything, **fields)
+    return result
+
+
+def switches(piece: Layer | Loss | Optimizer) -> tuple[str, ...]:
+    """The names of a piece's switches."""
+    anything: Any = piece
+    return tuple(f.name for f in dataclasses.fields(anything))
 
 
 @dataclass(frozen=True, slots=True)

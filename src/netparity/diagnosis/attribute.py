@@ -65,9 +65,7 @@ class Accounted:
     note: str | None
 
 
-def twin_holds(
-    runs: FreeRuns, known: Identified, run: Run, batches: freerun.Batches
-) -> bool:
+def twin_holds(runs: FreeRuns, known: Identified, run: Run, batches: freerun.Batches) -> bool:
     """Whether a side's twin, run freely, stays within the noise of the side itself."""
     twin = known.twin
     if twin is None or twin.conventions.optimizer is None or twin.conventions.loss is None:
@@ -104,8 +102,13 @@ def account(parts: Parts, runs: FreeRuns | None, steps: int) -> Accounted:
         return Accounted(nothing, {}, {}, None, holds=False, note="a side has no twin")
     last = _compared_steps(runs, runs.steps)
     a = predictions(bench, bench.left, left, runs.left.trajectory[last], runs.rows)
-    b = predictions(bench, bench.right, right,
-                    runs.right.trajectory[min(last, len(runs.right.trajectory) - 1)], runs.rows)  # fmt: skip
+    b = predictions(
+        bench,
+        bench.right,
+        right,
+        runs.right.trajectory[min(last, len(runs.right.trajectory) - 1)],
+        runs.rows,
+    )
     before = gap(a, b)
     floor = float(np.max(runs.floor.predictions[last], initial=0.0) / (rms(a) or 1.0))
     base = Plan(bench.right.conventions)
@@ -156,9 +159,7 @@ def _after(
     return size, trajectory, None
 
 
-def _live_after(
-    runs: FreeRuns, plan: Plan, last: int
-) -> tuple[float, list[Values]] | None:
+def _live_after(runs: FreeRuns, plan: Plan, last: int) -> tuple[float, list[Values]] | None:
     bench = runs.bench
     left, right = bench.left, bench.right
     if plan.left_faults_removed or left.twin is None or right.twin is None:
@@ -191,9 +192,7 @@ def _live_after(
     return gap(a, b), run.trajectory
 
 
-def _curves(
-    parts: Parts, runs: FreeRuns, plan: Plan, after: Sequence[Values]
-) -> Curves | None:
+def _curves(parts: Parts, runs: FreeRuns, plan: Plan, after: Sequence[Values]) -> Curves | None:
     """Left's data loss along the three trajectories, on the same rows."""
     bench = parts.bench
     left, right = bench.left.twin, bench.right.twin
@@ -212,9 +211,10 @@ def _curves(
 
     return Curves(
         "left's loss on the data, dropout off, without penalty",
-        curve(left, runs.left.trajectory), curve(right, runs.right.trajectory),
+        curve(left, runs.left.trajectory),
+        curve(right, runs.right.trajectory),
         curve(Twin(plan.conventions), after) if after else (),
-    )  # fmt: skip
+    )
 
 
 def report(
@@ -236,19 +236,32 @@ def report(
     notes = [*parts.notes, *bench.notes, *bench.left.notes, *bench.right.notes]
     if accounted.note:
         notes.append(accounted.note)
-    notes += [f"{k.side.which}, {s}: {why}" for k in (bench.left, bench.right)
-              for s, why in k.missing.items()]  # fmt: skip
+    notes += [
+        f"{k.side.which}, {s}: {why}"
+        for k in (bench.left, bench.right)
+        for s, why in k.missing.items()
+    ]
     from netparity import __version__
 
     return Report(
-        version=__version__, verdict=verdict, explained=explained,
-        left=summary(bench.left), right=summary(bench.right), gap=accounted.gap,
-        first_divergence=_first(parts, runs), stages=stages, causes=causes,
-        latent=tuple(_latent(c) for c in parts.latent), innocent=_innocent(parts),
-        unexplained=unexplained, environment=environment,
-        advice=_advice(parts, causes, unexplained), notes=tuple(dict.fromkeys(notes)), title=title,
+        version=__version__,
+        verdict=verdict,
+        explained=explained,
+        left=summary(bench.left),
+        right=summary(bench.right),
+        gap=accounted.gap,
+        first_divergence=_first(parts, runs),
+        stages=stages,
+        causes=causes,
+        latent=tuple(_latent(c) for c in parts.latent),
+        innocent=_innocent(parts),
+        unexplained=unexplained,
+        environment=environment,
+        advice=_advice(parts, causes, unexplained),
+        notes=tuple(dict.fromkeys(notes)),
+        title=title,
         picture=Picture(accounted.curves, _measured(parts)),
-    )  # fmt: skip
+    )
 
 
 def summary(known: Identified) -> SideSummary:
@@ -265,24 +278,31 @@ def stage_result(stages: Mapping[str, Stage], name: str) -> StageResult:
     worst = stage.worst
     where = stage.different_places if stage.status == "different" else ()
     return StageResult(
-        name, stage.status, where,
-        None if worst is None else worst.difference, None if worst is None else worst.floor,
+        name,
+        stage.status,
+        where,
+        None if worst is None else worst.difference,
+        None if worst is None else worst.floor,
         stage.reason,
-    )  # fmt: skip
+    )
 
 
 def _causes(parts: Parts, accounted: Accounted) -> tuple[Cause, ...]:
     causes = []
     before, floor = accounted.gap.before, accounted.gap.noise_floor
     hidden = [
-        i for i in range(len(parts.verified))
-        if before is not None and floor is not None and before <= floor
+        i
+        for i in range(len(parts.verified))
+        if before is not None
+        and floor is not None
+        and before <= floor
         and accounted.alone.get(f"{i}", 0.0) > floor
-    ]  # fmt: skip
+    ]
     for index, verified in enumerate(parts.verified):
         candidate = verified.candidate
         statement = candidate.statement
-        relation, others = None, ()
+        relation: str | None = None
+        others: tuple[str, ...] = ()
         if index in hidden and len(hidden) > 1:
             relation = "compensates"
             others = tuple(parts.verified[i].candidate.id for i in hidden if i != index)
@@ -292,15 +312,24 @@ def _causes(parts: Parts, accounted: Accounted) -> tuple[Cause, ...]:
             )
         causes.append(
             Cause(
-                id=candidate.id, stage=candidate.stage, where=candidate.where,
-                left=candidate.left, right=candidate.right, statement=statement,
-                evidence=candidate.evidence, fix=candidate.fix, verdict=verified.verdict,
-                verified_on=verified.on, residual=verified.residual, noise_floor=verified.floor,
-                effect=accounted.effects.get(f"{index}"), also=candidate.also,
+                id=candidate.id,
+                stage=candidate.stage,
+                where=candidate.where,
+                left=candidate.left,
+                right=candidate.right,
+                statement=statement,
+                evidence=candidate.evidence,
+                fix=candidate.fix,
+                verdict=verified.verdict,
+                verified_on=verified.on,
+                residual=verified.residual,
+                noise_floor=verified.floor,
+                effect=accounted.effects.get(f"{index}"),
+                also=candidate.also,
                 relation=relation,  # type: ignore[arg-type]
                 related_to=others,
             )
-        )  # fmt: skip
+        )
     order = {stage: i for i, stage in enumerate(STAGES)}
     return tuple(sorted(causes, key=lambda c: order[c.stage]))
 
@@ -329,8 +358,9 @@ def _first(parts: Parts, runs: FreeRuns | None) -> Divergence | None:
         if stage is None or stage.status != "different" or stage.worst is None:
             continue
         worst = stage.worst
-        return Divergence(name, worst.where, _first_step(parts, runs), worst.difference,
-                          worst.floor)  # fmt: skip
+        return Divergence(
+            name, worst.where, _first_step(parts, runs), worst.difference, worst.floor
+        )
     return None
 
 
@@ -342,8 +372,7 @@ def _first_step(parts: Parts, runs: FreeRuns | None) -> int | None:
     left, right = bench.left.twin, bench.right.twin
     if left is None or right is None:
         return None
-    shared = min(len(runs.left.trajectory), len(runs.right.trajectory), len(
-        runs.floor.predictions))  # fmt: skip
+    shared = min(len(runs.left.trajectory), len(runs.right.trajectory), len(runs.floor.predictions))
     for t in range(shared):
         a = predictions(bench, bench.left, left, runs.left.trajectory[t], runs.rows)
         b = predictions(bench, bench.right, right, runs.right.trajectory[t], runs.rows)
@@ -354,9 +383,14 @@ def _first_step(parts: Parts, runs: FreeRuns | None) -> int | None:
 
 def _latent(candidate: Candidate) -> Latent:
     return Latent(
-        candidate.id, candidate.stage, candidate.where, candidate.left, candidate.right,
-        candidate.statement, candidate.latent or "inactive on this data",
-    )  # fmt: skip
+        candidate.id,
+        candidate.stage,
+        candidate.where,
+        candidate.left,
+        candidate.right,
+        candidate.statement,
+        candidate.latent or "inactive on this data",
+    )
 
 
 def _innocent(parts: Parts) -> tuple[Innocent, ...]:
@@ -366,8 +400,11 @@ def _innocent(parts: Parts) -> tuple[Innocent, ...]:
     innocents = []
     if left.twin is not None and right.twin is not None:
         a, b = left.twin.conventions.places, right.twin.conventions.places
-        turned = [n for n, m in bench.pairing.names.items()
-                  if n in a and m in b and a[n].transposed != b[m].transposed]  # fmt: skip
+        turned = [
+            n
+            for n, m in bench.pairing.names.items()
+            if n in a and m in b and a[n].transposed != b[m].transposed
+        ]
         if turned:
             innocents.append(
                 Innocent(
@@ -422,7 +459,9 @@ def _advice(
         lines.append(f"{cause.id}: " + "; or ".join(options or ["see netparity explain"]))
     if unexplained:
         first = unexplained[0]
-        lines.append(f"Look first at {first.stage}, {first.where}: no known convention explains it.")
+        lines.append(
+            f"Look first at {first.stage}, {first.where}: no known convention explains it."
+        )
     lines.append(f"Then run again: {parts.command}")
     if unexplained:
         lines.append("It will then show what is left.")

@@ -167,19 +167,31 @@ def _report(left: Identified, right: Identified, stages: Mapping[str, Stage]) ->
     verdict: Verdict = "incomparable"
     if compared:
         verdict = "divergent" if unexplained else "parity"
-    reasons = [f"{k.side.which}, {s}: {why}" for k in (left, right)
-               for s, why in k.missing.items()]  # fmt: skip
+    reasons = [f"{k.side.which}, {s}: {why}" for k in (left, right) for s, why in k.missing.items()]
     first = unexplained[0] if unexplained else None
     return Report(
-        version=__version__, verdict=verdict, explained=compared and not unexplained,
-        left=attribute.summary(left), right=attribute.summary(right),
+        version=__version__,
+        verdict=verdict,
+        explained=compared and not unexplained,
+        left=attribute.summary(left),
+        right=attribute.summary(right),
         gap=Gap("predictions", None, None, None, 0, None),
-        first_divergence=None if first is None else Divergence(
-            first.stage, first.where, None, first.difference, first.noise_floor),
-        stages=results, unexplained=unexplained, environment=environment.describe(),
+        first_divergence=None
+        if first is None
+        else Divergence(first.stage, first.where, None, first.difference, first.noise_floor),
+        stages=results,
+        unexplained=unexplained,
+        environment=environment.describe(),
         notes=tuple(reasons),
-        advice=("Give more of the sides away (loss, gradients, step, activations) to name causes.",),
-        picture=Picture(None, tuple(
-            Measured(n, m.where, m.difference, m.floor)
-            for n, s in stages.items() for m in s.measures)),
-    )  # fmt: skip
+        advice=(
+            "Give more of the sides away (loss, gradients, step, activations) to name causes.",
+        ),
+        picture=Picture(
+            None,
+            tuple(
+                Measured(n, m.where, m.difference, m.floor)
+                for n, s in stages.items()
+                for m in s.measures
+            ),
+        ),
+    )

@@ -83,7 +83,8 @@ class Both:
 
         Args:
             id: the convention.
-            left: the value that left must be given to be like right; right: likewise.
+            left: the value that left must be given to be like right.
+            right: the value that right must be given to be like left.
             extra: ``left`` or ``right`` → a line that replaces the catalogue's.
         """
         return Fix(

@@ -103,8 +103,9 @@ def describe(rows: Sequence[Array], epochs: Sequence[int], natural: Array) -> Fe
 def compare(left: Fed, right: Fed) -> Measure:
     """The share of fed rows that differ, over two epochs; 0 where both fed alike."""
     pairs = list(itertools.zip_longest(left.rows, right.rows))
-    total = sum(max(len(a) if a is not None else 0, len(b) if b is not None else 0)
-                for a, b in pairs)  # fmt: skip
+    total = sum(
+        max(len(a) if a is not None else 0, len(b) if b is not None else 0) for a, b in pairs
+    )
     wrong = 0
     for a, b in pairs:
         if a is None or b is None or len(a) != len(b):

@@ -68,9 +68,7 @@ class FreeRuns:
     twins_hold: dict[str, bool] = field(default_factory=dict)
 
 
-def own_batches(
-    live: Implementation, x: Array, y: Array, batch_size: int, steps: int
-) -> Batches:
+def own_batches(live: Implementation, x: Array, y: Array, batch_size: int, steps: int) -> Batches:
     """The first ``steps`` batches a side feeds, over as many epochs as that takes."""
 
     def stream() -> Iterator[tuple[Array, Array]]:
@@ -168,11 +166,16 @@ def floor_of(
     for t in range(len(base)):
         expected = predictions(bench, bench.left, twin, base[t], _cast(rows, dtype))
         spread = max(
-            float(np.max(np.abs(
-                predictions(bench, bench.left, twin, run[t], _cast(rows, dtype)) - expected
-            ), initial=0.0))
+            float(
+                np.max(
+                    np.abs(
+                        predictions(bench, bench.left, twin, run[t], _cast(rows, dtype)) - expected
+                    ),
+                    initial=0.0,
+                )
+            )
             for run in runs
-        )  # fmt: skip
+        )
         floors.append(
             FACTOR * np.maximum(spread, ULPS * ulp * rms(expected)) * np.ones_like(expected)
         )
@@ -189,14 +192,14 @@ def _cast(array: Array, dtype: np.dtype[Any]) -> Array:
 
 
 def _one_ulp(value: Array, rng: np.random.Generator) -> Array:
-    signs = rng.choice([-1.0, 1.0], value.shape)
-    return np.nextafter(value, (value + signs * np.abs(value) - signs * (value == 0) * 0).astype(
-        value.dtype))  # fmt: skip
+    direction = np.where(rng.random(value.shape) < 0.5, -np.inf, np.inf).astype(value.dtype)
+    return np.asarray(np.nextafter(value, direction))
 
 
 def _distance(a: Values, b: Values) -> float:
-    return float(np.sqrt(sum(np.sum(np.square(np.asarray(a[n], dtype=np.float64) - b[n]))
-                             for n in a)))  # fmt: skip
+    return float(
+        np.sqrt(sum(np.sum(np.square(np.asarray(a[n], dtype=np.float64) - b[n])) for n in a))
+    )
 
 
 def gap(left: Array, right: Array) -> float:

@@ -39,9 +39,7 @@ def digest(parameters: Mapping[str, object]) -> str:
     return state.hexdigest()
 
 
-def build_many(
-    spec: str, seed: int, seedings: Sequence[Mapping[str, int]]
-) -> list[Built | None]:
+def build_many(spec: str, seed: int, seedings: Sequence[Mapping[str, int]]) -> list[Built | None]:
     """Builds ``spec`` in one fresh process per entry of ``seedings``, all at once.
 
     Args:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from netparity.conventions import Conventions, Factored, GradientFault, Misplaced
+from netparity.conventions import Conventions, Factored, Misplaced
 from netparity.diagnosis.noise import Measure, Reference, clear_rows, reference
 from netparity.diagnosis.structure import fed, probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values
@@ -115,9 +115,7 @@ def compare(
             twin, probe.values, probe.x, probe.y, dtype=live.dtype, rng=rng, draws=probe.draws
         )
         measures = {
-            name: known.measure(
-                f"gradients/{name}", known.values[f"gradients/{name}"], value, name
-            )
+            name: known.measure(f"gradients/{name}", known.values[f"gradients/{name}"], value, name)
             for name, value in probe.gradients.items()
             if f"gradients/{name}" in known.values
         }
@@ -255,10 +253,14 @@ def find_misplaced(
         layer, kind = name.rsplit(".", 1)
         got = np.asarray(gradient, dtype=np.float64)
         best: tuple[float, Any, Array] | None = None
-        pairs = itertools.product(affines, affines) if kind == "weight" else ((a, a) for a in affines)
+        pairs = (
+            itertools.product(affines, affines) if kind == "weight" else ((a, a) for a in affines)
+        )
         for delta, source in pairs:
             d = np.asarray(evaluation.deltas[delta], dtype=np.float64)
-            value = np.asarray(evaluation.tape.inputs[source]).T @ d if kind == "weight" else d.sum(0)
+            value = (
+                np.asarray(evaluation.tape.inputs[source]).T @ d if kind == "weight" else d.sum(0)
+            )
             if value.shape != got.shape:
                 continue
             distance = float(np.max(np.abs(value - got)))
@@ -287,6 +289,14 @@ def find_misplaced(
 
 
 __all__ = [
-    "FoundGradient", "Probe", "Relation", "compare", "find_misplaced", "identify", "observe",
-    "probe_parameters", "summary", "twin_layout",
-]  # fmt: skip
+    "FoundGradient",
+    "Probe",
+    "Relation",
+    "compare",
+    "find_misplaced",
+    "identify",
+    "observe",
+    "probe_parameters",
+    "summary",
+    "twin_layout",
+]

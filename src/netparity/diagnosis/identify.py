@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
-from netparity.conventions import Conventions
+from netparity.conventions import Conventions, changed
 from netparity.diagnosis import gradient as gradients_
 from netparity.diagnosis import loss as losses_
 from netparity.diagnosis import structure, update
@@ -32,7 +31,6 @@ from netparity.nn import (
     Adam,
     Dropout,
     Layer,
-    LogSoftmax,
     Optimizer,
     Penalty,
     Sigmoid,
@@ -114,7 +112,8 @@ def identify(
     Args:
         side: the side; its live implementation is reset afterwards.
         declared: what it says of itself.
-        x: the data; y: its targets (``None``: forward only).
+        x: the data.
+        y: its targets (``None``: forward only).
         batch_size: rows in the larger probes.
         rng: for the probes.
         other: the other side's conventions, first guess for what this one does not declare.
@@ -125,8 +124,10 @@ def identify(
     if known.twin is not None and y is not None:
         batches = losses_.probe_batches(x, y, batch_size)
         for stage, find in (
-            ("loss", _loss), ("gradient", _gradient), ("update", _update),
-        ):  # fmt: skip
+            ("loss", _loss),
+            ("gradient", _gradient),
+            ("update", _update),
+        ):
             try:
                 find(known, batches, rng, other)
             except CannotError as error:
@@ -383,16 +384,17 @@ def _set_head_apart(known: Identified) -> None:
         return
     loss, layers = twin.conventions.loss, twin.conventions.layers
     last = layers[-1][1]
-    fits: Any = None
-    if isinstance(last, Softmax) and isinstance(loss, SoftmaxCrossEntropy):
-        fits = loss.input == "probabilities" and loss.clip is None
-    elif isinstance(last, Sigmoid) and isinstance(loss, SigmoidCrossEntropy):
-        fits = loss.input == "probabilities" and loss.clip is None
-    elif isinstance(last, LogSoftmax):
-        fits = False
-    if fits:
+    undone = (isinstance(last, Softmax) and isinstance(loss, SoftmaxCrossEntropy)) or (
+        isinstance(last, Sigmoid) and isinstance(loss, SigmoidCrossEntropy)
+    )
+    if (
+        undone
+        and isinstance(loss, SoftmaxCrossEntropy | SigmoidCrossEntropy)
+        and loss.input == "probabilities"
+        and loss.clip is None
+    ):
         known.head = last
         known.twin = twin.with_(
             layers=layers[:-1],
-            loss=replace(loss, input="logits"),  # type: ignore[type-var]
+            loss=changed(loss, input="logits"),
         )

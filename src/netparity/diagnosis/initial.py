@@ -132,7 +132,8 @@ def laws(left: Group, right: Group, preferred: Sequence[str] = ()) -> Laws:
     """Which laws each side's values, and both, can have been drawn from.
 
     Args:
-        left: the group on the left; right: on the right.
+        left: the group on the left.
+        right: the group on the right.
         preferred: names to show first where several are left (the frameworks' defaults).
     """
     tried = candidates(left, right)

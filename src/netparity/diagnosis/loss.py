@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from netparity.conventions import Conventions
+from netparity.conventions import Conventions, changed
 from netparity.diagnosis.noise import Measure, clear_rows, reference
 from netparity.diagnosis.structure import fed, probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values
@@ -144,9 +144,15 @@ def confirm(
     for probe in probes[:6]:
         try:
             known = reference(
-                twin, probe.values, probe.x, probe.y, dtype=live.dtype, rng=rng,
-                draws=probe.draws, backward=False,
-            )  # fmt: skip
+                twin,
+                probe.values,
+                probe.x,
+                probe.y,
+                dtype=live.dtype,
+                rng=rng,
+                draws=probe.draws,
+                backward=False,
+            )
         except (InputError, ValueError):
             return None
         if "total" not in known.values:
@@ -212,7 +218,7 @@ def _bare(loss: Loss) -> Loss:
             changes[over] = "sum"
     if isinstance(loss, MulticlassHinge):
         changes["counts_true_class"] = False
-    return replace(loss, **changes)
+    return changed(loss, **changes)
 
 
 def _sums(kind: Loss, predictions: Sequence[Array], probes: Sequence[Probe]) -> Array | None:
@@ -261,7 +267,7 @@ def _build(
         penalties.append(L2(coefficient=2 * constants["c"], factor=0.5, scope=scope))
         if constants.get("b") and not same:
             penalties.append(L2(2 * constants["b"], 0.5, scope=("biases",)))
-    return replace(kind, **changes), tuple(penalties)
+    return changed(kind, **changes), tuple(penalties)
 
 
 def _squares(values: Mapping[str, Array], suffix: str) -> float:

@@ -100,7 +100,7 @@ def channel_rms(array: Array) -> Array:
     """The rms over all but the last axis, broadcast back; the element itself for vectors."""
     array = np.asarray(array, dtype=np.float64)
     if array.ndim < 2:
-        return np.abs(array)
+        return np.asarray(np.abs(array))
     axes = tuple(range(array.ndim - 1))
     return np.broadcast_to(
         np.sqrt(np.mean(np.square(array), axis=axes, keepdims=True)), array.shape
@@ -209,7 +209,7 @@ class _RoundedLoss(Loss):
 
 
 def rounded(twin: Twin, delta: float, rng: np.random.Generator) -> Twin:
-    """The same twin with saturating activations (and probabilities) rounded before their derivative is taken."""
+    """The same twin with saturating activations (and probabilities) rounded before use."""
     layers = tuple(
         (n, _Rounded(k, delta, rng) if isinstance(k, Sigmoid | Tanh) else k)
         for n, k in twin.conventions.layers or ()
@@ -269,7 +269,9 @@ def measure(left: Array, right: Array, floor: Array, reference: Array, where: st
     index = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
     scale = rms(reference) or max(rms(left), rms(right)) or 1.0
     conditioned = rms(floor) <= ILL_CONDITIONED * scale
-    return Measure(where, float(difference[index] / scale), float(floor[index] / scale), conditioned)
+    return Measure(
+        where, float(difference[index] / scale), float(floor[index] / scale), conditioned
+    )
 
 
 def unit_roundoff(dtype: np.dtype[Any]) -> float:
@@ -282,8 +284,9 @@ def coarser(*dtypes: np.dtype[Any]) -> np.dtype[Any]:
     return max(dtypes, key=lambda dtype: float(np.finfo(dtype).eps))
 
 
-def element_floor(deviations: Sequence[Array], noise: Sequence[Array], reference: Array,
-                  dtype: np.dtype[Any]) -> Array:  # fmt: skip
+def element_floor(
+    deviations: Sequence[Array], noise: Sequence[Array], reference: Array, dtype: np.dtype[Any]
+) -> Array:
     """The floor of each element from disturbed runs and from real arithmetic."""
     mc = np.sqrt(np.mean([np.square(d) for d in deviations], axis=0))
     measured = rms(np.asarray([*noise])) if noise else 0.0
@@ -312,7 +315,8 @@ def reference(
         twin: the network and its conventions.
         parameters: twin parameters; they are used in float64, and rounded to ``dtype`` to
             measure real arithmetic.
-        x: inputs ``(N, …)``; y: targets.
+        x: inputs ``(N, …)``.
+        y: targets, or ``None``.
         dtype: the width the side computes in (the coarser of the two that are compared).
         rng: for the disturbances.
         training: the mode.
@@ -336,10 +340,15 @@ def reference(
     for _ in range(RUNS):
         run = quantities(
             noisy.evaluate(
-                wide, inputs, y, training=training, draws=draws, disturb=disturb,
+                wide,
+                inputs,
+                y,
+                training=training,
+                draws=draws,
+                disturb=disturb,
                 backward=backward,
             )
-        )  # fmt: skip
+        )
         for key in values:
             if key in run:
                 deviations[key].append((run[key] - values[key]) * rescale)

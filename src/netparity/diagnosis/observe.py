@@ -78,9 +78,7 @@ class Bench:
         return self.x[:rows], None if self.y is None else self.y[:rows]
 
 
-def stage_of(
-    stage: str, measures: Sequence[Measure], reason: str | None = None
-) -> Stage:
+def stage_of(stage: str, measures: Sequence[Measure], reason: str | None = None) -> Stage:
     """A stage from its measures: nothing measured is not checked, never equal."""
     usable = [m for m in measures if m.conditioned]
     if not measures:
@@ -271,9 +269,15 @@ def _forward_once(bench: Bench, values: Values, x: Array, *, training: bool) -> 
     draws = common_draws(bench, x, values) if training else None
     others = bench.pairing.to_right(values, right.twin)
     known = reference(
-        left.twin.with_(loss=None), values, x, None, dtype=bench.dtype, rng=bench.rng,
-        training=training, draws=draws,
-    )  # fmt: skip
+        left.twin.with_(loss=None),
+        values,
+        x,
+        None,
+        dtype=bench.dtype,
+        rng=bench.rng,
+        training=training,
+        draws=draws,
+    )
     rows = clear_rows(left.twin.with_(loss=None), known, None)
     if not rows.any():
         rows[:] = True
@@ -284,9 +288,15 @@ def _forward_once(bench: Bench, values: Values, x: Array, *, training: bool) -> 
         return measures
     one, two = heads(bench)
     floor_twin = reference(
-        with_head(left) if left.head else _headed(left, one), values, x, None,
-        dtype=bench.dtype, rng=bench.rng, training=training, draws=draws,
-    )  # fmt: skip
+        with_head(left) if left.head else _headed(left, one),
+        values,
+        x,
+        None,
+        dtype=bench.dtype,
+        rng=bench.rng,
+        training=training,
+        draws=draws,
+    )
     place = "predictions" if not training else "predictions in training"
     got = measure(
         one.apply({}, a)[0][rows],
@@ -396,9 +406,15 @@ def loss_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
         values = probe_parameters(left, bench.rng)
         x, y = bench.x[:rows], bench.y[:rows]
         known = reference(
-            left.with_(penalties=()), values, x, y, dtype=bench.dtype, rng=bench.rng,
-            training=False, backward=False,
-        )  # fmt: skip
+            left.with_(penalties=()),
+            values,
+            x,
+            y,
+            dtype=bench.dtype,
+            rng=bench.rng,
+            training=False,
+            backward=False,
+        )
         prediction = known.evaluation.prediction
         a, b = one.value(prediction, y), two.value(prediction, y)
         measures.append(known.measure("loss", np.asarray(a), np.asarray(b), "loss"))
@@ -438,9 +454,12 @@ def penalty_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
             continue
         zero = np.zeros_like(value)
         got = measure(
-            one.get(name, zero), two.get(name, zero), known.floors[f"gradients/{name}"],
-            known.values[f"gradients/{name}"], name,
-        )  # fmt: skip
+            one.get(name, zero),
+            two.get(name, zero),
+            known.floors[f"gradients/{name}"],
+            known.values[f"gradients/{name}"],
+            name,
+        )
         measures.append(replace(got, conditioned=True))
     return measures
 
@@ -487,9 +506,7 @@ def update_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
         return []
     if bench.dtype == np.float32:
         one, two = update.as_written(one), update.as_written(two)
-    start = {
-        n: v for n, v in probe_parameters(left, bench.rng).items() if n in bench.pairing.names
-    }
+    start = {n: v for n, v in probe_parameters(left, bench.rng).items() if n in bench.pairing.names}
     start = update.sampled(update.Sequence_((start,), ()), bench.rng).trajectory[0]
     given = update.gradients_to_feed(start, bench.rng, small=bench.dtype == np.float64)
     noise = update.floors(one, start, given, bench.dtype, bench.rng)
@@ -499,7 +516,23 @@ def update_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
 
 
 __all__ = [
-    "Bench", "Sigmoid", "Softmax", "Stage", "common_draws", "data", "forward", "gradient",
-    "initial_values", "loss", "loss_measures", "not_checked", "penalty_measures",
-    "predict_live", "regularization", "stage_of", "structure", "update_measures", "update_rule",
-]  # fmt: skip
+    "Bench",
+    "Sigmoid",
+    "Softmax",
+    "Stage",
+    "common_draws",
+    "data",
+    "forward",
+    "gradient",
+    "initial_values",
+    "loss",
+    "loss_measures",
+    "not_checked",
+    "penalty_measures",
+    "predict_live",
+    "regularization",
+    "stage_of",
+    "structure",
+    "update_measures",
+    "update_rule",
+]

@@ -60,7 +60,9 @@ class Diagnosis:
     explained: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
-    def add(self, stage: Stage, candidates: Sequence[Candidate], explains: str | None = None) -> None:
+    def add(
+        self, stage: Stage, candidates: Sequence[Candidate], explains: str | None = None
+    ) -> None:
         """Takes a stage, verifies what was proposed for it, and keeps what holds."""
         self.stages.setdefault(stage.stage, stage)
         if stage.status != "different":
@@ -133,13 +135,19 @@ def compare(
     known_left, known_right = _identify_both(pair, x, y, rows, rng, told)
     if known_left.twin is None or known_right.twin is None:
         report = blind.compare(
-            pair, known_left, known_right, x, y, steps=steps, batch_size=batch_size, rng=rng,
-            pairs=pairs or {}, told=told,
-        )  # fmt: skip
+            pair,
+            known_left,
+            known_right,
+            x,
+            y,
+            steps=steps,
+            batch_size=batch_size,
+            rng=rng,
+            pairs=pairs or {},
+            told=told,
+        )
         return attribute.accepted(replace(report, title=title), accept)
-    align.check_wanted(
-        pairs or {}, known_left.live.parameters(), known_right.live.parameters()
-    )
+    align.check_wanted(pairs or {}, known_left.live.parameters(), known_right.live.parameters())
     pairing = align.pair(known_left.twin, known_right.twin)
     bench = Bench(known_left, known_right, pairing, x, y, rows, rng)
     diagnosis = Diagnosis(bench, pair)
@@ -148,9 +156,12 @@ def compare(
     runs = _let_go(diagnosis, steps, batch_size)
     told.stage("attribute", 0.92)
     report = attribute.report(
-        diagnosis_parts(diagnosis, command or _command(left, right, steps)), runs, steps=steps, environment=environment.describe(),
+        diagnosis_parts(diagnosis, command or _command(left, right, steps)),
+        runs,
+        steps=steps,
+        environment=environment.describe(),
         title=title,
-    )  # fmt: skip
+    )
     told.stage("done", 1.0)
     return attribute.accepted(report, accept)
 
@@ -163,9 +174,14 @@ def diagnosis_parts(diagnosis: Diagnosis, command: str) -> attribute.Parts:
     """What the attribution needs of a diagnosis."""
     ordered = {s: diagnosis.stages[s] for s in STAGES if s in diagnosis.stages}
     return attribute.Parts(
-        diagnosis.bench, ordered, tuple(diagnosis.verified), tuple(diagnosis.latent),
-        frozenset(diagnosis.explained), tuple(diagnosis.notes), command,
-    )  # fmt: skip
+        diagnosis.bench,
+        ordered,
+        tuple(diagnosis.verified),
+        tuple(diagnosis.latent),
+        frozenset(diagnosis.explained),
+        tuple(diagnosis.notes),
+        command,
+    )
 
 
 def _data(data: Any, left: Loaded, right: Loaded) -> tuple[Array, Array | None]:
@@ -206,14 +222,12 @@ def _identify_both(
     for index, side in enumerate(order):
         told.stage(f"identify {side.which}", 0.1 + 0.2 * index)
         other = next(iter(known.values())).conventions if known else None
-        known[side.which] = identify.identify(
-            side, declared[side.which], x, y, rows, rng, other
-        )
+        known[side.which] = identify.identify(side, declared[side.which], x, y, rows, rng, other)
     return known["left"], known["right"]
 
 
 def _stages(diagnosis: Diagnosis, told: Reporter, *, steps: int, batch_size: int) -> None:
-    bench, pair = diagnosis.bench, diagnosis.pair
+    bench = diagnosis.bench
     both = Both(bench.left, bench.right)
     pairing = bench.pairing
     told.stage("compare structure and initial values", 0.5)
@@ -221,15 +235,14 @@ def _stages(diagnosis: Diagnosis, told: Reporter, *, steps: int, batch_size: int
     _initial(diagnosis, both)
     told.stage("compare what is fed", 0.53)
     _data_stage(diagnosis, both, batch_size)
-    for text, stage, rule in (
-        ("forward passes", observe.forward, lambda: explain.forward(both, pairing)),
-        ("losses", observe.loss, lambda: explain.loss(both)),
-        ("penalties", observe.regularization, lambda: explain.regularization(both, pairing)),
-        ("gradients", observe.gradient, lambda: explain.gradient(both)),
-        ("updates", observe.update_rule, lambda: explain.update(both)),
-    ):
-        told.stage(f"compare {text}", 0.55)
-        diagnosis.add(stage(bench), list(rule()))
+    told.stage("compare forward passes", 0.55)
+    diagnosis.add(observe.forward(bench), list(explain.forward(both, pairing)))
+    told.stage("compare losses and gradients", 0.58)
+    diagnosis.add(observe.loss(bench), list(explain.loss(both)))
+    diagnosis.add(observe.regularization(bench), list(explain.regularization(both, pairing)))
+    diagnosis.add(observe.gradient(bench), list(explain.gradient(both)))
+    told.stage("compare updates", 0.62)
+    diagnosis.add(observe.update_rule(bench), list(explain.update(both)))
     told.stage("watch what both report", 0.65)
     _reporting(diagnosis, steps, batch_size)
     if "rng" not in diagnosis.stages:
@@ -266,21 +279,27 @@ def _rounded_copy(bench: Bench) -> bool:
     """Whether the initial values are a copy that one side stores in float32."""
     right = bench.pairing.to_left(bench.right.parameters)
     return all(
-        np.array_equal(np.asarray(bench.left.parameters[n], dtype=np.float32),
-                       np.asarray(right[n], dtype=np.float32))
+        np.array_equal(
+            np.asarray(bench.left.parameters[n], dtype=np.float32),
+            np.asarray(right[n], dtype=np.float32),
+        )
         for n in right
-    )  # fmt: skip
+    )
 
 
 def _dtype_default(both: Both, stage: Stage) -> Candidate:
     return Candidate(
-        "dtype-default", "init", stage.different_places, "float64 values",
+        "dtype-default",
+        "init",
+        stage.different_places,
+        "float64 values",
         "the same, rounded to float32",
-        "The initial values are a copy that one side stores in float32.", (),
+        "The initial values are a copy that one side stores in float32.",
+        (),
         both.fix("dtype-default", left="float32", right="float64"),
         lambda plan: replace(plan, initial="left"),
         latent="below float32 noise but real in float64",
-    )  # fmt: skip
+    )
 
 
 def _data_stage(diagnosis: Diagnosis, both: Both, batch_size: int) -> None:
@@ -346,16 +365,21 @@ def _let_go(diagnosis: Diagnosis, steps: int, batch_size: int) -> freerun.FreeRu
         second = freerun.drive(
             right, rights, right_batches, rows, _fitting(first.draws, right_batches)
         )
-    floor = freerun.floor_of(
-        bench, left.twin, first.trajectory[0], left_batches, first.draws, rows
-    )
+    floor = freerun.floor_of(bench, left.twin, first.trajectory[0], left_batches, first.draws, rows)
     runs = freerun.FreeRuns(
-        bench, min(steps, len(left_batches)), first, second, left_batches, right_batches, floor,
+        bench,
+        min(steps, len(left_batches)),
+        first,
+        second,
+        left_batches,
+        right_batches,
+        floor,
         rows,
-    )  # fmt: skip
+    )
     for known, run, batches in (
-        (left, first, left_batches), (right, second, right_batches),
-    ):  # fmt: skip
+        (left, first, left_batches),
+        (right, second, right_batches),
+    ):
         runs.twins_hold[known.side.which] = attribute.twin_holds(runs, known, run, batches)
     return runs
 

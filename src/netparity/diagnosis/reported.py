@@ -51,9 +51,7 @@ def look(
     if watched.reported:
         decays = bool(known.conventions.penalties)
         drops = known.twin is None or bool(known.twin.dropout_layers())
-        series = reporting.identify(
-            live, watched, _penalty_of(known), decays=decays, drops=drops
-        )
+        series = reporting.identify(live, watched, _penalty_of(known), decays=decays, drops=drops)
         live.restore(watched.states[-1])
     return Looked(known, live, watched, series, (x, y))
 
@@ -75,32 +73,34 @@ def observe(left: Looked, right: Looked, *, alike: bool) -> tuple[Stage, list[Ca
     """Compares what the two sides report.
 
     Args:
-        left: left as watched; right: as watched.
+        left: left as watched.
+        right: right as watched.
         alike: whether the two runs are otherwise the same, so that the printed numbers
             themselves can be held against each other.
     """
     both = Both(left.known, right.known)
     measures: list[Measure] = []
     candidates: dict[str, Candidate] = {}
+    proposed: Candidate | None
     reason = None
     if left.series and right.series:
         for one, two in reporting.pair_names(left.series, right.series):
             a, b = left.series[one], right.series[two]
-            measured, found = _series(both, one, a, b, alike=alike)
-            if measured is None:
+            compared, found = _series(both, one, a, b, alike=alike)
+            if compared is None:
                 reason = f"what is printed as {one} fits no quantity of the side's own"
                 continue
-            measures.append(measured)
+            measures.append(compared)
             for candidate in found:
                 candidates[candidate.id] = _merged(candidates.get(candidate.id), candidate)
     elif left.series or right.series:
         silent = "right" if left.series else "left"
         reason = f"{silent} gives no report"
     results = list(_results(both, left, right))
-    for measured, candidate in results:
+    for measured, proposed in results:
         measures.append(measured)
-        if candidate is not None:
-            candidates[candidate.id] = candidate
+        if proposed is not None:
+            candidates[proposed.id] = proposed
     if not measures:
         return not_checked("reporting", reason or "neither side gives a report"), [], both
     return stage_of("reporting", measures, reason), list(candidates.values()), both
@@ -109,9 +109,7 @@ def observe(left: Looked, right: Looked, *, alike: bool) -> tuple[Stage, list[Ca
 def _merged(old: Candidate | None, new: Candidate) -> Candidate:
     if old is None:
         return new
-    return replace(
-        old, where=(*old.where, *new.where), evidence=(*old.evidence, *new.evidence)
-    )
+    return replace(old, where=(*old.where, *new.where), evidence=(*old.evidence, *new.evidence))
 
 
 def _series(
@@ -147,7 +145,7 @@ def _distance(left: Series, right: Series) -> float:
 
 def words(quantity: Quantity) -> str:
     """A quantity in words."""
-    what = quantity.kind
+    what: str = quantity.kind
     if quantity.factor != 1.0:
         what = f"{quantity.factor:g} × the {what}"
     parts = [what]
@@ -156,15 +154,25 @@ def words(quantity: Quantity) -> str:
     parts.append(f"{quantity.moment} the update")
     if quantity.dropout != "none":
         parts.append(f"dropout {quantity.dropout}")
-    parts.append({"batch": "of the batch", "running": "running mean over the epoch",
-                  "epoch": "mean over the epoch's batches"}.get(quantity.average, ""))  # fmt: skip
+    parts.append(
+        {
+            "batch": "of the batch",
+            "running": "running mean over the epoch",
+            "epoch": "mean over the epoch's batches",
+        }.get(quantity.average, "")
+    )
     return ", ".join(p for p in parts if p)
 
 
 def _differing(
-    both: Both, name: str, left: Series, right: Series, a: Quantity, b: Quantity,
+    both: Both,
+    name: str,
+    left: Series,
+    right: Series,
+    a: Quantity,
+    b: Quantity,
     fields: tuple[str, ...],
-) -> Iterator[Candidate]:  # fmt: skip
+) -> Iterator[Candidate]:
     evidence = (
         Evidence(f"left's {left.name} is: {words(a)}", 1.0, 1.0, _residual(left, a)),
         Evidence(f"right's {right.name} is: {words(b)}", 1.0, 1.0, _residual(right, b)),
@@ -172,9 +180,11 @@ def _differing(
     ids: dict[str, str] = {}
     for f in fields:
         id = {
-            "moment": "train-loss-running-average", "average": "train-loss-running-average",
-            "dropout": "train-metrics-dropout-on", "penalty": "penalty-in-reported-loss",
-        }.get(f, "reported-quantity")  # fmt: skip
+            "moment": "train-loss-running-average",
+            "average": "train-loss-running-average",
+            "dropout": "train-metrics-dropout-on",
+            "penalty": "penalty-in-reported-loss",
+        }.get(f, "reported-quantity")
         ids.setdefault(id, f)
     statements = {
         "train-loss-running-average": (
@@ -193,19 +203,33 @@ def _differing(
         ),
     }
     decay = [
-        max((2 * p.factor * p.coefficient for p in k.conventions.penalties or ()
-             if isinstance(p, L2)), default=0.0)
+        max(
+            (
+                2 * p.factor * p.coefficient
+                for p in k.conventions.penalties or ()
+                if isinstance(p, L2)
+            ),
+            default=0.0,
+        )
         for k in (both.left, both.right)
-    ]  # fmt: skip
+    ]
     for id in ids:
         values = (words(b), words(a))
         if id == "penalty-in-reported-loss":
             values = (f"{decay[0] / 2:g}", f"{decay[1] / 2:g}")
         yield Candidate(
-            id, "reporting", (name,), words(a), words(b), statements[id], evidence,
-            both.fix(id, left=values[0], right=values[1]), verified="live",
-            residual=max(_residual(left, a), _residual(right, b)), floor=_unit(),
-        )  # fmt: skip
+            id,
+            "reporting",
+            (name,),
+            words(a),
+            words(b),
+            statements[id],
+            evidence,
+            both.fix(id, left=values[0], right=values[1]),
+            verified="live",
+            residual=max(_residual(left, a), _residual(right, b)),
+            floor=_unit(),
+        )
 
 
 def _average(quantity: Quantity) -> str:
@@ -233,19 +257,32 @@ def _other(both: Both, name: str, left: Series, right: Series) -> Candidate:
     relative = residual * reporting.ULPS * float(np.finfo(np.float64).eps)
     texts = {side: "another quantity", "right" if side == "left" else "left": known}
     return Candidate(
-        "reported-quantity", "reporting", (name,), texts["left"], texts["right"],
+        "reported-quantity",
+        "reporting",
+        (name,),
+        texts["left"],
+        texts["right"],
         f"What {side} prints as {odd.name} is not the loss it trains on, in any form: the "
         f"nearest, {words(nearest)}, is {relative:.2g} away relative to its size. The other side "
         f"prints {known}.",
         (
             Evidence(f"{side}'s {odd.name} − {words(nearest)}, relative", relative, 0.0, relative),
-            Evidence(f"the other side's {even.name} is: {known}", 1.0, 1.0, _residual(even,
-                     even.fits[0][0])),
+            Evidence(
+                f"the other side's {even.name} is: {known}",
+                1.0,
+                1.0,
+                _residual(even, even.fits[0][0]),
+            ),
         ),
-        both.fix("reported-quantity", left="the loss that is trained on",
-                 right="the loss that is trained on"),
-        verified="live", residual=_residual(even, even.fits[0][0]), floor=_unit(),
-    )  # fmt: skip
+        both.fix(
+            "reported-quantity",
+            left="the loss that is trained on",
+            right="the loss that is trained on",
+        ),
+        verified="live",
+        residual=_residual(even, even.fits[0][0]),
+        floor=_unit(),
+    )
 
 
 # ---- the parameters handed over ----------------------------------------------------------------
@@ -258,9 +295,7 @@ class _Handed:
     aliased: bool | None
 
 
-def _results(
-    both: Both, left: Looked, right: Looked
-) -> Iterator[tuple[Measure, Candidate | None]]:
+def _results(both: Both, left: Looked, right: Looked) -> Iterator[tuple[Measure, Candidate | None]]:
     handed = [_handed(side) for side in (left, right)]
     for index, (side, mine) in enumerate(zip((left, right), handed, strict=True)):
         other = handed[1 - index]
@@ -271,24 +306,44 @@ def _results(
         if other is not None and other.aliased and other.last == 0.0:
             continue
         which = side.known.side.which
-        texts = {which: "the live parameters", "right" if which == "left" else "left":
-                 "a copy of its best" if other is not None and other.best == 0.0 else
-                 "not aliased"}  # fmt: skip
+        texts = {
+            which: "the live parameters",
+            "right" if which == "left" else "left": "a copy of its best"
+            if other is not None and other.best == 0.0
+            else "not aliased",
+        }
         fix = both.fix("best-parameters-aliased", left=None, right=None)
-        yield Measure(f"{which}: result", mine.best, 0.0), Candidate(
-            "best-parameters-aliased", "reporting", ("result",), texts["left"], texts["right"],
-            f"Bug on the {which}: what it hands over as its best parameters (best on the rows "
-            f"held out after epoch {mine.best_epoch} of {mine.epochs}) are the live arrays, which "
-            "later updates went on to change; it hands over the last ones.",
-            (
-                Evidence("result − parameters after the last update", mine.last, 0.0, mine.last),
-                Evidence(f"result − parameters after epoch {mine.best_epoch}, largest difference",
-                         mine.best, 0.0, None),
-                Evidence("a copy taken at that epoch − parameters after it", 0.0, 0.0, 0.0),
+        yield (
+            Measure(f"{which}: result", mine.best, 0.0),
+            Candidate(
+                "best-parameters-aliased",
+                "reporting",
+                ("result",),
+                texts["left"],
+                texts["right"],
+                f"Bug on the {which}: what it hands over as its best parameters (best on the rows "
+                f"held out after epoch {mine.best_epoch} of {mine.epochs}) are the live "
+                "arrays, which "
+                "later updates went on to change; it hands over the last ones.",
+                (
+                    Evidence(
+                        "result − parameters after the last update", mine.last, 0.0, mine.last
+                    ),
+                    Evidence(
+                        f"result − parameters after epoch {mine.best_epoch}, largest difference",
+                        mine.best,
+                        0.0,
+                        None,
+                    ),
+                    Evidence("a copy taken at that epoch − parameters after it", 0.0, 0.0, 0.0),
+                ),
+                Fix(fix.left, None) if which == "left" else Fix(None, fix.right),
+                verified="live",
+                residual=0.0,
+                floor=0.0,
+                side=which,
             ),
-            Fix(fix.left, None) if which == "left" else Fix(None, fix.right),
-            verified="live", residual=0.0, floor=0.0, side=which,
-        )  # fmt: skip
+        )
 
 
 def _handed(side: Looked) -> _Handed | None:
@@ -296,7 +351,7 @@ def _handed(side: Looked) -> _Handed | None:
     watched, live = side.watched, side.live
     if watched is None or not watched.results:
         return None
-    step, result = watched.results[-1]
+    result = watched.results[-1][1]
     saved = live.state()
     try:
         live.restore(watched.states[-1])

@@ -39,9 +39,13 @@ class Series:
 
 
 def identify(
-    live: Implementation, watched: Watched, penalty_of: Callable[[Implementation], float],
-    *, decays: bool, drops: bool = True,
-) -> dict[str, Series]:  # fmt: skip
+    live: Implementation,
+    watched: Watched,
+    penalty_of: Callable[[Implementation], float],
+    *,
+    decays: bool,
+    drops: bool = True,
+) -> dict[str, Series]:
     """The quantities that reproduce each series a side printed.
 
     Args:

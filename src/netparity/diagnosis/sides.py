@@ -78,7 +78,8 @@ def open_pair(left: Any, right: Any, seed: int) -> Pair:
 
     Args:
         left: an implementation, anything ``adapt`` takes, a callable that returns one, or a
-            ``netparity.loading.Loaded``; right: likewise.
+            ``netparity.loading.Loaded``.
+        right: likewise.
         seed: handed to callables that take ``seed``.
 
     Raises:

@@ -28,8 +28,10 @@ def _values(known: Identified, parameters: Values) -> Values:
 def _largest(a: Values, b: Values) -> float:
     if set(a) != set(b):
         return float("inf")
-    return max((float(np.max(np.abs(np.asarray(a[n], dtype=np.float64) - b[n]), initial=0.0))
-                for n in a), default=0.0)  # fmt: skip
+    return max(
+        (float(np.max(np.abs(np.asarray(a[n], dtype=np.float64) - b[n]), initial=0.0)) for n in a),
+        default=0.0,
+    )
 
 
 def position(both: Both, pair: Pair, pairing: Pairing) -> Iterator[Candidate]:
@@ -50,29 +52,36 @@ def position(both: Both, pair: Pair, pairing: Pairing) -> Iterator[Candidate]:
     pair.origin.restore()
     construct(pair.right.loaded, pair.seed)
     second = construct(pair.left.loaded, pair.seed)
-    swapped = _largest(
-        pairing.to_left(right.parameters), _values(left, second.parameters())
-    )
+    swapped = _largest(pairing.to_left(right.parameters), _values(left, second.parameters()))
     apart = _largest(here, pairing.to_left(right.parameters))
     used = ", ".join(depends_on(pair, pair.right)) or "a global generator"
     yield Candidate(
-        "rng-stream-position", "rng", tuple(here),
+        "rng-stream-position",
+        "rng",
+        tuple(here),
         "built first, from the start of the stream",
         "built second, from where left had brought the stream",
         f"Nothing differs in the two models. Right is built after left and draws its initial "
         f"values from a later position of the same stream ({used}): rewound to where left "
         "began, it gets left's values, and built in the other order the two swap theirs.",
         (
-            Evidence("right built alone from the rewound stream − left: largest difference",
-                     rewound_difference, 0.0, rewound_difference),
-            Evidence("left built second − right as it was: largest difference", swapped, 0.0,
-                     swapped),
+            Evidence(
+                "right built alone from the rewound stream − left: largest difference",
+                rewound_difference,
+                0.0,
+                rewound_difference,
+            ),
+            Evidence(
+                "left built second − right as it was: largest difference", swapped, 0.0, swapped
+            ),
             Evidence("right − left as built: largest difference", apart, None, None),
         ),
         both.fix("rng-stream-position", left="SEED", right="SEED"),
         lambda plan: replace(plan, initial="left"),
-        verified="live", residual=rewound_difference, floor=0.0,
-    )  # fmt: skip
+        verified="live",
+        residual=rewound_difference,
+        floor=0.0,
+    )
 
 
 def depends_on(pair: Pair, side: Side) -> list[str]:
@@ -111,19 +120,26 @@ def seeds(both: Both, pair: Pair) -> Iterator[Candidate]:
         if plain is None or one is None or two is None:
             continue
         seeded = [
-            g for g in ("python", "numpy")
+            g
+            for g in ("python", "numpy")
             if g not in sources and one.generators.get(g) == two.generators.get(g) is not None
-        ]  # fmt: skip
+        ]
         if plain.values in {here, one.values} or one.values != two.values or not seeded:
             continue
-        names = {"python": "Python's random", "numpy": "NumPy", "torch": "torch",
-                 "tensorflow": "TensorFlow"}  # fmt: skip
+        names = {
+            "python": "Python's random",
+            "numpy": "NumPy",
+            "torch": "torch",
+            "tensorflow": "TensorFlow",
+        }
         seeds_it = " and ".join(names[g] for g in seeded)
         draws = " and ".join(names[g] for g in sources)
         texts = f"seeds {seeds_it}; draws from {draws}"
         other_framework = known.live.framework == both.right.live.framework
         yield Candidate(
-            "seed-scope", "rng", (side.which,),
+            "seed-scope",
+            "rng",
+            (side.which,),
             texts if side.which == "left" or other_framework else "not looked at",
             texts if side.which == "right" or other_framework else "not looked at",
             f"The program seeds {seeds_it}, but its initial values are drawn from {draws}: two "
@@ -133,7 +149,9 @@ def seeds(both: Both, pair: Pair) -> Iterator[Candidate]:
                 Evidence(f"the same with {draws} seeded", "yes", "yes", 0.0),
             ),
             both.fix("seed-scope", left="SEED", right="SEED"),
-            verified="live", residual=0.0, floor=0.0,
+            verified="live",
+            residual=0.0,
+            floor=0.0,
             also=("keras-seed-source",) if known.live.framework == "keras" else (),
-        )  # fmt: skip
+        )
         return

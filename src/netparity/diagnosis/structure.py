@@ -37,12 +37,30 @@ from netparity.nn import (
 )
 
 HIDDEN: Final[tuple[Layer, ...]] = (
-    ReLU(), Sigmoid(), Tanh(), Identity(), LeakyReLU(0.01), LeakyReLU(0.2), LeakyReLU(0.3),
-    LeakyReLU(0.1), ELU(), GELU(), GELU(approximate=True), SiLU(), Softplus(), Softmax(),
-)  # fmt: skip
+    ReLU(),
+    Sigmoid(),
+    Tanh(),
+    Identity(),
+    LeakyReLU(0.01),
+    LeakyReLU(0.2),
+    LeakyReLU(0.3),
+    LeakyReLU(0.1),
+    ELU(),
+    GELU(),
+    GELU(approximate=True),
+    SiLU(),
+    Softplus(),
+    Softmax(),
+)
 OUTPUT: Final[tuple[Layer, ...]] = (
-    Identity(), Sigmoid(), Softmax(), Tanh(), ReLU(), LogSoftmax(), Softplus(),
-)  # fmt: skip
+    Identity(),
+    Sigmoid(),
+    Softmax(),
+    Tanh(),
+    ReLU(),
+    LogSoftmax(),
+    Softplus(),
+)
 #: Networks up to this many weight layers also get every mixture of hidden activations.
 MIXED_LAYERS = 3
 MAXIMUM_CHAINS = 24
@@ -136,8 +154,11 @@ def find(
                 continue
             found = _confirm(live, guess, native, x, rng)
             if found is not None:
-                return Structure(replace(declared, layers=guess.layers, places=guess.places),
-                                 found, declared=False)  # fmt: skip
+                return Structure(
+                    replace(declared, layers=guess.layers, places=guess.places),
+                    found,
+                    declared=False,
+                )
         return None
     finally:
         live.restore(saved)
@@ -166,9 +187,7 @@ def _confirm(
         values = probe_parameters(twin, rng, scale)
         live.set_parameters(twin.native(values, native))
         try:
-            known = reference(
-                twin, values, x, None, dtype=live.dtype, rng=rng, training=False
-            )
+            known = reference(twin, values, x, None, dtype=live.dtype, rng=rng, training=False)
         except Exception:
             return None
         shape = known.values["prediction"].shape
@@ -321,7 +340,9 @@ def see_masks(live: Implementation, twin: Twin, x: Array) -> tuple[Masked, ...] 
             flat = two_dimensional(current)
         if index < len(seen) and seen[index].shape == flat.shape:
             if position + 1 < len(layers):
-                following = _apply(layers[position + 1][1], layers[position + 1][0], values, current)
+                following = _apply(
+                    layers[position + 1][1], layers[position + 1][0], values, current
+                )
                 if _close(seen[index], two_dimensional(following), tolerance):
                     continue
             masked = _masked(seen[index], flat, tolerance)

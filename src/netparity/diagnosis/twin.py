@@ -115,9 +115,7 @@ class Twin:
         tape = self.forward(parameters, x, training=training, draws=draws, disturb=disturb)
         loss = self.conventions.loss
         if loss is None or y is None:
-            return Evaluation(
-                dict(tape.outputs), tape.prediction, np.nan, np.nan, {}, {}, tape
-            )
+            return Evaluation(dict(tape.outputs), tape.prediction, np.nan, np.nan, {}, {}, tape)
         penalty = self.penalty(parameters)
         if not backward:
             data = loss.value(tape.prediction, y)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from netparity.conventions import changed, switches
 from netparity.diagnosis.loss import snap
 from netparity.diagnosis.noise import (
     DISTURBANCE64,
@@ -90,9 +91,7 @@ def sampled(seen: Sequence_, rng: np.random.Generator) -> Sequence_:
     )
 
 
-def feed(
-    live: Implementation, twin: Twin, start: Values, gradients: Sequence[Values]
-) -> Sequence_:
+def feed(live: Implementation, twin: Twin, start: Values, gradients: Sequence[Values]) -> Sequence_:
     """Runs the side's own optimizer on given gradients, from its state as built."""
     saved = live.state()
     native = live.parameters()
@@ -169,12 +168,12 @@ def as_written(optimizer: Optimizer) -> Optimizer:
     """
     constants: dict[str, Any] = {
         name: float(str(np.float32(value)))
-        for name in optimizer.__dataclass_fields__
+        for name in switches(optimizer)
         if isinstance(value := getattr(optimizer, name), float)
     }
     if isinstance(optimizer, Adam):
         constants["beta_power"] = "exact"
-    return replace(optimizer, **constants)
+    return changed(optimizer, **constants)
 
 
 def float32_variants(optimizer: Optimizer) -> list[Optimizer]:
@@ -279,9 +278,7 @@ def _sgd(seen: Sequence_, dtype: np.dtype[Any]) -> Iterator[Optimizer]:
         "weights": [n for n in names if n.endswith(".weight")],
         "biases": [n for n in names if not n.endswith(".weight")],
     }
-    changes = [
-        {n: b[n] - a[n] for n in names} for a, b in itertools.pairwise(seen.trajectory)
-    ]
+    changes = [{n: b[n] - a[n] for n in names} for a, b in itertools.pairwise(seen.trajectory)]
     zero = {n: np.zeros_like(v) for n, v in seen.trajectory[0].items()}
     for nesterov in (None, False, True):
         rows, targets = [], []
@@ -291,9 +288,11 @@ def _sgd(seen: Sequence_, dtype: np.dtype[Any]) -> Iterator[Optimizer]:
             columns = [_stack(seen.gradients[index], names)]
             for scope in scopes.values():
                 columns.append(
-                    _stack({n: seen.trajectory[index][n] if n in scope else zero[n]
-                            for n in names}, names)
-                )  # fmt: skip
+                    _stack(
+                        {n: seen.trajectory[index][n] if n in scope else zero[n] for n in names},
+                        names,
+                    )
+                )
             if nesterov is not None:
                 columns.append(_stack(previous, names))
             if nesterov:
@@ -353,5 +352,9 @@ def _adam(seen: Sequence_, dtype: np.dtype[Any]) -> Iterator[Optimizer]:
         for placement, value in options:
             for size in {float(f"{max(value, 0.0):.1g}"), 1e-8, 1e-7, 0.0}:
                 yield Adam(
-                    guess, beta1, beta2, size, epsilon_placement=placement  # type: ignore[arg-type]
+                    guess,
+                    beta1,
+                    beta2,
+                    size,
+                    epsilon_placement=placement,  # type: ignore[arg-type]
                 )

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from netparity.conventions import Conventions
+from netparity.conventions import Conventions, changed
 from netparity.diagnosis import loss as losses_
 from netparity.diagnosis import observe, update
 from netparity.diagnosis.candidates import Candidate, Plan
@@ -22,7 +22,7 @@ from netparity.diagnosis.identify import Identified, l2_penalties
 from netparity.diagnosis.noise import Measure, worst
 from netparity.diagnosis.observe import Bench
 from netparity.diagnosis.structure import probe_parameters
-from netparity.diagnosis.twin import Twin, Values, decay_coefficients
+from netparity.diagnosis.twin import Array, Twin, Values, decay_coefficients
 from netparity.nn import L1, L2, SGD, Adam, Dropout
 
 
@@ -47,10 +47,13 @@ def verify(bench: Bench, stage: str, candidates: Sequence[Candidate]) -> list[Ve
         if candidate.verified is not None:
             verified.append(
                 Verified(
-                    candidate, "root-cause", candidate.verified,
-                    candidate.residual or 0.0, candidate.floor or 0.0,
+                    candidate,
+                    "root-cause",
+                    candidate.verified,
+                    candidate.residual or 0.0,
+                    candidate.floor or 0.0,
                 )
-            )  # fmt: skip
+            )
         else:
             open_.append(candidate)
     everything = _apply(base, open_)
@@ -72,10 +75,13 @@ def verify(bench: Bench, stage: str, candidates: Sequence[Candidate]) -> list[Ve
         live = _live(bench, candidate)
         verified.append(
             Verified(
-                candidate, verdict, "live" if live else "twin",
-                left_over.difference, left_over.floor,
+                candidate,
+                verdict,
+                "live" if live else "twin",
+                left_over.difference,
+                left_over.floor,
             )
-        )  # fmt: skip
+        )
     return verified
 
 
@@ -127,9 +133,15 @@ def _measures(bench: Bench, stage: str) -> Callable[[Plan], list[Measure]]:
         return observe.update_measures(bench, left, Twin(plan.conventions))
 
     return {
-        "structure": structure, "init": init, "data": data, "forward": forward, "loss": loss,
-        "regularization": regularization, "gradient": gradient, "update": update_,
-    }.get(stage, nothing)  # fmt: skip
+        "structure": structure,
+        "init": init,
+        "data": data,
+        "forward": forward,
+        "loss": loss,
+        "regularization": regularization,
+        "gradient": gradient,
+        "update": update_,
+    }.get(stage, nothing)
 
 
 def _initial_live(bench: Bench) -> list[Measure]:
@@ -155,28 +167,39 @@ def _initial_live(bench: Bench) -> list[Measure]:
 def forward_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
     """Two twins layer by layer, in both modes, with the same draws."""
     other = Bench(
-        replace_twin(bench.left, left), replace_twin(bench.right, right), bench.pairing,
-        bench.x, bench.y, bench.batch_size, bench.rng,
-    )  # fmt: skip
+        replace_twin(bench.left, left),
+        replace_twin(bench.right, right),
+        bench.pairing,
+        bench.x,
+        bench.y,
+        bench.batch_size,
+        bench.rng,
+    )
     measures: list[Measure] = []
     x, _ = bench.batch
     for training in (False, True):
         values = probe_parameters(left, bench.rng)
         inputs = np.asarray(x, dtype=np.float32).astype(np.float64)
-        draws = None
+        draws: list[Array] | None = None
         if training:
             layers = [k for _, k in left.conventions.layers or () if isinstance(k, Dropout)]
             if not layers:
                 continue
             tape = left.forward(values, inputs, training=False)
             names = left.dropout_layers()
-            draws = [bench.rng.random(tape.inputs[n].shape) for n in names]
+            draws = [np.asarray(bench.rng.random(tape.inputs[n].shape)) for n in names]
         from netparity.diagnosis.noise import reference
 
         known = reference(
-            left.with_(loss=None), values, inputs, None, dtype=bench.dtype, rng=bench.rng,
-            training=training, draws=draws,
-        )  # fmt: skip
+            left.with_(loss=None),
+            values,
+            inputs,
+            None,
+            dtype=bench.dtype,
+            rng=bench.rng,
+            training=training,
+            draws=draws,
+        )
         rows = np.ones(len(inputs), dtype=bool)
         others = bench.pairing.to_right(values, right)
         measures += observe._layers(
@@ -241,7 +264,7 @@ def declared_form(known: Identified, wanted: Conventions) -> Conventions | None:
     layers = (*(wanted.layers or ()), *head)
     loss = wanted.loss
     if loss is not None and known.head is not None and declared.loss is not None:
-        loss = replace(loss, input="probabilities")  # type: ignore[call-arg]
+        loss = changed(loss, input="probabilities")
     names = list(known.twin.network.parameter_shapes())
     decay = decay_coefficients(wanted.penalties or (), names)
     optimizer = wanted.optimizer
@@ -263,14 +286,9 @@ def declared_form(known: Identified, wanted: Conventions) -> Conventions | None:
         others = tuple(p for p in declared.penalties or () if isinstance(p, L1))
         penalties = (
             *others,
-            *(
-                L2(p.coefficient * p.factor / factor, factor, p.scope)
-                for p in l2_penalties(decay)
-            ),
+            *(L2(p.coefficient * p.factor / factor, factor, p.scope) for p in l2_penalties(decay)),
         )
-    return replace(
-        declared, layers=layers, loss=loss, penalties=penalties, optimizer=optimizer
-    )
+    return replace(declared, layers=layers, loss=loss, penalties=penalties, optimizer=optimizer)
 
 
 def adjusted(known: Identified, wanted: Conventions, x: object) -> bool:
@@ -312,9 +330,7 @@ def _steps_agree(bench: Bench, known: Identified, twin: Twin) -> bool:
     start: Values = probe_parameters(twin, bench.rng)
     if bench.y is None or twin.conventions.optimizer is None:
         return False
-    batches = [
-        (a, b) for a, b in losses_.probe_batches(bench.x, bench.y, bench.batch_size)[:2]
-    ]
+    batches = [(a, b) for a, b in losses_.probe_batches(bench.x, bench.y, bench.batch_size)[:2]]
     known.side.reset()
     live = known.live
     native = live.parameters()
@@ -322,8 +338,12 @@ def _steps_agree(bench: Bench, known: Identified, twin: Twin) -> bool:
     run = drive(known, live, batches, bench.x[:2])
     floor = floor_of(
         Bench(known, known, bench.pairing, bench.x, bench.y, bench.batch_size, bench.rng),
-        twin, run.trajectory[0], batches, run.draws, np.asarray(bench.x[:2], dtype=np.float64),
-    )  # fmt: skip
+        twin,
+        run.trajectory[0],
+        batches,
+        run.draws,
+        np.asarray(bench.x[:2], dtype=np.float64),
+    )
     expected = twin.run(run.trajectory[0], batches, run.draws)
     for index, share in enumerate(floor.parameters):
         gone = _norm(expected[index], expected[0])

@@ -177,6 +177,3 @@ class Implementation(ABC):
         an adjustment; ``adjust`` with the declared conventions does.
         """
         return False
-
-    def close(self) -> None:
-        """Releases what the side holds (a session, a process)."""

@@ -1,0 +1,25 @@
+"""Explains an observed difference by conventions on which the two sides differ.
+
+One file a stage. Each reads the two sides' canonical conventions (measured, each shown to
+reproduce its side) and proposes candidates; none is a cause before it is verified.
+"""
+
+from netparity.diagnosis.explain.data import data
+from netparity.diagnosis.explain.forward import forward
+from netparity.diagnosis.explain.gradient import gradient
+from netparity.diagnosis.explain.initialization import initial_values
+from netparity.diagnosis.explain.loss import loss
+from netparity.diagnosis.explain.regularization import regularization
+from netparity.diagnosis.explain.structure import structure
+from netparity.diagnosis.explain.update import update
+
+__all__ = [
+    "data",
+    "forward",
+    "gradient",
+    "initial_values",
+    "loss",
+    "regularization",
+    "structure",
+    "update",
+]

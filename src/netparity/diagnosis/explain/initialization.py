@@ -1,0 +1,81 @@
+"""Laws and draws of the initial values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from netparity.diagnosis import initial
+from netparity.diagnosis.align import Pairing
+from netparity.diagnosis.candidates import Both, Candidate
+from netparity.report.model import Evidence
+
+#: The laws of dense layers that each framework uses by itself: (weights, biases).
+DEFAULT_LAWS = {
+    "torch": ("torch_linear", "torch_linear"),
+    "keras": ("glorot_uniform", "zeros"),
+    "sklearn": ("glorot_uniform", "glorot_uniform"),
+    "jax": ("lecun_normal", "zeros"),
+    "tensorflow": ("glorot_uniform", "zeros"),
+}
+
+
+def initial_values(both: Both, pairing: Pairing, different: Sequence[str]) -> Iterator[Candidate]:
+    """Laws where they cannot be the same, else another draw of the same law."""
+    right_values = pairing.to_left(both.right.parameters)
+    left_values = {n: v for n, v in both.left.parameters.items() if n in right_values}
+    one, two = initial.groups(left_values), initial.groups(right_values)
+    defaults = [DEFAULT_LAWS.get(k.live.framework) for k in (both.left, both.right)]
+    found: dict[str, list[tuple[str, initial.Laws]]] = {}
+    for key in one:
+        if not any(n in different for n, *_ in one[key].arrays):
+            continue
+        index = 0 if key == "weights" else 1
+        preferred = [d[index] for d in defaults if d is not None]
+        laws = initial.laws(one[key], two[key], preferred)
+        if laws.common:
+            found.setdefault("init-value", []).append((key, laws))
+            continue
+        own = [
+            d is not None and d[index] in names
+            for d, names in zip(defaults, (laws.left, laws.right), strict=True)
+        ]
+        id = ("dense-init-default", "dense-bias-init")[index] if all(own) else "init-law"
+        found.setdefault(id, []).append((key, laws))
+    if len(found) > 1 and "init-value" in found and "init-law" in found:
+        found["init-law"] += found.pop("init-value")
+    for id, groups in found.items():
+        where = tuple(n for key, _ in groups for n, *_ in one[key].arrays if n in different)
+        lefts = "; ".join(f"{key} {laws.left_text}" for key, laws in groups)
+        rights = "; ".join(f"{key} {laws.right_text}" for key, laws in groups)
+        if id == "init-value":
+            statement = (
+                "The initial values are other draws, of laws that can be the same "
+                f"({groups[0][1].common[0]})."
+            )
+        else:
+            statement = f"The initial values follow different laws: left {lefts}; right {rights}."
+        evidence = tuple(
+            Evidence(
+                f"laws of the {key} that a Kolmogorov-Smirnov test (p > 0.001) and their support "
+                "leave open on the left, against the right",
+                ", ".join(laws.left[:4]) or "none known",
+                ", ".join(laws.right[:4]) or "none known",
+                None,
+            )
+            for key, laws in groups
+        )
+        yield Candidate(
+            id,
+            "init",
+            where,
+            lefts,
+            rights,
+            statement,
+            evidence,
+            both.fix(id, left=groups[0][1].right_text, right=groups[0][1].left_text),
+            lambda plan: replace(plan, initial="left"),
+            also=("same-seed-different-stream",)
+            if id == "init-value" and both.left.live.framework != both.right.live.framework
+            else (),
+        )
