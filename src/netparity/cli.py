@@ -133,9 +133,38 @@ def compare(
                 accept=accept,
                 progress=progress,
                 title=f"{left} against {right}",
+                command=_again(left, right, data, data_dir, steps, batch_size, seed, pair),
             )
     show(destination.render(report))
     return report.exit_status
+
+
+def _again(
+    left: str,
+    right: str,
+    data: str | None,
+    data_dir: Path | None,
+    steps: int,
+    batch_size: int,
+    seed: int,
+    pair: Sequence[str],
+) -> str:
+    """The command line that repeats a comparison."""
+    import shlex
+
+    words = ["netparity", "compare", left, right]
+    for option, value, default in (
+        ("--data", data, None),
+        ("--data-dir", data_dir, None),
+        ("--steps", steps, 20),
+        ("--batch-size", batch_size, 32),
+        ("--seed", seed, 0),
+    ):
+        if value != default:
+            words += [option, str(value)]
+    for one in pair:
+        words += ["--pair", one]
+    return shlex.join(words)
 
 
 @app.command

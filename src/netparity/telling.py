@@ -57,15 +57,17 @@ def tell(
 
     dataset = datasets.load(name, data_dir)
     arrays = _function(case.data)(dataset)
+    left, right = case.sides(name)
     report: Report = compare(
-        load(case.sides(name)[0]),
-        load(case.sides(name)[1]),
+        load(left),
+        load(right),
         data=arrays,
         steps=case.steps,
         batch_size=case.batch_size,
         seed=case.seed,
         progress=progress,
         title=case.title,
+        command=f"netparity case {case.id}" + (f" --data {data}" if data else ""),
     )
     if full and case.full is not None:
         progress.stage(f"{case.id}: run at full length", 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -210,7 +211,7 @@ def _curves(parts: Parts, runs: FreeRuns, plan: Plan, after: Sequence[Values]) -
         return tuple(values)
 
     return Curves(
-        "left's loss on the data, dropout off, without penalty",
+        "left's data loss",
         curve(left, runs.left.trajectory),
         curve(right, runs.right.trajectory),
         curve(Twin(plan.conventions), after) if after else (),
@@ -224,6 +225,7 @@ def report(
     accounted = account(parts, runs, steps)
     causes = _causes(parts, accounted)
     unexplained = _unexplained(parts, accounted, runs)
+    parts = replace(parts, stages=_renamed(parts))
     stages = tuple(stage_result(parts.stages, name) for name in STAGES)
     compared = any(s.status != "not-checked" for s in stages)
     verdict: Verdict = "parity"
@@ -253,7 +255,7 @@ def report(
         first_divergence=_first(parts, runs),
         stages=stages,
         causes=causes,
-        latent=tuple(_latent(c) for c in parts.latent),
+        latent=tuple(_latent(Names(bench).candidate(c)) for c in parts.latent),
         innocent=_innocent(parts),
         unexplained=unexplained,
         environment=environment,
@@ -262,6 +264,58 @@ def report(
         title=title,
         picture=Picture(accounted.curves, _measured(parts)),
     )
+
+
+class Names:
+    """Says a twin's parameter names as the side itself does.
+
+    The twin of a program that declares nothing has names of our making; its author knows the
+    arrays by theirs.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        own: dict[str, str] = {}
+        for known in (bench.right, bench.left):
+            if known.twin is not None:
+                places = known.twin.conventions.places
+                own |= {name: place.name for name, place in places.items()}
+        self._own = {name: said for name, said in own.items() if name != said}
+        names = sorted(map(re.escape, self._own), key=len, reverse=True)
+        self._pattern = re.compile(rf"(?<![\w.])({'|'.join(names)})(?!\w)") if names else None
+
+    def say(self, text: str) -> str:
+        """A text with every twin parameter by its own name."""
+        if self._pattern is None:
+            return text
+        return self._pattern.sub(lambda match: self._own[match[1]], text)
+
+    def candidate(self, candidate: Candidate) -> Candidate:
+        """A candidate with its places, words and evidence in the side's own names."""
+        evidence = tuple(
+            replace(
+                e,
+                relation=self.say(e.relation),
+                fitted=self.say(e.fitted) if isinstance(e.fitted, str) else e.fitted,
+                expected=self.say(e.expected) if isinstance(e.expected, str) else e.expected,
+            )
+            for e in candidate.evidence
+        )
+        return replace(
+            candidate,
+            where=tuple(self.say(w) for w in candidate.where),
+            statement=self.say(candidate.statement),
+            evidence=evidence,
+        )
+
+
+def _renamed(parts: Parts) -> dict[str, Stage]:
+    named = Names(parts.bench)
+    return {
+        name: replace(
+            stage, measures=tuple(replace(m, where=named.say(m.where)) for m in stage.measures)
+        )
+        for name, stage in parts.stages.items()
+    }
 
 
 def summary(known: Identified) -> SideSummary:
@@ -298,8 +352,9 @@ def _causes(parts: Parts, accounted: Accounted) -> tuple[Cause, ...]:
         and before <= floor
         and accounted.alone.get(f"{i}", 0.0) > floor
     ]
+    named = Names(parts.bench)
     for index, verified in enumerate(parts.verified):
-        candidate = verified.candidate
+        candidate = named.candidate(verified.candidate)
         statement = candidate.statement
         relation: str | None = None
         others: tuple[str, ...] = ()
@@ -409,8 +464,8 @@ def _innocent(parts: Parts) -> tuple[Innocent, ...]:
             innocents.append(
                 Innocent(
                     "dense-weight-layout",
-                    f"{', '.join(turned)}: one side stores the transpose of the other's array and "
-                    "multiplies accordingly; the functions agree to the noise floor",
+                    f"{Names(bench).say(', '.join(turned))}: one side stores the transpose of "
+                    "the other's array and multiplies accordingly; the functions agree to the noise floor",
                 )
             )
         if (left.head is None) != (right.head is None):

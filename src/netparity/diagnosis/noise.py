@@ -333,7 +333,7 @@ def reference(
 
     def disturb(array: Array) -> Array:
         # Drawn in float32 for speed; 1 + 1e-9 itself needs float64.
-        noise = rng.standard_normal(array.shape, dtype=np.float32).astype(np.float64)
+        noise = np.asarray(rng.standard_normal(array.shape, dtype=np.float32), dtype=np.float64)
         return np.asarray(array * (1.0 + delta * noise))
 
     deviations: dict[str, list[Array]] = {key: [] for key in values}

@@ -41,13 +41,15 @@ def loss(both: Both) -> Iterator[Candidate]:
         )
         return
     outputs = affines(both.left.twin)[-1][1].outputs if both.left.twin else 1
+    (one, per_one), (two, per_two) = _terms(left, outputs), _terms(right, outputs)
     evidence = [
         Evidence(
-            "loss left = factor · Σ over rows and outputs / N^j: factor",
-            *_terms(left, outputs),
+            f"factor of the bare sum over rows and outputs: left (then {per_one}), against right "
+            f"(then {per_two})",
+            one,
+            two,
             residual,
-        ),
-        Evidence("loss right: factor", *_terms(right, outputs), residual),
+        )
     ]
     id = _loss_id(left, right)
     if isinstance(left, MulticlassHinge) and isinstance(right, MulticlassHinge):
@@ -64,6 +66,7 @@ def loss(both: Both) -> Iterator[Candidate]:
                 ),
             )
         if left.classes != right.classes:
+            evidence = evidence[:-1]
             evidence.insert(
                 1,
                 Evidence(
