@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from netparity import __version__, environment
-from netparity.diagnosis import align, attribute
+from netparity.diagnosis import align, conclude
+from netparity.diagnosis.bench import Stage, not_checked, stage_of
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.noise import Measure, channel_rms, coarser, measure
-from netparity.diagnosis.observe import Stage, not_checked, stage_of
 from netparity.diagnosis.sides import Pair
 from netparity.diagnosis.structure import probe_values, two_dimensional
 from netparity.diagnosis.twin import Array, Values
@@ -157,7 +157,7 @@ def _moved(values: Values, rng: np.random.Generator) -> Values:
 
 
 def _report(left: Identified, right: Identified, stages: Mapping[str, Stage]) -> Report:
-    results = tuple(attribute.stage_result(stages, name) for name in STAGES)
+    results = tuple(conclude.stage_result(stages, name) for name in STAGES)
     unexplained = tuple(
         Unexplained(name, stage.worst.where, stage.worst.difference, stage.worst.floor)
         for name, stage in stages.items()
@@ -173,8 +173,8 @@ def _report(left: Identified, right: Identified, stages: Mapping[str, Stage]) ->
         version=__version__,
         verdict=verdict,
         explained=compared and not unexplained,
-        left=attribute.summary(left),
-        right=attribute.summary(right),
+        left=conclude.summary(left),
+        right=conclude.summary(right),
         gap=Gap("predictions", None, None, None, 0, None),
         first_divergence=None
         if first is None

@@ -17,11 +17,14 @@ import numpy as np
 
 from netparity.conventions import Conventions
 from netparity.diagnosis import feeding
+from netparity.diagnosis.arithmetic import reordered
+from netparity.diagnosis.bench import Bench
 from netparity.diagnosis.candidates import Plan
 from netparity.diagnosis.identify import Identified
-from netparity.diagnosis.noise import FACTOR, ULPS, reordered, rms
-from netparity.diagnosis.observe import Bench, heads
-from netparity.diagnosis.structure import fed, two_dimensional
+from netparity.diagnosis.masks import fed
+from netparity.diagnosis.noise import FACTOR, ULPS, rms
+from netparity.diagnosis.observe_forward import heads
+from netparity.diagnosis.structure import two_dimensional
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.implementations.base import Implementation
 from netparity.nn import Dropout

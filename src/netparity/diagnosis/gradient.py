@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from netparity.conventions import Conventions, Factored, Misplaced
+from netparity.diagnosis.masks import fed
 from netparity.diagnosis.noise import Measure, Reference, clear_rows, reference
-from netparity.diagnosis.structure import fed, probe_parameters
+from netparity.diagnosis.structure import probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.implementations.base import Implementation
 from netparity.nn import L2, Affine, Dropout, Penalty

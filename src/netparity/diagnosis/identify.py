@@ -18,10 +18,12 @@ import numpy as np
 from netparity.conventions import Conventions, changed
 from netparity.diagnosis import gradient as gradients_
 from netparity.diagnosis import loss as losses_
+from netparity.diagnosis import masks as masks_
 from netparity.diagnosis import structure, update
+from netparity.diagnosis.masks import fed
 from netparity.diagnosis.noise import Measure
 from netparity.diagnosis.sides import Side
-from netparity.diagnosis.structure import fed, probe_parameters
+from netparity.diagnosis.structure import probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values, decay_coefficients
 from netparity.errors import CannotError, InputError
 from netparity.implementations.base import Implementation
@@ -167,13 +169,13 @@ def _network(
 
         known.draws = feed
     elif _depends_on_mode(live, x):
-        seen = structure.see_masks(live, base, x)
+        seen = masks_.see_masks(live, base, x)
         if seen:
-            conventions = structure.with_dropout(_without_dropout(conventions), seen)
+            conventions = masks_.with_dropout(_without_dropout(conventions), seen)
 
             def read(live: Implementation, x: Array) -> list[Array] | None:
-                masks = structure.see_masks(live, base, x)
-                return structure.as_draws(masks) if masks else None
+                masks = masks_.see_masks(live, base, x)
+                return masks_.as_draws(masks) if masks else None
 
             known.draws = read
         else:

@@ -17,8 +17,9 @@ from typing import Any, Final
 import numpy as np
 
 from netparity.conventions import Conventions, changed
+from netparity.diagnosis.masks import fed
 from netparity.diagnosis.noise import Measure, clear_rows, reference
-from netparity.diagnosis.structure import fed, probe_parameters
+from netparity.diagnosis.structure import probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.errors import InputError
 from netparity.implementations.base import Implementation

@@ -17,20 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from netparity.diagnosis.arithmetic import reordered, rounded
 from netparity.diagnosis.twin import Array, Evaluation, Twin, Values
 from netparity.nn import (
-    Affine,
-    Layer,
-    Loss,
     MulticlassHinge,
     ReLU,
-    Sigmoid,
-    SigmoidCrossEntropy,
-    Softmax,
-    SoftmaxCrossEntropy,
-    Tanh,
 )
-from netparity.nn.layers.base import Backward
 
 FACTOR = 10.0
 ULPS = 4.0
@@ -105,131 +97,6 @@ def channel_rms(array: Array) -> Array:
     return np.broadcast_to(
         np.sqrt(np.mean(np.square(array), axis=axes, keepdims=True)), array.shape
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _ReorderedAffine(Layer):
-    """The affine map with its sums in another order; ``sequential`` adds one by one."""
-
-    inner: Affine
-    order: tuple[int, ...]
-    sequential: bool = False
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        return self.inner.shapes()
-
-    def apply(
-        self,
-        parameters: Mapping[str, Array],
-        x: Array,
-        *,
-        training: bool = False,
-        draw: Array | None = None,
-    ) -> tuple[Array, Backward]:
-        order = np.asarray(self.order)
-        weight = parameters["weight"]
-        if self.sequential:
-            y = np.einsum("nd,dm->nm", x, weight, optimize=False)
-        else:
-            y = x[:, order] @ weight[order]
-        if self.inner.bias:
-            y = y + parameters["bias"]
-
-        def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
-            rows = np.arange(len(dy))[::-1]
-            columns = np.arange(dy.shape[1])[::-1]
-            if self.sequential:
-                gradients = {"weight": np.einsum("nd,nm->dm", x, dy, optimize=False)}
-                dx = np.einsum("nm,dm->nd", dy, weight, optimize=False)
-            else:
-                gradients = {"weight": x[rows].T @ dy[rows]}
-                dx = dy[:, columns] @ weight[:, columns].T
-            if self.inner.bias:
-                gradients["bias"] = np.cumsum(dy, axis=0)[-1] if len(dy) else dy.sum(axis=0)
-            return dx, gradients
-
-        return y, backward
-
-
-@dataclass(frozen=True, slots=True)
-class _Rounded(Layer):
-    """A saturating activation whose derivative is taken from its rounded output.
-
-    ``y·(1 − y)`` and ``1 − y²`` lose what ``y`` lost when it was rounded next to 1; a side
-    that computes them so is as right as one that does not.
-    """
-
-    inner: Sigmoid | Tanh
-    delta: float
-    rng: np.random.Generator
-
-    def apply(
-        self,
-        parameters: Mapping[str, Array],
-        x: Array,
-        *,
-        training: bool = False,
-        draw: Array | None = None,
-    ) -> tuple[Array, Backward]:
-        exact, _ = self.inner.apply(parameters, x)
-        y = exact * (1.0 + self.delta * self.rng.standard_normal(exact.shape))
-
-        def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
-            slope = y * (1.0 - y) if isinstance(self.inner, Sigmoid) else 1.0 - y * y
-            return dy * slope, {}
-
-        return y, backward
-
-
-@dataclass(frozen=True, slots=True)
-class _RoundedLoss(Loss):
-    """A cross-entropy whose probabilities are rounded before the target is subtracted.
-
-    ``p − y`` of a row that is right beyond doubt keeps nothing of ``p`` but its rounding.
-    """
-
-    inner: SoftmaxCrossEntropy | SigmoidCrossEntropy
-    delta: float
-    rng: np.random.Generator
-
-    def value(self, prediction: Array, target: Array) -> float:
-        return self.inner.value(prediction, target)
-
-    def value_and_gradient(self, prediction: Array, target: Array) -> tuple[float, Array]:
-        value, gradient = self.inner.value_and_gradient(prediction, target)
-        if self.inner.input != "logits":
-            return value, gradient
-        head = Softmax() if isinstance(self.inner, SoftmaxCrossEntropy) else Sigmoid()
-        p = head.apply({}, prediction)[0]
-        size = self.inner.factor / (len(prediction) if self.inner.batch == "mean" else 1)
-        if getattr(self.inner, "outputs", "sum") == "mean":
-            size /= prediction[0].size
-        noise = self.delta * self.rng.standard_normal(p.shape)
-        return value, np.asarray(gradient + size * p * noise)
-
-
-def rounded(twin: Twin, delta: float, rng: np.random.Generator) -> Twin:
-    """The same twin with saturating activations (and probabilities) rounded before use."""
-    layers = tuple(
-        (n, _Rounded(k, delta, rng) if isinstance(k, Sigmoid | Tanh) else k)
-        for n, k in twin.conventions.layers or ()
-    )
-    loss = twin.conventions.loss
-    if isinstance(loss, SoftmaxCrossEntropy | SigmoidCrossEntropy):
-        loss = _RoundedLoss(loss, delta, rng)
-    return twin.with_(layers=layers, loss=loss)
-
-
-def reordered(twin: Twin, rng: np.random.Generator, *, sequential: bool = False) -> Twin:
-    """The same twin with other orders of summation in its matrix products."""
-    layers: list[tuple[str, Layer]] = []
-    for name, layer in twin.conventions.layers or ():
-        if isinstance(layer, Affine):
-            order = tuple(int(i) for i in rng.permutation(layer.inputs))
-            layers.append((name, _ReorderedAffine(layer, order, sequential)))
-        else:
-            layers.append((name, layer))
-    return twin.with_(layers=tuple(layers))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,19 +13,21 @@ from netparity.diagnosis import (
     align,
     attribute,
     blind,
+    conclude,
     explain,
     feeding,
     freerun,
     identify,
     observe,
+    observe_forward,
     reported,
     streams,
     verify,
 )
+from netparity.diagnosis.bench import Bench, Stage, not_checked, stage_of
 from netparity.diagnosis.candidates import Both, Candidate, Plan
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.noise import Measure
-from netparity.diagnosis.observe import Bench, Stage
 from netparity.diagnosis.sides import Pair, open_pair
 from netparity.diagnosis.twin import Array
 from netparity.errors import InputError
@@ -146,7 +148,7 @@ def compare(
             pairs=pairs or {},
             told=told,
         )
-        return attribute.accepted(replace(report, title=title), accept)
+        return conclude.accepted(replace(report, title=title), accept)
     align.check_wanted(pairs or {}, known_left.live.parameters(), known_right.live.parameters())
     pairing = align.pair(known_left.twin, known_right.twin)
     bench = Bench(known_left, known_right, pairing, x, y, rows, rng)
@@ -155,7 +157,7 @@ def compare(
     told.stage("let both run freely", 0.75)
     runs = _let_go(diagnosis, steps, batch_size)
     told.stage("attribute", 0.92)
-    report = attribute.report(
+    report = conclude.report(
         diagnosis_parts(diagnosis, command or _command(left, right, steps)),
         runs,
         steps=steps,
@@ -163,7 +165,7 @@ def compare(
         title=title,
     )
     told.stage("done", 1.0)
-    return attribute.accepted(report, accept)
+    return conclude.accepted(report, accept)
 
 
 def _command(left: Loaded, right: Loaded, steps: int) -> str:
@@ -236,7 +238,7 @@ def _stages(diagnosis: Diagnosis, told: Reporter, *, steps: int, batch_size: int
     told.stage("compare what is fed", 0.53)
     _data_stage(diagnosis, both, batch_size)
     told.stage("compare forward passes", 0.55)
-    diagnosis.add(observe.forward(bench), list(explain.forward(both, pairing)))
+    diagnosis.add(observe_forward.forward(bench), list(explain.forward(both, pairing)))
     told.stage("compare losses and gradients", 0.58)
     diagnosis.add(observe.loss(bench), list(explain.loss(both)))
     diagnosis.add(observe.regularization(bench), list(explain.regularization(both, pairing)))
@@ -246,7 +248,7 @@ def _stages(diagnosis: Diagnosis, told: Reporter, *, steps: int, batch_size: int
     told.stage("watch what both report", 0.65)
     _reporting(diagnosis, steps, batch_size)
     if "rng" not in diagnosis.stages:
-        diagnosis.stages["rng"] = observe.stage_of("rng", [Measure("initial values", 0.0, 0.0)])
+        diagnosis.stages["rng"] = stage_of("rng", [Measure("initial values", 0.0, 0.0)])
 
 
 def _initial(diagnosis: Diagnosis, both: Both) -> None:
@@ -305,7 +307,7 @@ def _dtype_default(both: Both, stage: Stage) -> Candidate:
 def _data_stage(diagnosis: Diagnosis, both: Both, batch_size: int) -> None:
     bench = diagnosis.bench
     if bench.y is None:
-        diagnosis.add(observe.not_checked("data", "no targets were given"), [])
+        diagnosis.add(not_checked("data", "no targets were given"), [])
         return
     lefts, rights = _fresh(diagnosis.pair)
     left = feeding.watch(lefts, bench.x, bench.y, batch_size)
@@ -324,7 +326,7 @@ def _fresh(pair: Pair) -> tuple[Any, Any]:
 def _reporting(diagnosis: Diagnosis, steps: int, batch_size: int) -> None:
     bench = diagnosis.bench
     if bench.y is None:
-        diagnosis.add(observe.not_checked("reporting", "no targets were given"), [])
+        diagnosis.add(not_checked("reporting", "no targets were given"), [])
         return
     lefts, rights = _fresh(diagnosis.pair)
     looked = [

@@ -9,11 +9,11 @@ import numpy as np
 
 from netparity.conventions import Quantity
 from netparity.diagnosis import reporting
+from netparity.diagnosis.bench import Stage, not_checked, stage_of
 from netparity.diagnosis.candidates import Both, Candidate
 from netparity.diagnosis.feeding import in_order
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.noise import Measure
-from netparity.diagnosis.observe import Stage, not_checked, stage_of
 from netparity.diagnosis.reporting import Series, _accuracy
 from netparity.diagnosis.structure import two_dimensional
 from netparity.diagnosis.twin import Array

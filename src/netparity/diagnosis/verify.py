@@ -15,12 +15,12 @@ import numpy as np
 
 from netparity.conventions import Conventions, changed
 from netparity.diagnosis import loss as losses_
-from netparity.diagnosis import observe, update
+from netparity.diagnosis import observe, observe_forward
+from netparity.diagnosis.bench import Bench
 from netparity.diagnosis.candidates import Candidate, Plan
 from netparity.diagnosis.freerun import without_left_faults
 from netparity.diagnosis.identify import Identified, l2_penalties
 from netparity.diagnosis.noise import Measure, worst
-from netparity.diagnosis.observe import Bench
 from netparity.diagnosis.structure import probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values, decay_coefficients
 from netparity.nn import L1, L2, SGD, Adam, Dropout
@@ -202,7 +202,7 @@ def forward_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
         )
         rows = np.ones(len(inputs), dtype=bool)
         others = bench.pairing.to_right(values, right)
-        measures += observe._layers(
+        measures += observe_forward.layer_measures(
             other, known, others, inputs, rows, training=training, draws=draws
         )
         got = right.forward(others, inputs, training=training, draws=draws).prediction
@@ -361,4 +361,4 @@ def _size(a: Values) -> float:
     return float(np.sqrt(sum(np.sum(np.square(v)) for v in a.values())))
 
 
-__all__ = ["Verified", "adjusted", "declared_form", "undo", "update", "verify"]
+__all__ = ["Verified", "adjusted", "declared_form", "undo", "verify"]

@@ -10,7 +10,7 @@ from netparity.conventions import changed
 from netparity.diagnosis.align import Pairing
 from netparity.diagnosis.candidates import Both, Candidate, Plan, text, written
 from netparity.diagnosis.identify import Identified
-from netparity.diagnosis.observe import pair_layers
+from netparity.diagnosis.observe_forward import pair_layers
 from netparity.nn import (
     ELU,
     GELU,

@@ -1,0 +1,356 @@
+"""Puts what a diagnosis found into the one report."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from netparity.diagnosis.attribute import Accounted, Parts, account
+from netparity.diagnosis.bench import Bench, Stage
+from netparity.diagnosis.candidates import Candidate
+from netparity.diagnosis.freerun import FreeRuns, predictions
+from netparity.diagnosis.identify import Identified
+from netparity.report.model import (
+    STAGES,
+    Cause,
+    Divergence,
+    Innocent,
+    Latent,
+    Measured,
+    Picture,
+    Report,
+    SideSummary,
+    StageResult,
+    Unexplained,
+    Verdict,
+)
+
+
+def report(
+    parts: Parts, runs: FreeRuns | None, *, steps: int, environment: Mapping[str, Any], title: str
+) -> Report:
+    """The report of a diagnosis."""
+    accounted = account(parts, runs, steps)
+    causes = _causes(parts, accounted)
+    unexplained = _unexplained(parts, accounted, runs)
+    parts = replace(parts, stages=_renamed(parts))
+    stages = tuple(stage_result(parts.stages, name) for name in STAGES)
+    compared = any(s.status != "not-checked" for s in stages)
+    verdict: Verdict = "parity"
+    if not compared:
+        verdict = "incomparable"
+    elif causes or unexplained:
+        verdict = "divergent"
+    explained = not unexplained and (runs is None or accounted.holds)
+    bench = parts.bench
+    notes = [*parts.notes, *bench.notes, *bench.left.notes, *bench.right.notes]
+    if accounted.note:
+        notes.append(accounted.note)
+    notes += [
+        f"{k.side.which}, {s}: {why}"
+        for k in (bench.left, bench.right)
+        for s, why in k.missing.items()
+    ]
+    from netparity import __version__
+
+    return Report(
+        version=__version__,
+        verdict=verdict,
+        explained=explained,
+        left=summary(bench.left),
+        right=summary(bench.right),
+        gap=accounted.gap,
+        first_divergence=_first(parts, runs),
+        stages=stages,
+        causes=causes,
+        latent=tuple(_latent(Names(bench).candidate(c)) for c in parts.latent),
+        innocent=_innocent(parts),
+        unexplained=unexplained,
+        environment=environment,
+        advice=_advice(parts, causes, unexplained),
+        notes=tuple(dict.fromkeys(notes)),
+        title=title,
+        picture=Picture(accounted.curves, _measured(parts)),
+    )
+
+
+class Names:
+    """Says a twin's parameter names as the side itself does.
+
+    The twin of a program that declares nothing has names of our making; its author knows the
+    arrays by theirs.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        own: dict[str, str] = {}
+        for known in (bench.right, bench.left):
+            if known.twin is not None:
+                places = known.twin.conventions.places
+                own |= {name: place.name for name, place in places.items()}
+        self._own = {name: said for name, said in own.items() if name != said}
+        names = sorted(map(re.escape, self._own), key=len, reverse=True)
+        self._pattern = re.compile(rf"(?<![\w.])({'|'.join(names)})(?!\w)") if names else None
+
+    def say(self, text: str) -> str:
+        """A text with every twin parameter by its own name."""
+        if self._pattern is None:
+            return text
+        return self._pattern.sub(lambda match: self._own[match[1]], text)
+
+    def candidate(self, candidate: Candidate) -> Candidate:
+        """A candidate with its places, words and evidence in the side's own names."""
+        evidence = tuple(
+            replace(
+                e,
+                relation=self.say(e.relation),
+                fitted=self.say(e.fitted) if isinstance(e.fitted, str) else e.fitted,
+                expected=self.say(e.expected) if isinstance(e.expected, str) else e.expected,
+            )
+            for e in candidate.evidence
+        )
+        return replace(
+            candidate,
+            where=tuple(self.say(w) for w in candidate.where),
+            statement=self.say(candidate.statement),
+            evidence=evidence,
+        )
+
+
+def _renamed(parts: Parts) -> dict[str, Stage]:
+    named = Names(parts.bench)
+    return {
+        name: replace(
+            stage, measures=tuple(replace(m, where=named.say(m.where)) for m in stage.measures)
+        )
+        for name, stage in parts.stages.items()
+    }
+
+
+def summary(known: Identified) -> SideSummary:
+    """How the report names a side."""
+    live = known.live
+    return SideSummary(live.name, live.framework, live.version)
+
+
+def stage_result(stages: Mapping[str, Stage], name: str) -> StageResult:
+    """One stage as the report shows it."""
+    stage = stages.get(name)
+    if stage is None:
+        return StageResult(name, "not-checked", reason="not reached")
+    worst = stage.worst
+    where = stage.different_places if stage.status == "different" else ()
+    return StageResult(
+        name,
+        stage.status,
+        where,
+        None if worst is None else worst.difference,
+        None if worst is None else worst.floor,
+        stage.reason,
+    )
+
+
+def _causes(parts: Parts, accounted: Accounted) -> tuple[Cause, ...]:
+    causes = []
+    before, floor = accounted.gap.before, accounted.gap.noise_floor
+    hidden = [
+        i
+        for i in range(len(parts.verified))
+        if before is not None
+        and floor is not None
+        and before <= floor
+        and accounted.alone.get(f"{i}", 0.0) > floor
+    ]
+    named = Names(parts.bench)
+    for index, verified in enumerate(parts.verified):
+        candidate = named.candidate(verified.candidate)
+        statement = candidate.statement
+        relation: str | None = None
+        others: tuple[str, ...] = ()
+        if index in hidden and len(hidden) > 1:
+            relation = "compensates"
+            others = tuple(parts.verified[i].candidate.id for i in hidden if i != index)
+            statement += (
+                f" It cancels with {', '.join(others)}: changing one alone opens a gap of "
+                f"{accounted.alone[f'{index}']:.2g}."
+            )
+        causes.append(
+            Cause(
+                id=candidate.id,
+                stage=candidate.stage,
+                where=candidate.where,
+                left=candidate.left,
+                right=candidate.right,
+                statement=statement,
+                evidence=candidate.evidence,
+                fix=candidate.fix,
+                verdict=verified.verdict,
+                verified_on=verified.on,
+                residual=verified.residual,
+                noise_floor=verified.floor,
+                effect=accounted.effects.get(f"{index}"),
+                also=candidate.also,
+                relation=relation,  # type: ignore[arg-type]
+                related_to=others,
+            )
+        )
+    order = {stage: i for i, stage in enumerate(STAGES)}
+    return tuple(sorted(causes, key=lambda c: order[c.stage]))
+
+
+def _unexplained(
+    parts: Parts, accounted: Accounted, runs: FreeRuns | None
+) -> tuple[Unexplained, ...]:
+    left_over = []
+    for name, stage in parts.stages.items():
+        if stage.status != "different" or name in parts.explained:
+            continue
+        worst = stage.worst
+        places = stage.different_places or ("",)
+        if worst is not None:
+            where = worst.where if worst.different else places[0]
+            left_over.append(Unexplained(name, where, worst.difference, worst.floor))
+    after, floor = accounted.gap.after, accounted.gap.noise_floor
+    if runs is not None and not accounted.holds and not left_over:
+        left_over.append(Unexplained("update", "the free run", after, floor))
+    return tuple(left_over)
+
+
+def _first(parts: Parts, runs: FreeRuns | None) -> Divergence | None:
+    for name in STAGES:
+        stage = parts.stages.get(name)
+        if stage is None or stage.status != "different" or stage.worst is None:
+            continue
+        worst = stage.worst
+        return Divergence(
+            name, worst.where, _first_step(parts, runs), worst.difference, worst.floor
+        )
+    return None
+
+
+def _first_step(parts: Parts, runs: FreeRuns | None) -> int | None:
+    """The first step after which the free runs' predictions differ by more than noise."""
+    if runs is None:
+        return None
+    bench = parts.bench
+    left, right = bench.left.twin, bench.right.twin
+    if left is None or right is None:
+        return None
+    shared = min(len(runs.left.trajectory), len(runs.right.trajectory), len(runs.floor.predictions))
+    for t in range(shared):
+        a = predictions(bench, bench.left, left, runs.left.trajectory[t], runs.rows)
+        b = predictions(bench, bench.right, right, runs.right.trajectory[t], runs.rows)
+        if a.shape != b.shape or not np.all(np.abs(a - b) <= runs.floor.predictions[t]):
+            return t
+    return None
+
+
+def _latent(candidate: Candidate) -> Latent:
+    return Latent(
+        candidate.id,
+        candidate.stage,
+        candidate.where,
+        candidate.left,
+        candidate.right,
+        candidate.statement,
+        candidate.latent or "inactive on this data",
+    )
+
+
+def _innocent(parts: Parts) -> tuple[Innocent, ...]:
+    """What differs in the writing and makes no difference."""
+    bench = parts.bench
+    left, right = bench.left, bench.right
+    innocents = []
+    if left.twin is not None and right.twin is not None:
+        a, b = left.twin.conventions.places, right.twin.conventions.places
+        turned = [
+            n
+            for n, m in bench.pairing.names.items()
+            if n in a and m in b and a[n].transposed != b[m].transposed
+        ]
+        if turned:
+            innocents.append(
+                Innocent(
+                    "dense-weight-layout",
+                    f"{Names(bench).say(', '.join(turned))}: one side stores the transpose of "
+                    "the other's array and multiplies accordingly; the functions agree to the "
+                    "noise floor",
+                )
+            )
+        if (left.head is None) != (right.head is None):
+            side = left if left.head is not None else right
+            innocents.append(
+                Innocent(
+                    "from-logits-default",
+                    f"{side.side.which} ends in {type(side.head).__name__.lower()} and its loss "
+                    "takes probabilities; the other takes the logits: the same loss",
+                )
+            )
+    pulls = [bool(k.loss_penalties) for k in (left, right)]
+    active = [bool(k.conventions.penalties) for k in (left, right)]
+    if all(active) and pulls[0] != pulls[1]:
+        inside = "left" if pulls[0] else "right"
+        innocents.append(
+            Innocent(
+                "sgd-weight-decay-coupling",
+                f"{inside} has its penalty in the loss and its gradient, the other in its "
+                "optimizer: one penalty, added in two places",
+            )
+        )
+    return tuple(innocents)
+
+
+def _measured(parts: Parts) -> tuple[Measured, ...]:
+    return tuple(
+        Measured(name, m.where, m.difference, m.floor)
+        for name, stage in parts.stages.items()
+        for m in stage.measures
+    )
+
+
+def _advice(
+    parts: Parts, causes: Sequence[Cause], unexplained: Sequence[Unexplained]
+) -> tuple[str, ...]:
+    if not causes and not unexplained:
+        return ("Nothing to change: what is left between the two is floating point.",)
+    lines = []
+    for cause in causes:
+        options = []
+        if cause.fix.right:
+            options.append(f"on the right: {cause.fix.right}")
+        if cause.fix.left:
+            options.append(f"on the left: {cause.fix.left}")
+        lines.append(f"{cause.id}: " + "; or ".join(options or ["see netparity explain"]))
+    if unexplained:
+        first = unexplained[0]
+        lines.append(
+            f"Look first at {first.stage}, {first.where}: no known convention explains it."
+        )
+    lines.append(f"Then run again: {parts.command}")
+    if unexplained:
+        lines.append("It will then show what is left.")
+    else:
+        lines.append("It will then say: parity.")
+    return tuple(lines)
+
+
+def accepted(report: Report, accept: Sequence[str]) -> Report:
+    """The report with accepted causes marked; parity where everything is accepted.
+
+    Args:
+        report: as diagnosed.
+        accept: cause ids or stages.
+    """
+    if not accept:
+        return report
+    names = set(accept)
+    causes = tuple(replace(c, accepted=c.id in names or c.stage in names) for c in report.causes)
+    open_ = [u for u in report.unexplained if u.stage not in names]
+    verdict = report.verdict
+    if verdict == "divergent" and all(c.accepted for c in causes) and not open_:
+        verdict = "parity"
+    return replace(report, causes=causes, verdict=verdict)
