@@ -5,6 +5,7 @@ Everything heavy is imported inside the commands, so that ``--help`` answers at 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -272,6 +273,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 parity (or all that is known was found), 1 divergent, 2 incomparable or unusable
         input, 3 a fault of netparity, 130 interrupted.
     """
+    # TensorFlow's start-up notices would bury the progress; who wants them sets it to 0.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         status = app(
             sys.argv[1:] if arguments is None else list(arguments),

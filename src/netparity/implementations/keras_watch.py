@@ -6,7 +6,9 @@ that copies the state before each batch and keeps what ``fit`` logs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -56,17 +58,30 @@ def watch(side: Keras, x: Array, y: Array, *, epochs: int, batch_size: int, limi
     if kept < epochs or len(rows) < len(x):
         record.notes.append(f"run on the first {len(rows)} rows for {kept} epochs")
     record.expected = list(in_order(rows, targets, batch_size))
-    side.model.fit(
-        rows,
-        targets,
-        batch_size=batch_size,
-        epochs=kept,
-        shuffle=False,
-        verbose=0,
-        validation_data=held,
-        callbacks=[record.callback()],
-    )
+    with _without_retracing_advice():
+        side.model.fit(
+            rows,
+            targets,
+            batch_size=batch_size,
+            epochs=kept,
+            shuffle=False,
+            verbose=0,
+            validation_data=held,
+            callbacks=[record.callback()],
+        )
     return record.watched()
+
+
+@contextlib.contextmanager
+def _without_retracing_advice() -> Iterator[None]:
+    """Keeps TensorFlow from advising against the retracing that building again brings."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def remaining(x: Array, y: Array, held: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -130,16 +145,17 @@ def _fit_batches(
         if not fed:
             return
         record.expected = [(batch[0], batch[1]) for batch in fed]
-        side.model.fit(
-            (batch for batch in fed),
-            steps_per_epoch=len(fed),
-            initial_epoch=epoch,
-            epochs=epoch + 1,
-            shuffle=False,
-            verbose=0,
-            validation_data=held,
-            callbacks=[record.callback()],
-        )
+        with _without_retracing_advice():
+            side.model.fit(
+                (batch for batch in fed),
+                steps_per_epoch=len(fed),
+                initial_epoch=epoch,
+                epochs=epoch + 1,
+                shuffle=False,
+                verbose=0,
+                validation_data=held,
+                callbacks=[record.callback()],
+            )
         if not more or not left:
             return
 
