@@ -79,7 +79,11 @@ WHOLE = idx_bytes(IMAGES)
             "Expected 1 to 60,000 items. Received 4,294,967,295",
         ),
     ],
-)
+    ids=[
+        "empty", "not-gzip", "truncated", "checksum", "other-magic", "short-header", "too-short",
+        "too-long", "other-shape", "no-items", "too-many-items",
+    ],
+)  # fmt: skip
 def test_a_damaged_file_is_named_with_what_was_expected_and_received(tmp_path, content, expected):
     write_mnist(tmp_path)
     (tmp_path / mnist.TRAINING_IMAGES).write_bytes(content)
