@@ -74,10 +74,15 @@ class Misplaced:
 
 @dataclass(frozen=True, slots=True)
 class Factored:
-    """The gradient is a constant multiple of the true one (all parameters, or those named)."""
+    """The gradient is a multiple of the true one (all parameters, or those named).
+
+    The multiple is ``factor · N^rows_power`` for a batch of N rows: a division by the batch
+    that is missing (1) or made twice (−1).
+    """
 
     factor: float
     parameters: tuple[str, ...] | None = None
+    rows_power: int = 0
 
 
 GradientFault = Misplaced | Factored
@@ -127,6 +132,7 @@ class Conventions:
             arithmetic: a constant that the framework rounds to float32 stands rounded).
         laws: law of the initial values per twin parameter name.
         faults: bugs of the backward pass.
+        frozen: parameters (by the twin's names) that the side never moves.
         feeding: how data is fed.
         quantities: what is reported, by the side's own names.
         texts: how the side itself writes a setting (``{"optimizer.epsilon": "epsilon=1e-08"}``).
@@ -139,6 +145,7 @@ class Conventions:
     optimizer: Optimizer | None = None
     laws: Mapping[str, Law] = field(default_factory=dict)
     faults: tuple[GradientFault, ...] = ()
+    frozen: tuple[str, ...] = ()
     feeding: Feeding | None = None
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)

@@ -34,9 +34,7 @@ def backwards(a: Array, b: Array) -> Array:
 
 def in_chunks(a: Array, b: Array) -> Array:
     """The same sums, three terms at a time."""
-    return sum(
-        (a[:, s : s + 3] @ b[s : s + 3] for s in range(3, a.shape[1], 3)), a[:, :3] @ b[:3]
-    )
+    return sum((a[:, s : s + 3] @ b[s : s + 3] for s in range(3, a.shape[1], 3)), a[:, :3] @ b[:3])
 
 
 def logistic(z: Array) -> Array:
@@ -52,7 +50,7 @@ class Program:
     activation: Activation = "relu"
     loss: LossName = "cross-entropy"
     rule: Rule = "sgd"
-    sizes: tuple[int, ...] = (6, 12, 7, 3)
+    sizes: tuple[int, ...] = (6, 12, 7, 4)
     scale: float = 1.0
     learning_rate: float = 0.05
     seed: int = 0
@@ -87,6 +85,7 @@ class Net:
     product: Product = plain
     values: Values = field(default_factory=dict)
     kept: dict[str, Any] = field(default_factory=dict)
+    complements: tuple[float, float] = (1 - 0.9, 1 - 0.999)
 
     def __post_init__(self) -> None:
         self.values = {n: v.astype(self.dtype) for n, v in self.program.initial().items()}
@@ -168,8 +167,8 @@ class Net:
                 m[...] = 0.9 * m + g
                 w -= rate * m
             else:
-                m[...] = 0.9 * m + 0.1 * g
-                v[...] = 0.999 * v + 0.001 * g * g
+                m[...] = 0.9 * m + self.complements[0] * g
+                v[...] = 0.999 * v + self.complements[1] * g * g
                 w -= rate * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.diagnosis.runs import Done, netparity
 
-GOOD = '''
+GOOD = """
 import numpy as np
 import netparity
 
@@ -71,7 +71,7 @@ def wants(width):
 def not_a_number():
     side = build()
     return object()
-'''
+"""
 
 
 @pytest.fixture
@@ -137,8 +137,15 @@ def test_a_builder_that_raises(folder: Path) -> None:
     check_refused(done, "KeyError", 'return {}["no such layer"]', theirs=True)
 
 
-@pytest.mark.parametrize("right", ["good.py:build", "good.py:in_torch"])
-@pytest.mark.parametrize("label", [3, -1])
+@pytest.mark.parametrize(
+    ("right", "label"),
+    [
+        ("good.py:in_torch", 3),
+        ("good.py:in_torch", -1),
+        pytest.param("good.py:build", 3),
+        pytest.param("good.py:build", -1),
+    ],
+)
 def test_labels_out_of_range(folder: Path, right: str, label: int) -> None:
     (folder / "labels.py").write_text(
         "import numpy as np\nfrom good import data\n"
@@ -157,7 +164,7 @@ def test_no_number_in_the_data(folder: Path, array: str, value: str) -> None:
         f"{array}[3, 1] = {value}\nholes = (x, y)\n"
     )
     done = compare(folder, "good.py:build", "good.py:build", "--data", "holes.py:holes")
-    check_refused(done, f"data's {array}", "(3, 1)")
+    check_refused(done, f"{array}[3, 1] is {value.removeprefix('np.')}")
 
 
 def test_rows_that_do_not_fit_and_no_rows(folder: Path) -> None:
@@ -168,7 +175,7 @@ def test_rows_that_do_not_fit_and_no_rows(folder: Path) -> None:
     done = compare(folder, "good.py:build", "good.py:build", "--data", "rows.py:odd")
     check_refused(done, "6 rows", "5", hint=False)
     done = compare(folder, "good.py:build", "good.py:build", "--data", "rows.py:none")
-    check_refused(done, "no rows", hint=False)
+    check_refused(done, "at least one row", hint=False)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +192,7 @@ def test_a_framework_that_is_not_installed(folder: Path, framework: str, extra: 
     check_refused(done, framework, "pip install", f"netparity[{extra}]")
 
 
-AMBIGUOUS = '''
+AMBIGUOUS = """
 import numpy as np
 import netparity
 
@@ -211,7 +218,7 @@ def two():
 
 def three():
     return side("alpha", "beta", "gamma")
-'''
+"""
 
 
 def test_parameters_that_pair_in_several_ways(folder: Path) -> None:
@@ -227,10 +234,9 @@ def test_parameters_that_pair_in_several_ways(folder: Path) -> None:
     assert '"verdict": "divergent"' in done.out
 
 
-@pytest.mark.parametrize("pair", ["W=wieght", "w=weight"])
-def test_a_pair_that_names_no_parameter(folder: Path, pair: str) -> None:
-    done = compare(folder, "good.py:build", "good.py:in_torch", "--pair", pair)
-    check_refused(done, f"--pair {pair}", "has no parameter", "did you mean")
+def test_a_pair_that_names_no_parameter(folder: Path) -> None:
+    done = compare(folder, "good.py:build", "good.py:in_torch", "--pair", "W=wieght")
+    check_refused(done, "--pair W=wieght", "right has no parameter 'wieght'", "'weight'?")
 
 
 def test_parameters_that_pair_in_no_way(folder: Path) -> None:

@@ -80,6 +80,8 @@ for variant in case.variants:
         )
     except InputError as error:
         told[variant.name] = {"verdict": "error", "message": error.message}
+    except Exception as error:
+        told[variant.name] = {"verdict": "fault", "message": repr(error)}
     else:
         told[variant.name] = report.to_dict()
 with open(sys.argv[2], "w") as file:
@@ -210,7 +212,10 @@ OPTIONAL = {"same-seed-different-stream", "init-value"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("id", [id for id in IDS if find(id).variants])
+@pytest.mark.parametrize(
+    "id",
+    [id for id in IDS if find(id).variants],
+)
 def test_the_variants_give_their_verdicts(id: str, variants: Callable[[str], Any]) -> None:
     reports = variants(id)
     assert set(reports) == {variant.name for variant in find(id).variants}

@@ -40,9 +40,20 @@ class Pairing:
         return not self.left_only and not self.right_only
 
     def to_right(self, values: Mapping[str, Array], right: Twin) -> Values:
-        """Left's values under right's names; what right alone has is zero."""
-        result = {self.names[n]: v for n, v in values.items() if n in self.names}
-        for name, shape in right.network.parameter_shapes().items():
+        """Left's values under right's names; what right alone has is zero.
+
+        Layers that are paired pass a parameter on even where ``right`` has it only since its
+        conventions were changed.
+        """
+        shapes = right.network.parameter_shapes()
+        result = {self.names[n]: v for n, v in values.items() if self.names.get(n) in shapes}
+        for layer, other in self.layers.items():
+            for kind in ("weight", "bias"):
+                value = values.get(f"{layer}.{kind}")
+                name = f"{other}.{kind}"
+                if name not in result and value is not None and shapes.get(name) == value.shape:
+                    result[name] = value
+        for name, shape in shapes.items():
             if name not in result:
                 result[name] = np.zeros(shape)
         return result
@@ -102,6 +113,22 @@ def check_wanted(
                     f"it has {', '.join(known)}",
                     hint=f"did you mean {near[0]!r}?" if near else None,
                 )
+
+
+def check_wanted_pairs(
+    wanted: Mapping[str, str], pairing: Pairing, left: Twin, right: Twin
+) -> None:
+    """Raises where the user wrote a pair that the order of execution contradicts."""
+    own = {place.name: name for name, place in left.conventions.places.items()}
+    for one, two in wanted.items():
+        partner = pairing.names.get(own.get(one, ""), "")
+        found = right.conventions.places[partner].name if partner else None
+        if found != two:
+            raise PairingError(
+                f"--pair {one}={two}: by what the two sides compute, left's {one} is used where "
+                f"right uses {found or 'nothing'}",
+                hint=f"leave it out, or write --pair {one}={found}" if found else "leave it out",
+            )
 
 
 @dataclass(frozen=True, slots=True)

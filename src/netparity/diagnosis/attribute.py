@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class Parts:
     explained: frozenset[str]
     notes: tuple[str, ...]
     command: str
+    failures: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def account(parts: Parts, runs: FreeRuns | None, steps: int) -> Accounted:
     base = Plan(bench.right.conventions)
     training = [v.candidate for v in parts.verified if v.candidate.stage not in REPORTING]
     changes = [*training, *parts.latent]
-    everything = _apply(base, changes)
+    everything = verify.apply(base, changes)
     after, trajectory, note = _after(parts, runs, everything, last)
     effects: dict[str, float | None] = {}
     alone: dict[str, float] = {}
@@ -111,7 +112,7 @@ def account(parts: Parts, runs: FreeRuns | None, steps: int) -> Accounted:
             effects[key] = None
             continue
         others = [c for c in changes if c is not verified.candidate]
-        size, _ = freerun.twin_gap(runs, _apply(base, others), last)
+        size, _ = freerun.twin_gap(runs, verify.apply(base, others), last)
         alone[key] = size
         effects[key] = size / before if before > floor and np.isfinite(before) else None
     horizon = runs.floor.horizon
@@ -119,12 +120,6 @@ def account(parts: Parts, runs: FreeRuns | None, steps: int) -> Accounted:
     curves = _curves(parts, runs, everything, trajectory)
     holds = after is not None and bool(after <= floor)
     return Accounted(found, effects, alone, curves, holds, note)
-
-
-def _apply(plan: Plan, candidates: Sequence[Candidate]) -> Plan:
-    for candidate in candidates:
-        plan = candidate.change(plan)
-    return plan
 
 
 def _after(
@@ -135,12 +130,18 @@ def _after(
     live = _live_after(runs, plan, last)
     if live is not None:
         return live[0], live[1], None
-    needed = ["right"] + (["left"] if plan.left_faults_removed else [])
-    failing = [which for which in needed if not runs.twins_hold.get(which)]
+    # A side whose gradient is wrong in no known way is not followed by its twin; what the mended
+    # twin does was confirmed stage by stage.
+    unknown = {
+        k.side.which
+        for k in (bench.left, bench.right)
+        if k.gradient is not None and not k.gradient.understood
+    }
+    needed = {"right"} | ({"left"} if plan.left_faults_removed else set())
+    failing = [w for w in sorted(needed - unknown) if not runs.twins_hold.get(w)]
     if failing:
         note = f"the twin of {' and '.join(failing)} does not follow its side over the free run"
         return None, [], note
-    del bench
     size, trajectory = freerun.twin_gap(runs, plan, last)
     return size, trajectory, None
 
@@ -148,7 +149,8 @@ def _after(
 def _live_after(runs: FreeRuns, plan: Plan, last: int) -> tuple[float, list[Values]] | None:
     bench = runs.bench
     left, right = bench.left, bench.right
-    if plan.left_faults_removed or left.twin is None or right.twin is None:
+    mended = plan.left_faults_removed or plan.right_faults_removed
+    if mended or left.twin is None or right.twin is None:
         return None
     if set(Twin(plan.conventions).network.parameter_shapes()) != set(
         right.twin.network.parameter_shapes()
@@ -160,9 +162,7 @@ def _live_after(runs: FreeRuns, plan: Plan, last: int) -> tuple[float, list[Valu
     if changed and not verify.adjusted(right, plan.conventions, small):
         return None
     try:
-        initial = None
-        if plan.initial == "left":
-            initial = bench.pairing.to_right(runs.left.trajectory[0], right.twin)
+        initial = freerun.start_of(runs, plan) if plan.initial else None
         batches = runs.left_batches if plan.batches == "left" else runs.right_batches
         draws = runs.left.draws if "draws" in right.live.abilities else None
         if runs.left.draws is not None and draws is None and runs.right.draws is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -17,15 +17,30 @@ Origin = Literal["left", "right"]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How right is to be run: with which conventions, from where, fed by whom."""
+    """How right is to be run: with which conventions, from where, fed by whom.
+
+    ``initial`` names the parameters (as on the left) that start from left's values.
+    """
 
     conventions: Conventions
-    initial: Origin = "right"
+    initial: frozenset[str] = frozenset()
     batches: Origin = "right"
     left_faults_removed: bool = False
+    right_faults_removed: bool = False
+    structure: Origin = "right"
 
 
 Change = Callable[[Plan], Plan]
+
+
+def start_from_left(names: Iterable[str]) -> Change:
+    """A change that starts these parameters (as named on the left) from left's values."""
+    taken = frozenset(names)
+
+    def change(plan: Plan) -> Plan:
+        return replace(plan, initial=plan.initial | taken)
+
+    return change
 
 
 def nothing(plan: Plan) -> Plan:

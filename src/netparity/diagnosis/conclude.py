@@ -213,10 +213,41 @@ def _unexplained(
         if worst is not None:
             where = worst.where if worst.different else places[0]
             left_over.append(Unexplained(name, where, worst.difference, worst.floor))
+    left_over += [
+        Unexplained(stage, reason, None, None)
+        for stage, reason in {**_unidentified(parts, accounted), **parts.failures}.items()
+    ]
     after, floor = accounted.gap.after, accounted.gap.noise_floor
     if runs is not None and not accounted.holds and not left_over:
         left_over.append(Unexplained("update", "the free run", after, floor))
     return tuple(left_over)
+
+
+#: What a side must expose for a stage to be comparable in principle.
+EXPOSED = {"loss": {"loss"}, "gradient": {"gradients"}, "update": {"update", "step"}}
+
+
+def _unidentified(parts: Parts, accounted: Accounted) -> dict[str, str]:
+    """Stages that both sides expose and that could not be compared, unless the runs agree."""
+    gap = accounted.gap
+    agree = (
+        gap.before is not None
+        and gap.noise_floor is not None
+        and gap.steps > 0
+        and gap.before <= gap.noise_floor
+    )
+    found: dict[str, str] = {}
+    for stage, abilities in EXPOSED.items():
+        seen = parts.stages.get(stage)
+        if seen is None or seen.status != "not-checked" or agree or parts.bench.y is None:
+            continue
+        reasons = [
+            k.missing[stage] for k in (parts.bench.left, parts.bench.right) if stage in k.missing
+        ]
+        both = all(abilities & k.live.abilities for k in (parts.bench.left, parts.bench.right))
+        if both and reasons:
+            found[stage] = "not compared: " + "; ".join(reasons)
+    return found
 
 
 def _first(parts: Parts, runs: FreeRuns | None) -> Divergence | None:
@@ -267,10 +298,18 @@ def _innocent(parts: Parts) -> tuple[Innocent, ...]:
     innocents = []
     if left.twin is not None and right.twin is not None:
         a, b = left.twin.conventions.places, right.twin.conventions.places
+        square = {
+            n: len(set(shape)) == 1 for n, shape in left.twin.network.parameter_shapes().items()
+        }
+        handed = [c.candidate.where for c in parts.verified if c.candidate.stage == "structure"]
         turned = [
             n
             for n, m in bench.pairing.names.items()
-            if n in a and m in b and a[n].transposed != b[m].transposed
+            if n in a
+            and m in b
+            and a[n].transposed != b[m].transposed
+            and square[n]
+            and (n,) not in handed
         ]
         if turned:
             innocents.append(
@@ -316,6 +355,11 @@ def _advice(
     parts: Parts, causes: Sequence[Cause], unexplained: Sequence[Unexplained]
 ) -> tuple[str, ...]:
     if not causes and not unexplained:
+        left_out = [n for n, s in parts.stages.items() if s.status == "not-checked"]
+        if left_out:
+            return (
+                f"Nothing to change as far as was compared; not checked: {', '.join(left_out)}.",
+            )
         return ("Nothing to change: what is left between the two is floating point.",)
     lines = []
     for cause in causes:

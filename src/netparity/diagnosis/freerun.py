@@ -9,7 +9,7 @@ comparison of trajectories says nothing.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -190,6 +190,21 @@ def floor_of(
     return Floor(tuple(floors), horizon, tuple(shares))
 
 
+def measured_floor(
+    bench: Bench, driven: Mapping[str, tuple[Run, Batches]], rows: Array
+) -> Floor | None:
+    """The floor from the twin of the side whose rule is known, left's first."""
+    for known in (bench.left, bench.right):
+        twin = known.twin
+        if twin is None:
+            continue
+        if twin.conventions.optimizer is None or twin.conventions.loss is None:
+            continue
+        run, batches = driven[known.side.which]
+        return floor_of(bench, twin, run.trajectory[0], batches, run.draws, rows)
+    return None
+
+
 def _cast(array: Array, dtype: np.dtype[Any]) -> Array:
     return np.asarray(array, dtype=dtype)
 
@@ -216,26 +231,39 @@ def gap(left: Array, right: Array) -> float:
 
 
 def without_left_faults(conventions: Conventions) -> Conventions:
-    """Conventions with a correct backward pass."""
+    """Conventions with a correct backward pass, and nothing frozen."""
     layers = tuple(
         (n, replace(k, mask_in_backward=True) if isinstance(k, Dropout) else k)
         for n, k in conventions.layers or ()
     )
-    return replace(conventions, faults=(), layers=layers)
+    return replace(conventions, faults=(), frozen=(), layers=layers)
+
+
+def start_of(runs: FreeRuns, plan: Plan) -> Values:
+    """The initial values of right under a plan, by right's names."""
+    bench = runs.bench
+    twin = Twin(plan.conventions)
+    left, own = runs.left.trajectory[0], runs.right.trajectory[0]
+    if plan.structure == "left":
+        return left
+    from_left = bench.pairing.to_right(left, twin)
+    taken = bench.pairing.to_right({n: v for n, v in left.items() if n in plan.initial}, twin)
+    names = {bench.pairing.names.get(n, n) for n in plan.initial}
+    return {
+        n: taken[n] if n in names else own.get(n, from_left[n])
+        for n in twin.network.parameter_shapes()
+    }
 
 
 def twin_gap(runs: FreeRuns, plan: Plan, steps: int) -> tuple[float, list[Values]]:
     """The gap after ``steps`` when right follows a plan, both sides run as twins."""
     bench = runs.bench
     left, right = bench.left.twin, bench.right.twin
-    if left is None or right is None:
+    complete = plan.conventions.optimizer is not None and plan.conventions.loss is not None
+    if left is None or right is None or not complete:
         return float("nan"), []
     twin = Twin(plan.conventions)
-    initial = runs.right.trajectory[0]
-    if plan.initial == "left":
-        initial = bench.pairing.to_right(runs.left.trajectory[0], right)
-    names = twin.network.parameter_shapes()
-    initial = {n: initial[n] for n in names}
+    initial = start_of(runs, plan)
     batches = runs.left_batches if plan.batches == "left" else runs.right_batches
     draws = runs.left.draws or runs.right.draws
     with np.errstate(all="ignore"):

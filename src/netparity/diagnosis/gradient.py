@@ -178,10 +178,10 @@ def _guesses(
     if fitted:
         yield replace(conventions, penalties=fitted), ()
     for start in (conventions, bare):
-        factor = _common_factor(start, probes)
-        if factor is not None:
-            relation = Relation("g = c · ∂loss/∂w", factor, 1.0, 0.0)
-            yield replace(start, faults=(Factored(factor),)), (relation,)
+        for fault in _common_factors(start, probes):
+            rows = {0: "", 1: "·N", -1: "/N"}[fault.rows_power]
+            relation = Relation(f"g = c{rows} · ∂loss/∂w: c", fault.factor, 1.0, 0.0)
+            yield replace(start, faults=(fault,)), (relation,)
         without = tuple(
             (n, replace(layer, mask_in_backward=False) if isinstance(layer, Dropout) else layer)
             for n, layer in start.layers or ()
@@ -218,21 +218,28 @@ def _fitted_penalties(bare: Conventions, probes: Sequence[Probe]) -> tuple[Penal
     return tuple(L2(c, factor=0.5, scope=tuple(names)) for c, names in groups.items())
 
 
-def _common_factor(conventions: Conventions, probes: Sequence[Probe]) -> float | None:
+def _common_factors(conventions: Conventions, probes: Sequence[Probe]) -> Iterator[Factored]:
+    """One factor on all gradients: a constant, or one that goes with the rows of the batch."""
     twin = Twin(conventions)
-    dot = square = 0.0
+    factors, sizes = [], []
     for probe in probes:
+        dot = square = 0.0
         true = twin.evaluate(probe.values, probe.x, probe.y, draws=probe.draws).gradients
         for name, gradient in probe.gradients.items():
             dot += float(np.sum(np.asarray(gradient, dtype=np.float64) * true[name]))
             square += float(np.sum(true[name] ** 2))
-    if square == 0 or dot == 0:
-        return None
-    factor = dot / square
-    for candidate in (round(factor), 1 / round(1 / factor) if round(1 / factor) else factor):
-        if candidate and abs(candidate - factor) <= 1e-6 * abs(factor):
-            return float(candidate)
-    return factor
+        if square == 0 or dot == 0:
+            return
+        factors.append(dot / square)
+        sizes.append(float(len(probe.x)))
+    for power in (0, 1, -1):
+        factor = float(np.median(np.array(factors) / np.array(sizes) ** power))
+        inverse = round(1 / factor)
+        for nice in (float(round(factor)), 1 / inverse if inverse else factor):
+            if nice and abs(nice - factor) <= 1e-6 * abs(factor):
+                factor = nice
+                break
+        yield Factored(factor, rows_power=power)
 
 
 def find_misplaced(
@@ -287,6 +294,51 @@ def find_misplaced(
     if not misplaced and not moved:
         return None, ()
     return Misplaced(misplaced, moved), tuple(relations)
+
+
+#: Central differences in float64 at a relative step of 1e-5 are right to about its square, and
+#: lose half the digits of the loss: six digits are left.
+DIFFERENCE_FLOOR = 1e-5
+STEP = 1e-5
+
+
+def check_live(
+    known: Any, found: FoundGradient, names: Sequence[str]
+) -> tuple[list[tuple[str, float, float, float]], float] | None:
+    """Checks wrong gradients against central differences of the side's own live loss.
+
+    Returns:
+        For each parameter: its name, the directional derivative the side gives, the numeric
+        one, and how far the reference network's is from the numeric one, relative; then the
+        largest of those. ``None`` where the live loss does not bear the reference network out.
+    """
+    live, twin = known.live, Twin(found.conventions)
+    probe: Probe = known.gradient_probes[0]
+    if live.dtype != np.float64 or "loss" not in live.abilities or probe.draws is not None:
+        return None
+    native, saved = live.parameters(), live.state()
+    penalties = Twin(replace(found.conventions, penalties=known.loss_penalties))
+    true = penalties.evaluate(probe.values, probe.x, probe.y).gradients
+    rng = np.random.default_rng(0)
+    rows, worst = [], 0.0
+    try:
+        for name in names:
+            direction = rng.standard_normal(probe.values[name].shape)
+            ends = []
+            for sign in (1.0, -1.0):
+                moved = probe.values | {name: probe.values[name] + sign * STEP * direction}
+                live.set_parameters(twin.native(moved, native))
+                ends.append(live.loss(probe.x, probe.y).total)
+                live.restore(saved)
+            numeric = (ends[0] - ends[1]) / (2 * STEP)
+            given = float(np.sum(probe.gradients[name] * direction))
+            expected = float(np.sum(true[name] * direction))
+            off = abs(expected - numeric) / (abs(numeric) or 1.0)
+            rows.append((name, given, numeric, off))
+            worst = max(worst, off)
+    finally:
+        live.restore(saved)
+    return (rows, worst) if worst <= DIFFERENCE_FLOOR else None
 
 
 __all__ = [

@@ -33,6 +33,7 @@ from netparity.nn import (
     Adam,
     Dropout,
     Layer,
+    Loss,
     Optimizer,
     Penalty,
     Sigmoid,
@@ -308,6 +309,9 @@ def _update(
     if "step" in live.abilities and "training" not in known.missing:
         followed = _follow_steps(known, twin, start, batches)
         if followed is not None:
+            followed, frozen = _without_frozen(followed)
+            if frozen and "gradients" in live.abilities:
+                known.twin = twin.with_(frozen=frozen)
             if found is not None and not any(
                 m.different for m in update.confirm(found.optimizer, followed, live.dtype, rng)
             ):
@@ -315,6 +319,8 @@ def _update(
             else:
                 stepped = update.identify(followed, live.dtype, rng, declared, hints)
     known.update = stepped or found
+    if stepped is not None and known.gradient is None and "loss" in known.checks:
+        known.checks["gradient through step"] = stepped.measures
     if known.update is None:
         known.missing["update"] = f"no known update rule repeats that of {known.side.which}"
         return
@@ -349,6 +355,30 @@ def _follow_steps(
     return update.Sequence_(tuple(trajectory), tuple(gradients))
 
 
+def _without_frozen(seen: update.Sequence_) -> tuple[update.Sequence_, tuple[str, ...]]:
+    """The sequence of the parameters that have gradients, without those that never move."""
+    named = [n for n in seen.trajectory[0] if all(n in g for g in seen.gradients)]
+    frozen = tuple(
+        n
+        for n in seen.trajectory[0]
+        if all(np.array_equal(values[n], seen.trajectory[0][n]) for values in seen.trajectory)
+        and (n not in named or any(np.any(g[n] != 0) for g in seen.gradients))
+    )
+    kept = [n for n in named if n not in frozen]
+    if not kept:
+        return seen, ()
+
+    def only(values: Values) -> Values:
+        return {n: values[n] for n in kept}
+
+    return (
+        update.Sequence_(
+            tuple(only(v) for v in seen.trajectory), tuple(only(g) for g in seen.gradients)
+        ),
+        frozen,
+    )
+
+
 def _canonical(known: Identified) -> None:
     twin = known.twin
     if twin is None:
@@ -379,6 +409,13 @@ def l2_penalties(decay: Mapping[str, float]) -> tuple[L2, ...]:
     return tuple(L2(c, factor=0.5, scope=tuple(names)) for c, names in groups.items())
 
 
+def _on_logits(loss: SoftmaxCrossEntropy | SigmoidCrossEntropy) -> Loss:
+    """The same loss on what comes before the head, whose rows are normalised already."""
+    if isinstance(loss, SoftmaxCrossEntropy):
+        return changed(loss, input="logits", renormalise=False)
+    return changed(loss, input="logits")
+
+
 def _set_head_apart(known: Identified) -> None:
     """Takes a final softmax or sigmoid out of the network where the loss undoes it."""
     twin = known.twin
@@ -398,5 +435,9 @@ def _set_head_apart(known: Identified) -> None:
         known.head = last
         known.twin = twin.with_(
             layers=layers[:-1],
-            loss=changed(loss, input="logits"),
+            loss=changed(
+                loss,
+                input="logits",
+                **({"renormalise": False} if isinstance(loss, SoftmaxCrossEntropy) else {}),
+            ),
         )

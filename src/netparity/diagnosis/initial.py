@@ -77,6 +77,9 @@ def compare(left: Values, right: Values, coarser: np.dtype[np.floating]) -> list
 
 def probability(group: Group, law: Law) -> float:
     """The p-value of a group's values under a law (0 where one lies outside its support)."""
+    size = sum(a.size for _, a, _, _ in group.arrays)
+    if group.constant is not None and size > 1 and not isinstance(law, Constant):
+        return 0.0
     uniform: list[Array] = []
     for _, array, fan_in, fan_out in group.arrays:
         values = np.ravel(array).astype(np.float64)

@@ -206,9 +206,11 @@ def _fits(
                 found.append((len(terms), kind, power, constants))
     found.sort(key=lambda item: item[0])
     outputs = predictions[0].shape[-1]
+    names = [n for n in probes[0].values if n.endswith(".bias")]
     for _, kind, power, constants in found:
         snapped = {name: snap(value, dtype) for name, value in constants.items()}
-        yield _build(kind, power, snapped, outputs)
+        for factor in snaps(constants["a"], dtype):
+            yield _build(kind, power, snapped | {"a": factor}, outputs, names)
 
 
 def _bare(loss: Loss) -> Loss:
@@ -233,32 +235,35 @@ def _sums(kind: Loss, predictions: Sequence[Array], probes: Sequence[Probe]) -> 
 
 
 def snap(value: float, dtype: np.dtype[Any]) -> float:
-    """The simplest fraction or short decimal within the precision of a fit, else the value.
+    """The simplest fraction or short decimal within the precision of a fit, else the value."""
+    return snaps(value, dtype)[0]
+
+
+def snaps(value: float, dtype: np.dtype[Any]) -> list[float]:
+    """The constants a person may have written for a fitted value, simplest first.
 
     A least-squares constant carries the noise of its data (some thousand roundoffs); the
-    constant a person wrote has a few digits. Whether the snapped one is right is measured
-    afterwards like any other.
+    constant a person wrote is a simple fraction or has a few digits. Whether a snapped one is
+    right is measured afterwards like any other.
     """
     precision = 4e3 * float(np.finfo(dtype).eps)
-    for digits in (3, 4, 6):
-        short = float(f"{value:.{digits}g}")
-        if abs(short - value) <= precision * abs(value):
-            return short
-    for denominator in (10, 100, 1000):
-        fraction = Fraction(value).limit_denominator(denominator)
-        if abs(float(fraction) - value) <= precision * abs(value):
-            return float(fraction)
-    return value
+    options = [float(Fraction(value).limit_denominator(10))]
+    options += [float(f"{value:.{digits}g}") for digits in (2, 3)]
+    options += [float(Fraction(value).limit_denominator(n)) for n in (100, 10_000)]
+    options += [float(f"{value:.{digits}g}") for digits in (4, 6)]
+    near = [o for o in options if abs(o - value) <= precision * abs(value)]
+    return list(dict.fromkeys([*near, value]))
 
 
 def _build(
-    kind: Loss, power: int, constants: Mapping[str, float], outputs: int
+    kind: Loss, power: int, constants: Mapping[str, float], outputs: int, biases: Sequence[str]
 ) -> tuple[Loss, tuple[Penalty, ...]]:
     factor = constants["a"]
     changes: dict[str, Any] = {"batch": "mean" if power else "sum", "factor": factor}
     over = "classes" if isinstance(kind, MulticlassHinge) else "outputs"
-    if hasattr(kind, over) and outputs > 1 and factor * outputs in {1.0, 0.5}:
-        changes |= {over: "mean", "factor": factor * outputs}
+    for whole in (1.0, 0.5):
+        if hasattr(kind, over) and outputs > 1 and np.isclose(factor * outputs, whole, rtol=1e-12):
+            changes |= {over: "mean", "factor": whole}
     if isinstance(kind, MulticlassHinge) and "o" in constants:
         changes["counts_true_class"] = True
     penalties: list[Penalty] = []
@@ -267,7 +272,7 @@ def _build(
         scope: Any = "all" if same else "weights"
         penalties.append(L2(coefficient=2 * constants["c"], factor=0.5, scope=scope))
         if constants.get("b") and not same:
-            penalties.append(L2(2 * constants["b"], 0.5, scope=("biases",)))
+            penalties.append(L2(2 * constants["b"], 0.5, scope=tuple(biases)))
     return changed(kind, **changes), tuple(penalties)
 
 

@@ -161,7 +161,8 @@ def element_floor(
     kappa = max(1.0, measured / base) if base > 0 else 1.0
     spread = kappa * np.maximum(mc, channel_rms(mc))
     ulp = float(np.finfo(dtype).eps)
-    return np.asarray(FACTOR * np.maximum(spread, ULPS * ulp * channel_rms(reference)))
+    tiny = float(np.finfo(dtype).tiny)  # below it numbers lose digits, or are zero
+    return np.asarray(FACTOR * np.maximum(spread, ULPS * ulp * channel_rms(reference) + tiny))
 
 
 def reference(

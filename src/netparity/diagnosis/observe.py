@@ -7,11 +7,13 @@ in, which has been shown to reproduce it at that stage.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from netparity.conventions import changed
 from netparity.diagnosis import feeding, initial, update
 from netparity.diagnosis.bench import Bench, Stage, merge, not_checked, stage_of, why
 from netparity.diagnosis.noise import (
@@ -20,9 +22,11 @@ from netparity.diagnosis.noise import (
     reference,
 )
 from netparity.diagnosis.observe_forward import common_draws
+from netparity.diagnosis.observe_live import loss_and_gradient
+from netparity.diagnosis.observe_live import update_rule as live_update_rule
 from netparity.diagnosis.structure import probe_parameters
-from netparity.diagnosis.twin import Twin, Values
-from netparity.nn import Penalty
+from netparity.diagnosis.twin import Twin, Values, decoupled_decay
+from netparity.nn import SGD, Adam, Optimizer, Penalty
 
 
 # ---- structure ---------------------------------------------------------------------------------
@@ -56,7 +60,7 @@ def loss(bench: Bench) -> Stage:
     """The data loss of the same predictions, at two batch sizes."""
     left, right = bench.left, bench.right
     if left.loss is None or right.loss is None or left.twin is None or right.twin is None:
-        return not_checked("loss", why(bench, "loss"))
+        return _live(bench, "loss", "loss", lambda: loss_and_gradient(bench, gradient=False))
     if bench.y is None:
         return not_checked("loss", "no targets were given")
     return stage_of("loss", loss_measures(bench, left.twin, right.twin))
@@ -114,20 +118,28 @@ def penalty_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
     one = _pull(left.conventions.penalties or (), values)
     others = bench.pairing.to_right(values, right)
     two = bench.pairing.to_left(_pull(right.conventions.penalties or (), others))
+    beside = _pull_beside(left, values)
+    other = bench.pairing.to_left(_pull_beside(right, others))
     measures = []
     for name, value in values.items():
         if name not in bench.pairing.names or f"gradients/{name}" not in known.floors:
             continue
         zero = np.zeros_like(value)
-        got = measure(
-            one.get(name, zero),
-            two.get(name, zero),
-            known.floors[f"gradients/{name}"],
-            known.values[f"gradients/{name}"],
-            name,
-        )
-        measures.append(replace(got, conditioned=True))
-    return measures
+        for a, b in ((one, two), (beside, other)):
+            got = measure(
+                a.get(name, zero),
+                b.get(name, zero),
+                known.floors[f"gradients/{name}"],
+                known.values[f"gradients/{name}"],
+                name,
+            )
+            measures.append(replace(got, conditioned=True))
+    return merge(measures)
+
+
+def _pull_beside(twin: Twin, values: Values) -> Values:
+    decay = decoupled_decay(twin.conventions.optimizer, values)
+    return {n: decay[n] * v for n, v in values.items() if decay[n]}
 
 
 def _pull(penalties: Sequence[Penalty], values: Values) -> Values:
@@ -145,13 +157,30 @@ def gradient(bench: Bench) -> Stage:
     missing = []
     for known in (bench.left, bench.right):
         if known.gradient is None:
+            through = known.checks.get("gradient through step")
+            if through:
+                measures += [replace(m, where=f"{known.side.which}: {m.where}") for m in through]
+                continue
             missing.append(known.missing.get("gradient", f"{known.side.which}: not exposed"))
             continue
         for m in known.gradient.measures:
             measures.append(replace(m, where=f"{known.side.which}: {m.where}"))
-    if len(missing) == 2:
-        return not_checked("gradient", "; ".join(missing))
+    if missing and not any(m.different for m in measures):
+        return _live(
+            bench, "gradient", "gradients", lambda: loss_and_gradient(bench, gradient=True)
+        )
     return stage_of("gradient", measures, "; ".join(missing) or None)
+
+
+def _live(bench: Bench, stage: str, ability: str, look: Callable[[], list[Measure]]) -> Stage:
+    """The live sides against each other, where both can and one was not identified."""
+    reason = why(bench, stage)
+    unmatched = "training" in bench.left.missing | bench.right.missing
+    exposed = all(ability in k.live.abilities for k in (bench.left, bench.right))
+    if exposed and not unmatched and bench.y is not None:
+        with contextlib.suppress(Exception):
+            return stage_of(stage, look(), f"compared live: {reason}")
+    return not_checked(stage, reason)
 
 
 # ---- update ------------------------------------------------------------------------------------
@@ -161,8 +190,15 @@ def update_rule(bench: Bench) -> Stage:
     if left.twin is None or right.twin is None:
         return not_checked("update", why(bench, "structure"))
     if left.update is None or right.update is None:
-        return not_checked("update", why(bench, "update"))
+        return _live(bench, "update", "update", lambda: live_update_rule(bench))
     return stage_of("update", update_measures(bench, left.twin, right.twin))
+
+
+def _without_decay(optimizer: Optimizer) -> Optimizer:
+    """The rule apart from its decay, which the regularization stage compares."""
+    if isinstance(optimizer, SGD | Adam):
+        return changed(optimizer, weight_decay=0.0, decay="coupled", decay_scope="all")
+    return optimizer
 
 
 def update_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
@@ -170,6 +206,7 @@ def update_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
     one, two = left.conventions.optimizer, right.conventions.optimizer
     if one is None or two is None:
         return []
+    one, two = _without_decay(one), _without_decay(two)
     if bench.dtype == np.float32:
         one, two = update.as_written(one), update.as_written(two)
     start = {n: v for n, v in probe_parameters(left, bench.rng).items() if n in bench.pairing.names}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 
-from netparity import environment
+from netparity import catalogue, environment
 from netparity.diagnosis import (
     align,
     attribute,
@@ -18,6 +19,7 @@ from netparity.diagnosis import (
     feeding,
     freerun,
     identify,
+    initial,
     observe,
     observe_forward,
     reported,
@@ -25,13 +27,14 @@ from netparity.diagnosis import (
     verify,
 )
 from netparity.diagnosis.bench import Bench, Stage, not_checked, stage_of
-from netparity.diagnosis.candidates import Both, Candidate, Plan
+from netparity.diagnosis.candidates import Both, Candidate, Plan, start_from_left
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.noise import Measure
 from netparity.diagnosis.sides import Pair, open_pair
 from netparity.diagnosis.twin import Array
 from netparity.errors import InputError
 from netparity.loading import Loaded, load, load_data
+from netparity.nn import MeanAbsoluteError, MeanSquaredError, SigmoidCrossEntropy
 from netparity.report.model import STAGES, Report
 
 #: Rows of the probes are drawn from the data as given; larger batches only cost time.
@@ -60,7 +63,13 @@ class Diagnosis:
     verified: list[verify.Verified] = field(default_factory=list)
     latent: list[Candidate] = field(default_factory=list)
     explained: set[str] = field(default_factory=set)
+    failures: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def fail(self, stage: str, reason: str) -> None:
+        """Takes note that a side raised: the stage is not checked, and that is unexplained."""
+        self.stages[stage] = not_checked(stage, reason)
+        self.failures[stage] = reason
 
     def add(
         self, stage: Stage, candidates: Sequence[Candidate], explains: str | None = None
@@ -133,8 +142,17 @@ def compare(
     _check_data(x, y)
     rng = np.random.default_rng(seed)
     rows = min(batch_size, MAXIMUM_PROBE_ROWS)
+    known_names = {c.id for c in catalogue.all_conventions()} | set(STAGES)
+    for name in accept:
+        if name not in known_names:
+            near = difflib.get_close_matches(name, sorted(known_names), n=1)
+            raise InputError(
+                f"--accept {name}: no cause and no stage has that name",
+                hint=f"did you mean {near[0]!r}?" if near else "netparity explain lists the causes",
+            )
     told.stage("read both sides", 0.08)
     known_left, known_right = _identify_both(pair, x, y, rows, rng, told)
+    _check_labels((known_left, known_right), y)
     if known_left.twin is None or known_right.twin is None:
         report = blind.compare(
             pair,
@@ -151,6 +169,7 @@ def compare(
         return conclude.accepted(replace(report, title=title), accept)
     align.check_wanted(pairs or {}, known_left.live.parameters(), known_right.live.parameters())
     pairing = align.pair(known_left.twin, known_right.twin)
+    align.check_wanted_pairs(pairs or {}, pairing, known_left.twin, known_right.twin)
     bench = Bench(known_left, known_right, pairing, x, y, rows, rng)
     diagnosis = Diagnosis(bench, pair)
     _stages(diagnosis, told, steps=steps, batch_size=batch_size)
@@ -183,6 +202,7 @@ def diagnosis_parts(diagnosis: Diagnosis, command: str) -> attribute.Parts:
         frozenset(diagnosis.explained),
         tuple(diagnosis.notes),
         command,
+        diagnosis.failures,
     )
 
 
@@ -228,6 +248,25 @@ def _identify_both(
     return known["left"], known["right"]
 
 
+def _check_labels(known: Sequence[Identified], y: Array | None) -> None:
+    """Raises where integer classes do not fit the outputs; a regression takes any number."""
+    regressions = (MeanSquaredError, MeanAbsoluteError, SigmoidCrossEntropy)
+    if y is None or y.ndim != 1 or y.dtype.kind not in "iu":
+        return
+    if any(isinstance(k.conventions.loss, regressions) for k in known):
+        return
+    for side in known:
+        layers = [a for _, a in align.affines(side.twin)] if side.twin is not None else []
+        classes = layers[-1].outputs if layers else 1
+        wrong = np.flatnonzero((y < 0) | (y >= classes))
+        if classes > 1 and len(wrong):
+            raise InputError(
+                f"the data's y holds the label {int(y[wrong[0]])} at row {int(wrong[0])}; "
+                f"{side.side.which} has {classes} outputs: expected 0 to {classes - 1}",
+                hint="classes are counted from 0",
+            )
+
+
 def _stages(diagnosis: Diagnosis, told: Reporter, *, steps: int, batch_size: int) -> None:
     bench = diagnosis.bench
     both = Both(bench.left, bench.right)
@@ -253,7 +292,20 @@ def _stages(diagnosis: Diagnosis, told: Reporter, *, steps: int, batch_size: int
 
 def _initial(diagnosis: Diagnosis, both: Both) -> None:
     bench, pair = diagnosis.bench, diagnosis.pair
+    if any(c.candidate.id in {"layer-missing", "layer-width"} for c in diagnosis.verified):
+        diagnosis.add(not_checked("init", "the layers themselves differ"), [])
+        return
     stage = observe.initial_values(bench)
+    turned = _turned(bench, stage)
+    if turned:
+        wrong = tuple(m for m in stage.measures if m.where in turned)
+        diagnosis.stages["structure"] = Stage("structure", "different", wrong)
+        diagnosis.verified += verify.verify(
+            bench, "init", [explain.transposed(both, turned, stage)]
+        )
+        diagnosis.explained.add("structure")
+        stage = replace(stage, measures=tuple(m for m in stage.measures if m.where not in turned))
+        stage = stage_of("init", stage.measures)
     if stage.status == "different" and _rounded_copy(bench):
         diagnosis.latent.append(_dtype_default(both, stage))
         diagnosis.stages["init"] = replace(
@@ -275,6 +327,19 @@ def _initial(diagnosis: Diagnosis, both: Both) -> None:
         return
     places = stage.different_places
     diagnosis.add(stage, list(explain.initial_values(both, bench.pairing, places)))
+
+
+def _turned(bench: Bench, stage: Stage) -> tuple[str, ...]:
+    """Square weights whose transpose was handed over."""
+    right = bench.pairing.to_left(bench.right.parameters)
+    names = []
+    for m in stage.measures:
+        a, b = bench.left.parameters[m.where], right[m.where]
+        if m.different and a.ndim == 2 and a.shape[0] == a.shape[1]:
+            back = initial.compare({m.where: a}, {m.where: b.T}, bench.dtype)
+            if not back[0].different:
+                names.append(m.where)
+    return tuple(names)
 
 
 def _rounded_copy(bench: Bench) -> bool:
@@ -299,7 +364,7 @@ def _dtype_default(both: Both, stage: Stage) -> Candidate:
         "The initial values are a copy that one side stores in float32.",
         (),
         both.fix("dtype-default", left="float32", right="float64"),
-        lambda plan: replace(plan, initial="left"),
+        start_from_left(both.left.parameters),
         latent="below float32 noise but real in float64",
     )
 
@@ -310,8 +375,14 @@ def _data_stage(diagnosis: Diagnosis, both: Both, batch_size: int) -> None:
         diagnosis.add(not_checked("data", "no targets were given"), [])
         return
     lefts, rights = _fresh(diagnosis.pair)
-    left = feeding.watch(lefts, bench.x, bench.y, batch_size)
-    right = feeding.watch(rights, bench.x, bench.y, batch_size)
+    try:
+        left = feeding.watch(lefts, bench.x, bench.y, batch_size)
+        right = feeding.watch(rights, bench.x, bench.y, batch_size)
+    except InputError:
+        raise
+    except Exception as error:
+        diagnosis.fail("data", f"a side raised {type(error).__name__} while feeding: {error}")
+        return
     fed = Both(both.left, both.right, {"left": left, "right": right})
     diagnosis.add(observe.data(left, right), list(explain.data(fed)))
 
@@ -329,10 +400,16 @@ def _reporting(diagnosis: Diagnosis, steps: int, batch_size: int) -> None:
         diagnosis.add(not_checked("reporting", "no targets were given"), [])
         return
     lefts, rights = _fresh(diagnosis.pair)
-    looked = [
-        reported.look(known, live, bench.x, bench.y, batch_size, steps)
-        for known, live in ((bench.left, lefts), (bench.right, rights))
-    ]
+    looked = []
+    for known, live in ((bench.left, lefts), (bench.right, rights)):
+        try:
+            looked.append(reported.look(known, live, bench.x, bench.y, batch_size, steps))
+        except InputError:
+            raise
+        except Exception as error:
+            reason = f"{known.side.which} raised {type(error).__name__}: {error}"
+            diagnosis.fail("reporting", reason)
+            return
     alike = not diagnosis.verified and all(
         s.status != "different" for s in diagnosis.stages.values()
     )
@@ -351,37 +428,35 @@ def _let_go(diagnosis: Diagnosis, steps: int, batch_size: int) -> freerun.FreeRu
     if any("training" in k.missing for k in (left, right)):
         diagnosis.notes.append("no free run: dropout masks cannot be matched")
         return None
-    if left.twin.conventions.optimizer is None or left.twin.conventions.loss is None:
-        diagnosis.notes.append("no free run: left's loss or update rule is not known")
-        return None
-    lefts, rights = _fresh(diagnosis.pair)
-    left_batches = freerun.own_batches(lefts, bench.x, bench.y, batch_size, steps)
-    right_batches = freerun.own_batches(rights, bench.x, bench.y, batch_size, steps)
     lefts, rights = _fresh(diagnosis.pair)
     rows = np.asarray(bench.x[: freerun.MAXIMUM_ROWS])
+    driven: dict[str, tuple[freerun.Run, freerun.Batches]] = {}
+    order = [(left, lefts), (right, rights)]
     if "draws" in left.live.abilities and "draws" not in right.live.abilities:
-        second = freerun.drive(right, rights, right_batches, rows)
-        first = freerun.drive(left, lefts, left_batches, rows, _fitting(second.draws, left_batches))
-    else:
-        first = freerun.drive(left, lefts, left_batches, rows)
-        second = freerun.drive(
-            right, rights, right_batches, rows, _fitting(first.draws, right_batches)
-        )
-    floor = freerun.floor_of(bench, left.twin, first.trajectory[0], left_batches, first.draws, rows)
-    runs = freerun.FreeRuns(
-        bench,
-        min(steps, len(left_batches)),
-        first,
-        second,
-        left_batches,
-        right_batches,
-        floor,
-        rows,
-    )
-    for known, run, batches in (
-        (left, first, left_batches),
-        (right, second, right_batches),
-    ):
+        order.reverse()
+    for known, live in order:
+        draws = next((run.draws for run, _ in driven.values()), None)
+        try:
+            batches = freerun.own_batches(live, bench.x, bench.y, batch_size, steps)
+            live.restore(known.side.built if live is known.live else live.state())
+            run = freerun.drive(known, live, batches, rows, _fitting(draws, batches))
+        except InputError:
+            raise
+        except Exception as error:
+            diagnosis.fail("update", f"{known.side.which} raised {type(error).__name__}: {error}")
+            continue
+        driven[known.side.which] = (run, batches)
+    if len(driven) < len(order):
+        return None
+    (first, left_batches), (second, right_batches) = driven["left"], driven["right"]
+    floor = freerun.measured_floor(bench, driven, rows)
+    if floor is None:
+        diagnosis.notes.append("no free run: neither side's rule is known, so neither is its noise")
+        return None
+    taken = min(len(left_batches), len(right_batches))
+    runs = freerun.FreeRuns(bench, taken, first, second, left_batches, right_batches, floor, rows)
+    for known in (left, right):
+        run, batches = driven[known.side.which]
         runs.twins_hold[known.side.which] = attribute.twin_holds(runs, known, run, batches)
     return runs
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from netparity import randomness
 from netparity.diagnosis import fresh
 from netparity.diagnosis.align import Pairing
-from netparity.diagnosis.candidates import Both, Candidate
+from netparity.diagnosis.candidates import Both, Candidate, start_from_left
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.sides import Pair, Side, construct
 from netparity.diagnosis.twin import Values
@@ -77,7 +76,7 @@ def position(both: Both, pair: Pair, pairing: Pairing) -> Iterator[Candidate]:
             Evidence("right − left as built: largest difference", apart, None, None),
         ),
         both.fix("rng-stream-position", left="SEED", right="SEED"),
-        lambda plan: replace(plan, initial="left"),
+        start_from_left(here),
         verified="live",
         residual=rewound_difference,
         floor=0.0,

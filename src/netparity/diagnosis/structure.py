@@ -63,7 +63,7 @@ OUTPUT: Final[tuple[Layer, ...]] = (
 )
 #: Networks up to this many weight layers also get every mixture of hidden activations.
 MIXED_LAYERS = 3
-MAXIMUM_CHAINS = 24
+MAXIMUM_CHAINS = 150
 #: A guess off by more than this share of the prediction is dropped before its noise is measured.
 SCREEN = 1e-2
 
@@ -219,9 +219,20 @@ def chains_through(
 ) -> Iterator[tuple[Link, ...]]:
     """Every chain of affine layers from ``width`` to ``outputs`` that uses all the arrays.
 
-    Arrays in the order of their definition come first.
+    Arrays in the order of their definition come first; a program that stores all its weights
+    one way round comes before one that mixes.
     """
+    seen: set[tuple[Link, ...]] = set()
+    for turns in ((False,), (True,), (False, True)):
+        for chain in _chains(native, width, outputs, turns):
+            if chain not in seen:
+                seen.add(chain)
+                yield chain
 
+
+def _chains(
+    native: Mapping[str, Array], width: int, outputs: int, turns: tuple[bool, ...]
+) -> Iterator[tuple[Link, ...]]:
     def extend(width: int, unused: tuple[str, ...]) -> Iterator[tuple[Link, ...]]:
         if not unused:
             if width == outputs:
@@ -229,9 +240,11 @@ def chains_through(
             return
         for name in unused:
             array = np.asarray(native[name])
+            if array.ndim == 1 and array.shape == (width,) and outputs == 1:
+                array = array.reshape(width, 1)  # x @ w: one output, written as a vector
             if array.ndim != 2:
                 continue
-            for transposed in (False, True):
+            for transposed in turns:
                 shape = array.shape[::-1] if transposed else array.shape
                 if shape[0] != width:
                     continue
@@ -248,7 +261,7 @@ def chains_through(
 
 def _is_vector(array: Array, size: int) -> bool:
     shape = np.asarray(array).shape
-    return shape in {(size,), (1, size), (size, 1)}
+    return shape in {(size,), (1, size), (size, 1)} or (shape == () and size == 1)
 
 
 Activations = tuple[tuple[Layer, ...], ...]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from netparity.conventions import Conventions, Factored, Misplaced
-from netparity.nn import Dropout, Network, Penalty, Tape
+from netparity.nn import L2, SGD, Adam, Dropout, Network, Optimizer, Penalty, Tape, in_scope
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Values = dict[str, Array]
@@ -161,7 +161,8 @@ class Twin:
         for index, (x, y) in enumerate(batches):
             step_draws = draws[index] if draws else None
             gradients = self.evaluate(current, x, y, draws=step_draws).gradients
-            current, state = optimizer.update(current, gradients, state)
+            moved = {n: g for n, g in gradients.items() if n not in self.conventions.frozen}
+            current, state = optimizer.update(current, moved, state)
             trajectory.append(current)
         return trajectory
 
@@ -176,8 +177,9 @@ def apply_fault(
     """The gradients as a side with that bug would store them."""
     changed = dict(gradients)
     if isinstance(fault, Factored):
+        factor = fault.factor * float(len(tape.prediction)) ** fault.rows_power
         for name in fault.parameters or tuple(gradients):
-            changed[name] = (gradients[name] * fault.factor).astype(gradients[name].dtype)
+            changed[name] = (gradients[name] * factor).astype(gradients[name].dtype)
         return changed
     for name, (delta, source) in fault.weights.items():
         changed[name] = tape.inputs[source].T @ deltas[delta]
@@ -188,12 +190,20 @@ def apply_fault(
 
 def decay_coefficients(penalties: Iterable[Penalty], names: Iterable[str]) -> dict[str, float]:
     """The coefficient c of each parameter's L2 penalty gradient ``c·w``."""
-    from netparity.nn import L2, in_scope
-
     coefficients = dict.fromkeys(names, 0.0)
     for penalty in penalties:
         if isinstance(penalty, L2):
             for name in coefficients:
                 if in_scope(penalty.scope, name):
                     coefficients[name] += 2 * penalty.factor * penalty.coefficient
+    return coefficients
+
+
+def decoupled_decay(optimizer: Optimizer | None, names: Iterable[str]) -> dict[str, float]:
+    """The coefficient λ of each parameter's decoupled decay ``w ← w − η·λ·w``."""
+    coefficients = dict.fromkeys(names, 0.0)
+    if isinstance(optimizer, SGD | Adam) and optimizer.decay == "decoupled":
+        for name in coefficients:
+            if in_scope(optimizer.decay_scope, name):
+                coefficients[name] = optimizer.weight_decay
     return coefficients

@@ -19,6 +19,7 @@ from netparity.diagnosis.loss import snap
 from netparity.diagnosis.noise import (
     DISTURBANCE64,
     RUNS,
+    ULPS,
     Measure,
     element_floor,
     measure,
@@ -150,6 +151,8 @@ def floors(
         low = {n: v.astype(dtype) for n, v in start.items()}
         fed = [{n: v.astype(dtype) for n, v in step.items()} for step in gradients]
         narrow = [repeat(variant, low, fed) for variant in float32_variants(optimizer)]
+    else:
+        narrow = [repeat(variant, start, gradients) for variant in _moved_constants(optimizer)]
     result = []
     for index in range(len(gradients)):
         values: Values = {}
@@ -191,6 +194,17 @@ def float32_variants(optimizer: Optimizer) -> list[Optimizer]:
         replace(optimizer, beta_power="float32-power"),
         replace(low, beta_power="exact"),
         replace(low, beta_power="float32-product"),
+    ]
+
+
+def _moved_constants(optimizer: Optimizer) -> list[Optimizer]:
+    """The rule with its rate moved by four ulp, up and down.
+
+    ``1 − 0.999`` and a written 0.001, or η/n and η·(1/n), differ by that much.
+    """
+    moved = ULPS * float(np.finfo(np.float64).eps)
+    return [
+        changed(optimizer, learning_rate=optimizer.learning_rate * (1 + d)) for d in (-moved, moved)
     ]
 
 
@@ -281,7 +295,7 @@ def _sgd(seen: Sequence_, dtype: np.dtype[Any]) -> Iterator[Optimizer]:
     changes = [{n: b[n] - a[n] for n in names} for a, b in itertools.pairwise(seen.trajectory)]
     zero = {n: np.zeros_like(v) for n, v in seen.trajectory[0].items()}
     for nesterov in (None, False, True):
-        rows, targets = [], []
+        rows, targets, sizes = [], [], []
         for index, change in enumerate(changes):
             previous = changes[index - 1] if index else zero
             older = seen.gradients[index - 1] if index else zero
@@ -299,9 +313,11 @@ def _sgd(seen: Sequence_, dtype: np.dtype[Any]) -> Iterator[Optimizer]:
                 columns.append(_stack(older, names))
             rows.append(np.stack(columns, axis=1))
             targets.append(_stack(change, names))
+            before, after = seen.trajectory[index], seen.trajectory[index + 1]
+            sizes.append(np.maximum(np.abs(_stack(before, names)), np.abs(_stack(after, names))))
         matrix, target = np.concatenate(rows), np.concatenate(targets)
         # Each equation weighs by its own rounding, which is that of the parameter it moved.
-        weight = 1.0 / (np.abs(target) + float(np.finfo(dtype).eps))
+        weight = 1.0 / (np.concatenate(sizes) + float(np.finfo(dtype).tiny))
         solution, *_ = np.linalg.lstsq(matrix * weight[:, None], target * weight, rcond=None)
         yield from _as_sgd(solution, nesterov, scopes, dtype)
 
@@ -314,14 +330,16 @@ def _as_sgd(
     rate = snap(step / (1 + momentum) if nesterov else step, dtype)
     if not (np.isfinite(rate) and rate != 0 and abs(momentum) < 1):
         return
-    decays = {}
-    for index, scope in enumerate(scopes, start=1):
-        value = -float(solution[index]) / rate
-        decays[scope] = snap(value, dtype) if abs(value) > 1e3 * float(np.finfo(dtype).eps) else 0.0
+    # Below a thousand roundoffs of the parameter a coefficient is noise of the regression.
+    noise = 1e3 * float(np.finfo(dtype).eps)
+    decays = {
+        scope: snap(-float(solution[index]) / rate, dtype) if abs(solution[index]) > noise else 0.0
+        for index, scope in enumerate(scopes, start=1)
+    }
     weights, biases = decays["weights"], decays["biases"]
     base = SGD(learning_rate=rate, momentum=momentum, nesterov=bool(nesterov))
+    yield base
     if weights == 0 and biases == 0:
-        yield base
         return
     if weights == biases:
         yield replace(base, weight_decay=weights, decay_scope="all")
@@ -347,14 +365,22 @@ def _adam(seen: Sequence_, dtype: np.dtype[Any]) -> Iterator[Optimizer]:
     epsilon = float(np.median(rate * gradient[small] / change[small] - gradient[small]))
     rates = {snap(rate, dtype), float(f"{rate:.3g}")}
     for guess, (beta1, beta2) in itertools.product(rates, BETAS):
-        hat = epsilon * np.sqrt(1 - beta2)
-        options = [("outside", epsilon), ("hat", hat)]
-        for placement, value in options:
-            for size in {float(f"{max(value, 0.0):.1g}"), 1e-8, 1e-7, 0.0}:
+        # Without correction the first update is η·(1 − β₁)/√(1 − β₂) at large gradients.
+        bare = float(f"{guess * np.sqrt(1 - beta2) / (1 - beta1):.3g}") if beta1 < 1 else guess
+        options = [
+            (guess, "outside", epsilon, True),
+            (guess, "hat", epsilon * np.sqrt(1 - beta2), True),
+            (guess, "inside", epsilon**2, True),
+            (bare, "outside", epsilon * np.sqrt(1 - beta2), False),
+            (bare, "inside", epsilon**2 * (1 - beta2), False),
+        ]
+        for step, placement, value, corrected in options:
+            for size in {float(f"{max(value, 0.0):.1g}"), 1e-8, 1e-7, 1e-10, 0.0}:
                 yield Adam(
-                    guess,
+                    step,
                     beta1,
                     beta2,
                     size,
                     epsilon_placement=placement,  # type: ignore[arg-type]
+                    bias_correction=corrected,
                 )

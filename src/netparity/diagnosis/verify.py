@@ -56,7 +56,7 @@ def verify(bench: Bench, stage: str, candidates: Sequence[Candidate]) -> list[Ve
             )
         else:
             open_.append(candidate)
-    everything = _apply(base, open_)
+    everything = apply(base, open_)
     rest = worst(measure_stage(everything)) if open_ else None
     if rest is not None and rest.different:
         return verified
@@ -66,7 +66,7 @@ def verify(bench: Bench, stage: str, candidates: Sequence[Candidate]) -> list[Ve
             verdict: Literal["root-cause", "contributes"] = "root-cause"
             left_over = alone
         else:
-            others = _apply(base, [c for c in open_ if c is not candidate])
+            others = apply(base, [c for c in open_ if c is not candidate])
             without = worst(measure_stage(others))
             if without is None or not without.different:
                 continue
@@ -85,8 +85,9 @@ def verify(bench: Bench, stage: str, candidates: Sequence[Candidate]) -> list[Ve
     return verified
 
 
-def _apply(plan: Plan, candidates: Sequence[Candidate]) -> Plan:
-    for candidate in candidates:
+def apply(plan: Plan, candidates: Sequence[Candidate]) -> Plan:
+    """A plan with every candidate's convention set as on the left; the structure last."""
+    for candidate in sorted(candidates, key=lambda c: c.stage == "structure"):
         plan = candidate.change(plan)
     return plan
 
@@ -110,9 +111,9 @@ def _measures(bench: Bench, stage: str) -> Callable[[Plan], list[Measure]]:
         ] or [Measure("parameters", 0.0, 0.0)]
 
     def init(plan: Plan) -> list[Measure]:
-        if plan.initial == "left":
-            return _initial_live(bench)
-        return list(observe.initial_values(bench).measures)
+        rest = [m for m in observe.initial_values(bench).measures if m.where not in plan.initial]
+        taken = [m for m in _initial_live(bench) if m.where in plan.initial]
+        return [*rest, *taken]
 
     def data(plan: Plan) -> list[Measure]:
         return [Measure("batches", 0.0 if plan.batches == "left" else 1.0, 0.0)]
@@ -361,4 +362,4 @@ def _size(a: Values) -> float:
     return float(np.sqrt(sum(np.sum(np.square(v)) for v in a.values())))
 
 
-__all__ = ["Verified", "adjusted", "declared_form", "undo", "verify"]
+__all__ = ["Verified", "adjusted", "apply", "declared_form", "undo", "verify"]

@@ -10,7 +10,7 @@ from netparity.diagnosis.explain.gradient import gradient
 from netparity.diagnosis.explain.initialization import initial_values
 from netparity.diagnosis.explain.loss import loss
 from netparity.diagnosis.explain.regularization import regularization
-from netparity.diagnosis.explain.structure import structure
+from netparity.diagnosis.explain.structure import structure, transposed
 from netparity.diagnosis.explain.update import update
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "loss",
     "regularization",
     "structure",
+    "transposed",
     "update",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from netparity.conventions import Factored, Misplaced
 from netparity.diagnosis.candidates import Both, Candidate, Plan
-from netparity.diagnosis.gradient import FoundGradient
+from netparity.diagnosis.gradient import DIFFERENCE_FLOOR, FoundGradient, check_live
 from netparity.diagnosis.identify import Identified
 from netparity.nn import (
     Dropout,
@@ -20,9 +20,48 @@ def gradient(both: Both) -> Iterator[Candidate]:
     """Bugs of a backward pass, with the side that has them."""
     for known in (both.left, both.right):
         found = known.gradient
-        if found is None or not found.understood:
+        if found is None:
             continue
-        yield from _faults(both, known, found)
+        if found.understood:
+            yield from _faults(both, known, found)
+        elif known.loss is not None:
+            yield from _wrong(both, known, found)
+
+
+def _wrong(both: Both, known: Identified, found: FoundGradient) -> Iterator[Candidate]:
+    """A gradient that is not that of the side's own loss, in no way known here."""
+    side = known.side.which
+    where = tuple(m.where for m in found.measures if m.different)
+    checked = check_live(known, found, where)
+    if checked is None:
+        return
+    differences, residual = checked
+
+    def change(plan: Plan) -> Plan:
+        if side == "left":
+            return replace(plan, left_faults_removed=True)
+        return replace(plan, right_faults_removed=True)
+
+    texts = {side: "another value", "right" if side == "left" else "left": "the gradient"}
+    yield Candidate(
+        "gradient-wrong",
+        "gradient",
+        where,
+        texts["left"],
+        texts["right"],
+        f"Bug on the {side}: the gradient of {', '.join(where)} is not that of the loss it "
+        "computes; central differences of its own loss give the reference network's value.",
+        tuple(
+            Evidence(f"directional derivative by {name}: what {side} gives", given, numeric, off)
+            for name, given, numeric, off in differences
+        ),
+        _one_sided(both, "gradient-wrong", known, None),
+        change,
+        side=side,
+        verified="live",
+        residual=residual,
+        floor=DIFFERENCE_FLOOR,
+    )
 
 
 def _faults(both: Both, known: Identified, found: FoundGradient) -> Iterator[Candidate]:
@@ -46,8 +85,10 @@ def _faults(both: Both, known: Identified, found: FoundGradient) -> Iterator[Can
                 f"{r.text} is {r.fitted}, should be {r.expected}" for r in found.relations
             )
         elif isinstance(fault, Factored):
-            id, wrong = "gradient-factor", f"{fault.factor:g} times the gradient of its loss"
-            said = f"every gradient is {fault.factor:g} times that of the loss it reports"
+            times = f"{fault.factor:g}" + {0: "", 1: "·N", -1: "/N"}[fault.rows_power]
+            id = "softmax-grad-extra-batch" if fault.rows_power else "gradient-factor"
+            wrong = f"{times} times the gradient of its loss"
+            said = f"every gradient is {times} times that of the loss it reports"
         texts = {side: wrong, "right" if side == "left" else "left": "the gradient of its loss"}
         yield Candidate(
             id,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from netparity.diagnosis import initial
 from netparity.diagnosis.align import Pairing
-from netparity.diagnosis.candidates import Both, Candidate
+from netparity.diagnosis.candidates import Both, Candidate, start_from_left
 from netparity.report.model import Evidence
 
 #: The laws of dense layers that each framework uses by itself: (weights, biases).
@@ -74,7 +73,7 @@ def initial_values(both: Both, pairing: Pairing, different: Sequence[str]) -> It
             statement,
             evidence,
             both.fix(id, left=groups[0][1].right_text, right=groups[0][1].left_text),
-            lambda plan: replace(plan, initial="left"),
+            start_from_left(where),
             also=("same-seed-different-stream",)
             if id == "init-value" and both.left.live.framework != both.right.live.framework
             else (),

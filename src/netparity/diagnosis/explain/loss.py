@@ -51,7 +51,7 @@ def loss(both: Both) -> Iterator[Candidate]:
             residual,
         )
     ]
-    id = _loss_id(left, right)
+    id = _loss_id(left, right, outputs)
     if isinstance(left, MulticlassHinge) and isinstance(right, MulticlassHinge):
         if left.counts_true_class != right.counts_true_class:
             evidence.insert(
@@ -115,7 +115,7 @@ def _ratio_words(left: Loss, right: Loss, outputs: int) -> str:
 
 
 def _loss_fix(both: Both, left: Loss, right: Loss, outputs: int) -> Fix:
-    id = _loss_id(left, right)
+    id = _loss_id(left, right, outputs)
     a, b = _terms(left, outputs), _terms(right, outputs)
     if isinstance(left, MulticlassHinge):
         ratio = a[0] / b[0]
@@ -126,7 +126,7 @@ def _loss_fix(both: Both, left: Loss, right: Loss, outputs: int) -> Fix:
     return both.fix(id, left=f"{b[0] / a[0]:g}", right=f"{a[0] / b[0]:g}")
 
 
-def _loss_id(left: Loss, right: Loss) -> str:
+def _loss_id(left: Loss, right: Loss, outputs: int) -> str:
     if isinstance(left, MulticlassHinge):
         return "multiclass-hinge-margin"
     reductions = any(
@@ -135,7 +135,8 @@ def _loss_id(left: Loss, right: Loss) -> str:
     ratio = left.factor / right.factor if right.factor else float("inf")
     if isinstance(left, MeanSquaredError) and (reductions or ratio in {2.0, 0.5}):
         return "mse-reduction"
-    if isinstance(left, SoftmaxCrossEntropy) and reductions:
+    by_outputs = any(abs(ratio - r) <= 1e-9 * r for r in (outputs, 1 / outputs))
+    if isinstance(left, SoftmaxCrossEntropy) and (reductions or by_outputs):
         return "ce-reduction"
     if isinstance(left, SigmoidCrossEntropy) and reductions:
         return "bce-multidim-reduction" if left.batch == right.batch else "ce-reduction"

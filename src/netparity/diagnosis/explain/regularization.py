@@ -3,80 +3,120 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from netparity.conventions import changed
 from netparity.diagnosis.align import Pairing
-from netparity.diagnosis.candidates import Both, Candidate, Plan, text
+from netparity.diagnosis.candidates import Both, Candidate, Change, Plan, text
 from netparity.diagnosis.identify import Identified, l2_penalties
-from netparity.diagnosis.twin import decay_coefficients
+from netparity.diagnosis.twin import Twin, decay_coefficients, decoupled_decay
+from netparity.nn import L2, SGD, Adam, Scope
 from netparity.report.model import Evidence, Fix
 
 
+@dataclass(frozen=True, slots=True)
+class _Decay:
+    """How a parameter is pulled to zero: through the gradient, and beside it."""
+
+    coupled: float = 0.0
+    decoupled: float = 0.0
+
+    @property
+    def total(self) -> float:
+        return self.coupled + self.decoupled
+
+
+Decays = dict[str, _Decay]
+
+
+def _decays(twin: Twin) -> Decays:
+    names = list(twin.network.parameter_shapes())
+    coupled = decay_coefficients(twin.conventions.penalties or (), names)
+    beside = decoupled_decay(twin.conventions.optimizer, names)
+    return {n: _Decay(coupled[n], beside[n]) for n in names}
+
+
 def regularization(both: Both, pairing: Pairing) -> Iterator[Candidate]:
-    """L2 penalties: factor, coefficient, scope, absent."""
+    """L2 penalties and weight decay: factor, coefficient, scope, coupling, absence."""
     left, right = both.left.twin, both.right.twin
     if left is None or right is None:
         return
-    one = decay_coefficients(left.conventions.penalties or (), left.network.parameter_shapes())
-    raw = decay_coefficients(right.conventions.penalties or (), right.network.parameter_shapes())
+    one = _decays(left)
     back = {r: n for n, r in pairing.names.items()}
-    two = {back[n]: c for n, c in raw.items() if n in back}
+    two = {back[n]: d for n, d in _decays(right).items() if n in back}
     groups: dict[str, list[str]] = {}
-    for name in two:
-        a, b = one.get(name, 0.0), two[name]
-        if a == b:
-            continue
-        groups.setdefault(_penalty_id(name, a, b, one, two), []).append(name)
+    for name, b in two.items():
+        a = one.get(name, _Decay())
+        if a != b:
+            groups.setdefault(_penalty_id(both, name, a, b, one, two), []).append(name)
     for id, names in groups.items():
         yield _penalty_candidate(both, pairing, id, names, one, two)
 
 
-def _penalty_id(name: str, a: float, b: float, one: dict[str, float], two: dict[str, float]) -> str:
-    if np.float32(a) == np.float32(b):
+def _penalty_id(both: Both, name: str, a: _Decay, b: _Decay, one: Decays, two: Decays) -> str:
+    if (bool(a.coupled), bool(b.coupled)) in {(True, False), (False, True)} and (
+        a.total and b.total
+    ):
+        optimizers = (both.left.conventions.optimizer, both.right.conventions.optimizer)
+        sgd = all(isinstance(o, SGD) for o in optimizers)
+        return "sgd-weight-decay-coupling" if sgd else "adam-weight-decay-coupling"
+    if np.float32(a.total) == np.float32(b.total):
         return "float32-constants"
     weight = name.endswith(".weight")
-    if a == 0 or b == 0:
-        others = [n for n in two if n.endswith(".weight") and one.get(n) and two.get(n)]
+    if a.total == 0 or b.total == 0:
+        others = [
+            n for n in two if n.endswith(".weight") and one.get(n, _Decay()).total and two[n].total
+        ]
         if weight:
             return "penalty-scope" if others else "penalty-absent"
         return "weight-decay-bias" if others else "penalty-absent"
-    ratio = b / a
+    ratio = b.total / a.total
     if any(abs(ratio - r) <= 1e-6 * r for r in (2.0, 0.5)):
         return "l2-half-factor"
     return "penalty-value"
 
 
-def _penalty_candidate(
-    both: Both,
-    pairing: Pairing,
-    id: str,
-    names: Sequence[str],
-    one: dict[str, float],
-    two: dict[str, float],
-) -> Candidate:
-    first = names[0]
-    a, b = one.get(first, 0.0), two[first]
-    texts = {
-        "left": _penalty_text(both.left, a),
-        "right": _penalty_text(both.right, b),
-    }
-    wanted = {pairing.names[n]: one.get(n, 0.0) for n in names}
+def _follow_left(both: Both, pairing: Pairing, names: Sequence[str], one: Decays) -> Change:
+    """Gives right's parameters left's decay, through the gradient and beside it."""
+    wanted = {pairing.names[n]: one.get(n, _Decay()) for n in names}
 
     def change(plan: Plan) -> Plan:
-        shapes = (
-            [n for n, _ in both.right.twin.network.parameter_shapes().items()]
-            if both.right.twin
-            else []
+        twin = Twin(plan.conventions)
+        shapes = list(twin.network.parameter_shapes())
+        conventions = plan.conventions
+        decay = decay_coefficients(conventions.penalties or (), shapes)
+        beside = decoupled_decay(conventions.optimizer, shapes)
+        decay |= {n: d.coupled for n, d in wanted.items()}
+        beside |= {n: d.decoupled for n, d in wanted.items()}
+        others = tuple(p for p in conventions.penalties or () if not isinstance(p, L2))
+        optimizer = conventions.optimizer
+        if isinstance(optimizer, SGD | Adam):
+            values = {c for c in beside.values() if c}
+            scope: Scope = tuple(n for n in shapes if beside[n])
+            optimizer = changed(
+                optimizer,
+                weight_decay=max(values, default=0.0),
+                decay="decoupled" if values else "coupled",
+                decay_scope="all" if len(scope) in {0, len(shapes)} else scope,
+            )
+        return replace(
+            plan,
+            conventions=replace(
+                conventions, penalties=(*others, *l2_penalties(decay)), optimizer=optimizer
+            ),
         )
-        decay = decay_coefficients(plan.conventions.penalties or (), shapes) | wanted
-        from netparity.nn import L2
 
-        others = tuple(p for p in plan.conventions.penalties or () if not isinstance(p, L2))
-        penalties = (*others, *l2_penalties(decay))
-        return replace(plan, conventions=replace(plan.conventions, penalties=penalties))
+    return change
 
+
+def _penalty_candidate(
+    both: Both, pairing: Pairing, id: str, names: Sequence[str], one: Decays, two: Decays
+) -> Candidate:
+    first, second = one.get(names[0], _Decay()), two[names[0]]
+    a, b = first.total, second.total
+    coupling = {True: "added to the gradient", False: "taken off beside the gradient step"}
     statements = {
         "l2-half-factor": (
             f"The penalty's gradient is {a:g}·w on the left and {b:g}·w on the right, a factor of "
@@ -95,39 +135,46 @@ def _penalty_candidate(
             "framework rounds its constants to float32."
         ),
     }
-    relation = "g = g_data + c·w: c left against c right"
+    for coupled in ("sgd-weight-decay-coupling", "adam-weight-decay-coupling"):
+        statements[coupled] = (
+            f"Left decays by {a:g}·w, {coupling[bool(first.coupled)]}; right by {b:g}·w, "
+            f"{coupling[bool(second.coupled)]}."
+        )
     residual = max(
         (m.difference for k in (both.left, both.right) for m in k.checks.get("gradient", ())),
         default=None,
     )
-    fixes = _penalty_fix(both, id, a, b, names)
-    latent = None
-    if id == "float32-constants":
-        latent = "below float32 noise but real in float64"
+    latent = "below float32 noise but real in float64" if id == "float32-constants" else None
     return Candidate(
         id,
         "regularization",
         tuple(names),
-        texts["left"],
-        texts["right"],
+        _penalty_text(both.left, first),
+        _penalty_text(both.right, second),
         statements.get(id, f"The penalty's gradient is {a:g}·w on the left, {b:g}·w on the right."),
-        (Evidence(relation, a, b, residual),),
-        fixes,
-        change,
+        (Evidence("g = g_data + c·w: c left against c right", a, b, residual),),
+        _penalty_fix(both, id, a, b),
+        _follow_left(both, pairing, names, one),
         also=("penalty-value",) if id == "l2-half-factor" else (),
         latent=latent,
     )
 
 
-def _penalty_text(known: Identified, coefficient: float) -> str:
+def _penalty_text(known: Identified, decay: _Decay) -> str:
     said = known.declared.texts.get("penalties") or known.declared.texts.get(
         "optimizer.weight_decay"
     )
-    measured = f"gradient {coefficient:g}·w" if coefficient else "none"
+    measured = "none"
+    if decay.total:
+        measured = (
+            f"gradient {decay.coupled:g}·w"
+            if decay.coupled
+            else (f"w − η·{decay.decoupled:g}·w beside the step")
+        )
     return f"{said}: {measured}" if said else measured
 
 
-def _penalty_fix(both: Both, id: str, a: float, b: float, names: Sequence[str]) -> Fix:
+def _penalty_fix(both: Both, id: str, a: float, b: float) -> Fix:
     def value(known: Identified, coefficient: float) -> str:
         if known.live.framework == "keras":
             return text(coefficient / 2)

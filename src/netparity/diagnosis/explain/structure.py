@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from netparity.conventions import changed
 from netparity.diagnosis.align import Pairing, affines
-from netparity.diagnosis.candidates import Both, Candidate, Plan
-from netparity.nn import (
-    Affine,
-)
+from netparity.diagnosis.bench import Stage
+from netparity.diagnosis.candidates import Both, Candidate, Change, Plan, start_from_left
+from netparity.nn import L2, Affine
 from netparity.report.model import Evidence
 
 
@@ -20,22 +20,15 @@ def structure(both: Both, pairing: Pairing) -> Iterator[Candidate]:
         return
     without: dict[str, list[str]] = {"left": [], "right": []}
     one, two = dict(affines(left)), dict(affines(right))
+    wider: list[tuple[str, str]] = []
     for name, other in pairing.layers.items():
         a, b = one[name], two[other]
         if (a.inputs, a.outputs) != (b.inputs, b.outputs):
-            yield Candidate(
-                "layer-width",
-                "structure",
-                (name, other),
-                f"{name}: {a.inputs} → {a.outputs}",
-                f"{other}: {b.inputs} → {b.outputs}",
-                f"{name} maps {a.inputs} to {a.outputs} on the left, {other} maps {b.inputs} to "
-                f"{b.outputs} on the right.",
-                (Evidence("outputs of the layer", a.outputs, b.outputs, None),),
-                both.fix("layer-width", left=b.outputs, right=a.outputs),
-            )
+            wider.append((name, other))
         elif a.bias != b.bias:
             without["left" if b.bias else "right"].append(name if b.bias else other)
+    if wider:
+        yield _layer_width(both, pairing, wider)
     for side, layers in without.items():
         if layers:
             yield _bias_absent(both, side, layers, pairing)
@@ -57,7 +50,46 @@ def structure(both: Both, pairing: Pairing) -> Iterator[Candidate]:
                 f"({len(names)} parameters without a partner).",
                 (Evidence("weight layers", len(one), len(two), None),),
                 both.fix("layer-missing", left=extra, right=extra),
+                _as_left(both, pairing),
             )
+
+
+def _layer_width(both: Both, pairing: Pairing, wider: Sequence[tuple[str, str]]) -> Candidate:
+    sizes = {}
+    for side, index, twin in (("left", 0, both.left.twin), ("right", 1, both.right.twin)):
+        layers = dict(affines(twin)) if twin is not None else {}
+        own = [layers[pair[index]] for pair in wider]
+        sizes[side] = ", ".join(f"{a.inputs} → {a.outputs}" for a in own)
+    return Candidate(
+        "layer-width",
+        "structure",
+        tuple(name for name, _ in wider),
+        sizes["left"],
+        sizes["right"],
+        f"The weight layers have other widths: {sizes['left']} on the left, {sizes['right']} on "
+        "the right.",
+        (Evidence("inputs → outputs", sizes["left"], sizes["right"], None),),
+        both.fix("layer-width", left=sizes["right"], right=sizes["left"]),
+        _as_left(both, pairing),
+    )
+
+
+def _as_left(both: Both, pairing: Pairing) -> Change:
+    """Gives right left's layers, and with them left's initial values."""
+    layers = both.left.conventions.layers
+    back = {right: left for left, right in pairing.names.items()}
+
+    def change(plan: Plan) -> Plan:
+        penalties = tuple(
+            changed(p, scope=tuple(back[n] for n in p.scope if n in back))
+            if isinstance(p, L2) and isinstance(p.scope, tuple)
+            else p
+            for p in plan.conventions.penalties or ()
+        )
+        conventions = replace(plan.conventions, layers=layers, penalties=penalties)
+        return replace(plan, conventions=conventions, structure="left")
+
+    return change
 
 
 def _bias_absent(both: Both, side: str, layers: list[str], pairing: Pairing) -> Candidate:
@@ -67,10 +99,7 @@ def _bias_absent(both: Both, side: str, layers: list[str], pairing: Pairing) -> 
     def change(plan: Plan) -> Plan:
         stack = []
         for name, layer in plan.conventions.layers or ():
-            target = name
-            if side == "right":
-                target = name
-            if isinstance(layer, Affine) and target in names:
+            if isinstance(layer, Affine) and name in names:
                 layer = replace(layer, bias=side == "right")
             stack.append((name, layer))
         return replace(plan, conventions=replace(plan.conventions, layers=tuple(stack)))
@@ -95,4 +124,21 @@ def _bias_absent(both: Both, side: str, layers: list[str], pairing: Pairing) -> 
         ),
         both.fix("bias-absent", left=side == "left", right=side == "right"),
         change,
+    )
+
+
+def transposed(both: Both, names: Sequence[str], stage: Stage) -> Candidate:
+    """Square weights that were carried over without the transpose the other layout needs."""
+    residual = max((m.difference for m in stage.measures if m.where in names), default=None)
+    return Candidate(
+        "dense-weight-layout",
+        "structure",
+        tuple(names),
+        "y = x·W + b",
+        "the transpose of left's values",
+        f"{', '.join(names)} of right holds the transpose of left's values, in the place where "
+        "left's values belong: a square weight hides a copy without its transpose.",
+        (Evidence("right − leftᵀ against right − left, largest difference", 0.0, residual, 0.0),),
+        both.fix("dense-weight-layout", left="W", right="W"),
+        start_from_left(names),
     )

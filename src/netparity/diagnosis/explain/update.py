@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from netparity.conventions import switches
-from netparity.diagnosis.candidates import Both, Candidate, Plan, set_conventions, text, written
-from netparity.nn import (
-    SGD,
-    Adam,
-)
-from netparity.report.model import Evidence
+from netparity.conventions import changed, switches
+from netparity.diagnosis.candidates import Both, Candidate, Change, Plan, text, written
+from netparity.diagnosis.update import STEPS as UPDATES
+from netparity.nn import SGD, Adam, Optimizer
+from netparity.report.model import Evidence, Fix
 
 #: Optimizer field → the id of a difference in it.
 FIELDS = {
@@ -29,13 +27,12 @@ FIELDS = {
     "epsilon_placement": "adam-epsilon-placement",
     "bias_correction": "adam-bias-correction",
     "amsgrad": "optimizer-kind",
-    "weight_decay": "penalty-value",
-    "decay": "adam-weight-decay-coupling",
 }
 
 
 def update(both: Both) -> Iterator[Candidate]:
     """The kind of optimizer and its constants."""
+    yield from _frozen(both)
     left, right = both.left.conventions.optimizer, both.right.conventions.optimizer
     if left is None or right is None:
         return
@@ -60,7 +57,7 @@ def update(both: Both) -> Iterator[Candidate]:
                 ),
             ),
             both.fix("optimizer-kind", left=repr(right), right=repr(left)),
-            set_conventions(optimizer=left),
+            _rule_of(left),
         )
         return
     for name in switches(left):
@@ -72,10 +69,6 @@ def update(both: Both) -> Iterator[Candidate]:
             if np.float32 in {both.left.live.dtype.type, both.right.live.dtype.type}:
                 continue
             id = "float32-constants"
-        if id == "adam-weight-decay-coupling" and isinstance(left, SGD):
-            id = "sgd-weight-decay-coupling"
-        if name == "weight_decay" and 0.0 in {a, b}:
-            id = "penalty-absent"
 
         def change(plan: Plan, name: str = name, a: Any = a) -> Plan:
             optimizer: Any = plan.conventions.optimizer
@@ -83,6 +76,9 @@ def update(both: Both) -> Iterator[Candidate]:
             return replace(plan, conventions=replace(plan.conventions, optimizer=changed))
 
         words = name.replace("_", " ")
+        values = (b, a)
+        if name == "epsilon_placement" and isinstance(left, Adam) and isinstance(right, Adam):
+            values = (_tiny(left, right), _tiny(left, right))
         yield Candidate(
             id,
             "update",
@@ -91,10 +87,56 @@ def update(both: Both) -> Iterator[Candidate]:
             written(both.right, f"optimizer.{name}", f"{words} {text(b)}"),
             f"The optimizer's {words} is {text(a)} on the left and {text(b)} on the right.",
             (Evidence(f"{words} that repeats the updates, left against right", a, b, residual),),
-            both.fix(id, left=b, right=a),
+            both.fix(id, left=values[0], right=values[1]),
             change,
             latent="below float32 noise but real in float64" if id == "float32-constants" else None,
         )
+
+
+def _frozen(both: Both) -> Iterator[Candidate]:
+    """Parameters that never move although their gradient is not zero."""
+    for known in (both.left, both.right):
+        names = known.conventions.frozen
+        if not names:
+            continue
+        side = known.side.which
+        texts = {side: "never moves", "right" if side == "left" else "left": "is trained"}
+        fix = both.fix("parameter-frozen", left=names[0], right=names[0])
+
+        def change(plan: Plan, side: str = side) -> Plan:
+            if side == "left":
+                return replace(plan, left_faults_removed=True)
+            return replace(plan, conventions=replace(plan.conventions, frozen=()))
+
+        yield Candidate(
+            "parameter-frozen",
+            "update",
+            names,
+            texts["left"],
+            texts["right"],
+            f"Bug on the {side}: {', '.join(names)} does not move in {UPDATES} updates although "
+            "its gradient is not zero.",
+            (Evidence("largest change over the updates", 0.0, None, 0.0),),
+            Fix(fix.left, None) if side == "left" else Fix(None, fix.right),
+            change,
+            side=known.side.which,
+        )
+
+
+def _rule_of(left: Optimizer) -> Change:
+    """Gives right left's rule, and leaves it its own decay."""
+
+    def change(plan: Plan) -> Plan:
+        own: Any = plan.conventions.optimizer
+        kept = {f: getattr(own, f) for f in ("weight_decay", "decay", "decay_scope")}
+        return replace(plan, conventions=replace(plan.conventions, optimizer=changed(left, **kept)))
+
+    return change
+
+
+def _tiny(left: Adam, right: Adam) -> float:
+    """An ε at which the placement no longer shows, for both sides."""
+    return min(left.epsilon, right.epsilon) * 1e-8 or 1e-16
 
 
 def _idle(name: str, left: Any, right: Any) -> bool:
@@ -103,6 +145,4 @@ def _idle(name: str, left: Any, right: Any) -> bool:
         return bool(left.momentum == 0 and right.momentum == 0) or (
             name == "form" and "averaged" not in {left.form, right.form}
         )
-    if name in {"decay", "decay_scope"} and isinstance(left, SGD | Adam):
-        return bool(left.weight_decay == 0 and right.weight_decay == 0)
     return False
