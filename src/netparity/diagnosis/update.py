@@ -18,6 +18,7 @@ from netparity.conventions import changed, switches
 from netparity.diagnosis.loss import snap
 from netparity.diagnosis.noise import (
     DISTURBANCE64,
+    FACTOR,
     RUNS,
     ULPS,
     Measure,
@@ -151,15 +152,17 @@ def floors(
         low = {n: v.astype(dtype) for n, v in start.items()}
         fed = [{n: v.astype(dtype) for n, v in step.items()} for step in gradients]
         narrow = [repeat(variant, low, fed) for variant in float32_variants(optimizer)]
-    else:
-        narrow = [repeat(variant, start, gradients) for variant in _moved_constants(optimizer)]
+    moved = [repeat(variant, start, gradients) for variant in _moved_constants(optimizer, dtype)]
     result = []
     for index in range(len(gradients)):
         values: Values = {}
         for name, value in exact[index + 1].items():
             deviations = [(run[index][name] - value) * (roundoff / delta) for run in runs]
             noise = [run[index + 1][name] - value for run in narrow]
-            values[name] = element_floor(deviations, noise, value, dtype)
+            constants = np.max([np.abs(run[index + 1][name] - value) for run in moved], axis=0)
+            values[name] = np.maximum(
+                element_floor(deviations, noise, value, dtype), FACTOR * constants
+            )
         result.append(values)
     return result
 
@@ -197,15 +200,14 @@ def float32_variants(optimizer: Optimizer) -> list[Optimizer]:
     ]
 
 
-def _moved_constants(optimizer: Optimizer) -> list[Optimizer]:
+def _moved_constants(optimizer: Optimizer, dtype: np.dtype[Any]) -> list[Optimizer]:
     """The rule with its rate moved by four ulp, up and down.
 
     ``1 − 0.999`` and a written 0.001, or η/n and η·(1/n), differ by that much.
     """
-    moved = ULPS * float(np.finfo(np.float64).eps)
-    return [
-        changed(optimizer, learning_rate=optimizer.learning_rate * (1 + d)) for d in (-moved, moved)
-    ]
+    moved = ULPS * float(np.finfo(dtype).eps)
+    rates = (optimizer.learning_rate * (1 - moved), optimizer.learning_rate * (1 + moved))
+    return [changed(optimizer, learning_rate=rate) for rate in rates]
 
 
 def _noisy(value: Array, delta: float, rng: np.random.Generator) -> Array:
