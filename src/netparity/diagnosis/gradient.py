@@ -218,6 +218,10 @@ def _fitted_penalties(bare: Conventions, probes: Sequence[Probe]) -> tuple[Penal
     return tuple(L2(c, factor=0.5, scope=tuple(names)) for c, names in groups.items())
 
 
+#: What a regression on float32 gradients can tell from 1.
+FACTOR_PRECISION = 1e-4
+
+
 def _common_factors(conventions: Conventions, probes: Sequence[Probe]) -> Iterator[Factored]:
     """One factor on all gradients: a constant, or one that goes with the rows of the batch."""
     twin = Twin(conventions)
@@ -239,7 +243,9 @@ def _common_factors(conventions: Conventions, probes: Sequence[Probe]) -> Iterat
             if nice and abs(nice - factor) <= 1e-6 * abs(factor):
                 factor = nice
                 break
-        yield Factored(factor, rows_power=power)
+        # One within the precision of the fit is no factor.
+        if power or abs(factor - 1) > FACTOR_PRECISION:
+            yield Factored(factor, rows_power=power)
 
 
 def find_misplaced(

@@ -19,6 +19,48 @@ DEFAULT_LAWS = {
 }
 
 
+#: How a law is said, and written in NumPy and Keras.
+LAWS = {
+    "torch_linear": (
+        "U(±1/√fan_in)",
+        "rng.uniform(-1, 1, shape) / np.sqrt(fan_in)",
+        'keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")',
+    ),
+    "glorot_uniform": (
+        "U(±√(6/(fan_in+fan_out)))",
+        "rng.uniform(-1, 1, shape) * np.sqrt(6 / (fan_in + fan_out))",
+        '"glorot_uniform"',
+    ),
+    "unit_uniform": (
+        "U(0, 1)",
+        "rng.uniform(0, 1, shape)",
+        "keras.initializers.RandomUniform(0, 1)",
+    ),
+    "standard_normal": (
+        "N(0, 1)",
+        "rng.standard_normal(shape)",
+        "keras.initializers.RandomNormal(stddev=1)",
+    ),
+    "zeros": ("zeros", "np.zeros(shape)", '"zeros"'),
+    "ones": ("ones", "np.ones(shape)", '"ones"'),
+}
+
+
+def said(law: str) -> str:
+    """A law in a formula, where it has a short one."""
+    return LAWS[law][0] if law in LAWS else law
+
+
+def written_law(law: str, framework: str) -> str:
+    """A law as one writes it in a framework; by its name where that is all there is."""
+    if law not in LAWS:
+        return law
+    _, numpy, keras = LAWS[law]
+    if framework == "keras":
+        return keras
+    return f"torch.as_tensor({numpy})" if framework == "torch" else numpy
+
+
 def initial_values(both: Both, pairing: Pairing, different: Sequence[str]) -> Iterator[Candidate]:
     """Laws where they cannot be the same, else another draw of the same law."""
     right_values = pairing.to_left(both.right.parameters)
@@ -45,21 +87,24 @@ def initial_values(both: Both, pairing: Pairing, different: Sequence[str]) -> It
         found["init-law"] += found.pop("init-value")
     for id, groups in found.items():
         where = tuple(n for key, _ in groups for n, *_ in one[key].arrays if n in different)
-        lefts = "; ".join(f"{key} {laws.left_text}" for key, laws in groups)
-        rights = "; ".join(f"{key} {laws.right_text}" for key, laws in groups)
+        lefts = "; ".join(f"{key} {said(laws.left_text)}" for key, laws in groups)
+        rights = "; ".join(f"{key} {said(laws.right_text)}" for key, laws in groups)
         if id == "init-value":
+            lefts = "; ".join(f"{key}: one draw" for key, _ in groups)
+            rights = "; ".join(f"{key}: another draw" for key, _ in groups)
             statement = (
-                "The initial values are other draws, of laws that can be the same "
-                f"({groups[0][1].common[0]})."
+                "The initial values are other draws, of laws that can be the same ("
+                + "; ".join(f"{key} {said(laws.left_text)}" for key, laws in groups)
+                + ")."
             )
         else:
             statement = f"The initial values follow different laws: left {lefts}; right {rights}."
         evidence = tuple(
             Evidence(
-                f"laws of the {key} that a Kolmogorov-Smirnov test (p > 0.001) and their support "
-                "leave open on the left, against the right",
-                ", ".join(laws.left[:4]) or "none known",
-                ", ".join(laws.right[:4]) or "none known",
+                f"laws that the {key} leave open (support; Kolmogorov-Smirnov p > 0.001): left "
+                "against right",
+                ", ".join(said(n) for n in laws.left[:2]) or "none known",
+                ", ".join(said(n) for n in laws.right[:2]) or "none known",
                 None,
             )
             for key, laws in groups
@@ -72,7 +117,11 @@ def initial_values(both: Both, pairing: Pairing, different: Sequence[str]) -> It
             rights,
             statement,
             evidence,
-            both.fix(id, left=groups[0][1].right_text, right=groups[0][1].left_text),
+            both.fix(
+                id,
+                left=written_law(groups[0][1].right_text, both.left.live.framework),
+                right=written_law(groups[0][1].left_text, both.right.live.framework),
+            ),
             start_from_left(where),
             also=("same-seed-different-stream",)
             if id == "init-value" and both.left.live.framework != both.right.live.framework
