@@ -60,9 +60,13 @@ def twin_holds(runs: FreeRuns, known: Identified, run: Run, batches: freerun.Bat
     steps = _compared_steps(runs, len(batches))
     with np.errstate(all="ignore"):
         own = twin.run(run.trajectory[0], batches[:steps], run.draws)
-    floor = freerun.floor_of(
-        runs.bench, twin, run.trajectory[0], batches[:steps], run.draws, runs.rows
-    )
+    if run is runs.left:
+        floor = runs.floor
+    else:
+        # One run each way: the rule of the measured floor, at half its price.
+        floor = freerun.floor_of(
+            runs.bench, twin, run.trajectory[0], batches[:steps], run.draws, runs.rows, times=1
+        )
     last = steps if floor.horizon is None else min(steps, floor.horizon)
     a = two_dimensional(twin.forward(own[last], runs.rows).prediction)
     b = two_dimensional(twin.forward(run.trajectory[last], runs.rows).prediction)
@@ -184,7 +188,7 @@ def _curves(parts: Parts, runs: FreeRuns, plan: Plan, after: Sequence[Values]) -
     left, right = bench.left.twin, bench.right.twin
     if left is None or right is None or left.conventions.loss is None or bench.y is None:
         return None
-    loss, y = left.conventions.loss, bench.y[: len(runs.rows)]
+    loss, y = left.conventions.loss, bench.y[freerun.rows_of(len(bench.x))]
 
     def curve(twin: Twin, trajectory: Sequence[Values]) -> tuple[float, ...]:
         step = max(1, len(trajectory) // CURVE_POINTS)

@@ -31,8 +31,9 @@ from netparity.nn import Dropout
 
 #: The share of the way gone at which rounding ends a comparison (METHOD: the horizon).
 HORIZON_SHARE = 1e-3
-#: Predictions are compared on at most these many rows of the data.
-MAXIMUM_ROWS = 2_000
+#: Predictions are compared on at most these many rows, spread over the data: every step of every
+#: run predicts them.
+MAXIMUM_ROWS = 256
 
 Batches = list[tuple[Array, Array]]
 Draws = list[list[Array]] | None
@@ -69,6 +70,11 @@ class FreeRuns:
     floor: Floor
     rows: Array
     twins_hold: dict[str, bool] = field(default_factory=dict)
+
+
+def rows_of(count: int) -> Array:
+    """The numbers of the rows on which predictions are compared."""
+    return np.unique(np.linspace(0, count - 1, min(count, MAXIMUM_ROWS)).astype(int))
 
 
 def own_batches(live: Implementation, x: Array, y: Array, batch_size: int, steps: int) -> Batches:
@@ -148,19 +154,23 @@ def comparable(bench: Bench, known: Identified, prediction: Array) -> Array:
 
 
 def floor_of(
-    bench: Bench, twin: Twin, initial: Values, batches: Batches, draws: Draws, rows: Array
+    bench: Bench,
+    twin: Twin,
+    initial: Values,
+    batches: Batches,
+    draws: Draws,
+    rows: Array,
+    *,
+    times: int = 2,
 ) -> Floor:
-    """The trajectory's floor: twice another order of summation, twice ±1 ulp at the start."""
+    """The trajectory's floor: as often another order of summation as ±1 ulp at the start."""
     dtype = bench.dtype
     start = {n: v.astype(dtype) for n, v in initial.items()}
     fed_batches = [(_cast(x, dtype), y) for x, y in batches]
     fed_draws = None if draws is None else [[d.astype(dtype) for d in s] for s in draws]
     base = twin.run(start, fed_batches, fed_draws)
-    runs = [
-        reordered(twin, bench.rng).run(start, fed_batches, fed_draws),
-        reordered(twin, bench.rng).run(start, fed_batches, fed_draws),
-    ]
-    for _ in range(2):
+    runs = [reordered(twin, bench.rng).run(start, fed_batches, fed_draws) for _ in range(times)]
+    for _ in range(times):
         moved = {n: _one_ulp(v, bench.rng) for n, v in start.items()}
         runs.append(twin.run(moved, fed_batches, fed_draws))
     ulp = float(np.finfo(dtype).eps)

@@ -429,7 +429,7 @@ def _let_go(diagnosis: Diagnosis, steps: int, batch_size: int) -> freerun.FreeRu
         diagnosis.notes.append("no free run: dropout masks cannot be matched")
         return None
     lefts, rights = _fresh(diagnosis.pair)
-    rows = np.asarray(bench.x[: freerun.MAXIMUM_ROWS])
+    rows = np.asarray(bench.x[freerun.rows_of(len(bench.x))])
     driven: dict[str, tuple[freerun.Run, freerun.Batches]] = {}
     order = [(left, lefts), (right, rights)]
     if "draws" in left.live.abilities and "draws" not in right.live.abilities:
