@@ -125,9 +125,9 @@ UPDATE_SGD: tuple[Convention, ...] = (
         signature="steps have one constant ratio at equal gradients",
         imitate="SGD(0.3)",
         fix={
-            "torch": "torch.optim.SGD(model.parameters(), lr={value})",
+            "torch": "optimizer.param_groups[0].update(lr={value})  # or where it is made",
             "keras": "optimizer.learning_rate = {value}",
-            "tensorflow": "tf.compat.v1.train.GradientDescentOptimizer({value})",
+            "tensorflow": "learning_rate = {value}  # of the same optimizer",
             "jax": "optax.sgd({value})",
             "sklearn": "MLPClassifier(learning_rate_init={value})",
             "numpy": "learning_rate = {value}",

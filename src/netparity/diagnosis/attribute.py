@@ -165,6 +165,11 @@ def _live_after(runs: FreeRuns, plan: Plan, last: int) -> tuple[float, list[Valu
     right.side.reset()
     if changed and not verify.adjusted(right, plan.conventions, small):
         return None
+    known = plan.conventions.optimizer is not None and plan.conventions.loss is not None
+    if changed and known and not verify.steps_agree(bench, right, Twin(plan.conventions)):
+        verify.undo(right, small)
+        return None
+    right.side.reset()
     try:
         initial = freerun.start_of(runs, plan) if plan.initial else None
         batches = runs.left_batches if plan.batches == "left" else runs.right_batches

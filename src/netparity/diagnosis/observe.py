@@ -8,7 +8,7 @@ in, which has been shown to reproduce it at that stage.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -213,6 +213,13 @@ def update_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
     start = update.sampled(update.Sequence_((start,), ()), bench.rng).trajectory[0]
     given = update.gradients_to_feed(start, bench.rng, small=bench.dtype == np.float64)
     noise = update.floors(one, start, given, bench.dtype, bench.rng)
-    a = update.repeat(one, start, given)
-    b = update.repeat(two, start, given)
+    back = {r: n for n, r in bench.pairing.names.items()}
+    still = {back.get(n, n) for n in right.conventions.frozen}
+    a = update.repeat(one, start, _moving(given, left.conventions.frozen))
+    b = update.repeat(two, start, _moving(given, still))
     return update.compare(a, b, noise, start)
+
+
+def _moving(gradients: Sequence[Values], frozen: Container[str]) -> list[Values]:
+    """The gradients without those of parameters that a side never moves."""
+    return [{n: g for n, g in step.items() if n not in frozen} for step in gradients]

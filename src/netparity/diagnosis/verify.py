@@ -131,7 +131,8 @@ def _measures(bench: Bench, stage: str) -> Callable[[Plan], list[Measure]]:
         return _gradient(bench, plan)
 
     def update_(plan: Plan) -> list[Measure]:
-        return observe.update_measures(bench, left, Twin(plan.conventions))
+        mended = left.with_(frozen=()) if plan.left_faults_removed else left
+        return observe.update_measures(bench, mended, Twin(plan.conventions))
 
     return {
         "structure": structure,
@@ -180,6 +181,8 @@ def forward_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
     x, _ = bench.batch
     for training in (False, True):
         values = probe_parameters(left, bench.rng)
+        for name in bench.pairing.left_only:
+            values[name] = np.zeros_like(values[name])
         inputs = np.asarray(x, dtype=np.float32).astype(np.float64)
         draws: list[Array] | None = None
         if training:
@@ -261,6 +264,8 @@ def declared_form(known: Identified, wanted: Conventions) -> Conventions | None:
     declared = known.declared
     if declared.layers is None or known.twin is None:
         return None
+    if (wanted.frozen, wanted.faults) != (known.conventions.frozen, known.conventions.faults):
+        return None
     head = declared.layers[len(wanted.layers or ()) :] if known.head is not None else ()
     layers = (*(wanted.layers or ()), *head)
     loss = wanted.loss
@@ -276,12 +281,16 @@ def declared_form(known: Identified, wanted: Conventions) -> Conventions | None:
         if len(values) > 1 or declared.penalties:
             return None
         scope = tuple(n for n, c in decay.items() if c)
-        optimizer = replace(
-            optimizer,
-            weight_decay=next(iter(values), 0.0),
-            decay=own.decay,
-            decay_scope="all" if len(scope) == len(names) else scope,
-        )
+        if optimizer.weight_decay and values:
+            return None
+        plain = isinstance(own, SGD) and own.momentum == 0
+        if not optimizer.weight_decay:
+            optimizer = replace(
+                optimizer,
+                weight_decay=next(iter(values), 0.0),
+                decay=own.decay if plain else "coupled",
+                decay_scope="all" if len(scope) == len(names) else scope,
+            )
     elif decay != decay_coefficients(known.conventions.penalties or (), names):
         factor = next((p.factor for p in declared.penalties or () if isinstance(p, L2)), 0.5)
         others = tuple(p for p in declared.penalties or () if isinstance(p, L1))
@@ -319,12 +328,12 @@ def _live(bench: Bench, candidate: Candidate) -> bool:
     if not adjusted(right, plan.conventions, small):
         return False
     try:
-        return _steps_agree(bench, right, Twin(plan.conventions))
+        return steps_agree(bench, right, Twin(plan.conventions))
     finally:
         undo(right, small)
 
 
-def _steps_agree(bench: Bench, known: Identified, twin: Twin) -> bool:
+def steps_agree(bench: Bench, known: Identified, twin: Twin) -> bool:
     """Two whole live steps against the twin's, from parameters of our choosing."""
     from netparity.diagnosis.freerun import drive, floor_of
 
@@ -362,4 +371,4 @@ def _size(a: Values) -> float:
     return float(np.sqrt(sum(np.sum(np.square(v)) for v in a.values())))
 
 
-__all__ = ["Verified", "adjusted", "apply", "declared_form", "undo", "verify"]
+__all__ = ["Verified", "adjusted", "apply", "declared_form", "steps_agree", "undo", "verify"]

@@ -111,6 +111,20 @@ def _layer_ids(a: Layer, b: Layer) -> list[str]:
     return []  # a switch of the backward pass only
 
 
+#: The switch of each activation that has one.
+SWITCHES: dict[type[Layer], str] = {LeakyReLU: "slope", ELU: "alpha", Softmax: "axis"}
+
+
+def _setting(layer: Layer, known: Identified) -> str:
+    """What a side must be given to compute this layer: the constant, or the layer itself."""
+    if isinstance(layer, GELU):
+        if known.live.framework == "torch":
+            return '"tanh"' if layer.approximate else '"none"'
+        return str(layer.approximate)
+    switch = SWITCHES.get(type(layer))
+    return repr(layer) if switch is None else text(getattr(layer, switch))
+
+
 def _layer_candidate(
     both: Both, id: str, places: Sequence[tuple[str, str, Layer, Layer]]
 ) -> Candidate:
@@ -144,7 +158,7 @@ def _layer_candidate(
         left, right = repr(a), repr(b)
         statement = f"After {name}: {left} on the left, {right} on the right."
         evidence = (Evidence("layer", left, right, None),)
-        values = (repr(b), repr(a))
+        values = (_setting(b, both.left), _setting(a, both.right))
     renamed = {other: layer for _, other, layer, _ in places}
 
     def change(plan: Plan) -> Plan:

@@ -19,7 +19,7 @@ from netparity.report.model import Evidence, Fix
 def loss(both: Both) -> Iterator[Candidate]:
     """The kind of loss, its reduction and its factor."""
     left, right = both.left.conventions.loss, both.right.conventions.loss
-    if left is None or right is None:
+    if left is None or right is None or both.left.loss is None or both.right.loss is None:
         return
     change = set_conventions(loss=left)
     here = both.left.loss, both.right.loss

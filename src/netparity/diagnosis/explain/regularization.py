@@ -182,5 +182,10 @@ def _penalty_fix(both: Both, id: str, a: float, b: float) -> Fix:
 
     if id == "weight-decay-bias":
         decay = max(a, b)
-        return both.fix(id, left=text(decay), right=text(decay))
+        fix = both.fix(id, left=text(decay), right=text(decay))
+        line = f"bias_regularizer=keras.regularizers.L2({decay / 2:g})"
+        keras = [k.live.framework == "keras" for k in (both.left, both.right)]
+        return Fix(
+            line if keras[0] and not a else fix.left, line if keras[1] and not b else fix.right
+        )
     return both.fix(id, left=value(both.left, b), right=value(both.right, a))

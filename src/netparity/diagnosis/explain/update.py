@@ -87,10 +87,18 @@ def update(both: Both) -> Iterator[Candidate]:
             written(both.right, f"optimizer.{name}", f"{words} {text(b)}"),
             f"The optimizer's {words} is {text(a)} on the left and {text(b)} on the right.",
             (Evidence(f"{words} that repeats the updates, left against right", a, b, residual),),
-            both.fix(id, left=values[0], right=values[1]),
+            _fix(both, name, id, values),
             change,
             latent="below float32 noise but real in float64" if id == "float32-constants" else None,
         )
+
+
+def _fix(both: Both, name: str, id: str, values: tuple[Any, Any]) -> Fix:
+    """The line for either side; a missing bias correction is mended where it is missing."""
+    fix = both.fix(id, left=values[0], right=values[1])
+    if name == "bias_correction":
+        return Fix(fix.left, None) if values[0] else Fix(None, fix.right)
+    return fix
 
 
 def _frozen(both: Both) -> Iterator[Candidate]:
