@@ -36,7 +36,7 @@ def tell(
         The report and the judgement.
 
     Raises:
-        InputError: the story has no such data set, or no full run.
+        InputError: the story has no such data set.
     """
     progress = NullProgress() if progress is None else progress
     name = case.dataset if data is None else data
@@ -44,11 +44,6 @@ def tell(
         raise InputError(
             f"the story `{case.id}` has no data set `{name}`; expected one of "
             f"{', '.join(case.datasets)}"
-        )
-    if full and case.full is None:
-        raise InputError(
-            f"the story `{case.id}` has no run at full length beyond its diagnosis",
-            hint=f"netparity case {case.id}",
         )
     progress.stage(f"{case.id}: load {name}", 0.0)
     from netparity import datasets
@@ -73,7 +68,18 @@ def tell(
         progress.stage(f"{case.id}: run at full length", 0.0)
         headlines = _function(case.full)(dataset, progress.stage)
         report = replace(report, headlines=cast(tuple[Headline, ...], tuple(headlines)))
+    elif full:
+        report = replace(report, headlines=_last_losses(report, case.steps))
     return report, judge(case, report.to_dict())
+
+
+def _last_losses(report: Report, steps: int) -> tuple[Headline, ...]:
+    """The losses at the end of a story whose diagnosis is as long as its author's run."""
+    curves = report.picture.curves
+    if curves is None:
+        return ()
+    ends = [f"{c[-1]:.4g}" if c else "–" for c in (curves.left, curves.right, curves.right_after)]
+    return (Headline(f"{curves.label} after {steps} steps", *ends),)
 
 
 def told(case: Case, judgement: Judgement) -> Told:
