@@ -15,32 +15,23 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from netparity.conventions import Conventions, changed
+from netparity.conventions import Conventions
 from netparity.diagnosis import gradient as gradients_
 from netparity.diagnosis import loss as losses_
 from netparity.diagnosis import masks as masks_
 from netparity.diagnosis import structure, update
+from netparity.diagnosis.canonical import make_canonical
 from netparity.diagnosis.masks import fed
 from netparity.diagnosis.noise import Measure
 from netparity.diagnosis.sides import Side
 from netparity.diagnosis.structure import probe_parameters
-from netparity.diagnosis.twin import Array, Twin, Values, decay_coefficients
+from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.errors import CannotError, InputError
 from netparity.implementations.base import Implementation
 from netparity.nn import (
-    L2,
-    SGD,
-    Adam,
     Dropout,
     Layer,
-    Loss,
-    Optimizer,
     Penalty,
-    Sigmoid,
-    SigmoidCrossEntropy,
-    Softmax,
-    SoftmaxCrossEntropy,
-    in_scope,
 )
 
 DrawSource = Callable[[Implementation, Array], "list[Array] | None"]
@@ -141,7 +132,7 @@ def identify(
                 known.missing[stage] = f"{side.which} raised {type(error).__name__}: {error}"
             finally:
                 side.reset()
-        _canonical(known)
+        make_canonical(known)
     side.reset()
     return known
 
@@ -377,67 +368,3 @@ def _without_frozen(seen: update.Sequence_) -> tuple[update.Sequence_, tuple[str
         ),
         frozen,
     )
-
-
-def _canonical(known: Identified) -> None:
-    twin = known.twin
-    if twin is None:
-        return
-    conventions = twin.conventions
-    names = list(twin.network.parameter_shapes())
-    others = tuple(p for p in conventions.penalties or () if not isinstance(p, L2))
-    decay = decay_coefficients(conventions.penalties or (), names)
-    optimizer: Optimizer | None = known.update.optimizer if known.update else None
-    if isinstance(optimizer, SGD | Adam) and optimizer.weight_decay:
-        plain = isinstance(optimizer, SGD) and optimizer.momentum == 0
-        if plain or optimizer.decay == "coupled":
-            for name in names:
-                if in_scope(optimizer.decay_scope, name):
-                    decay[name] += optimizer.weight_decay
-            optimizer = replace(optimizer, weight_decay=0.0, decay="coupled", decay_scope="all")
-    penalties = (*others, *l2_penalties(decay))
-    known.twin = twin.with_(penalties=penalties, optimizer=optimizer)
-    _set_head_apart(known)
-
-
-def l2_penalties(decay: Mapping[str, float]) -> tuple[L2, ...]:
-    """L2 penalties whose gradients are ``c·w`` with these coefficients."""
-    groups: dict[float, list[str]] = {}
-    for name, coefficient in decay.items():
-        if coefficient != 0:
-            groups.setdefault(coefficient, []).append(name)
-    return tuple(L2(c, factor=0.5, scope=tuple(names)) for c, names in groups.items())
-
-
-def _on_logits(loss: SoftmaxCrossEntropy | SigmoidCrossEntropy) -> Loss:
-    """The same loss on what comes before the head, whose rows are normalised already."""
-    if isinstance(loss, SoftmaxCrossEntropy):
-        return changed(loss, input="logits", renormalise=False)
-    return changed(loss, input="logits")
-
-
-def _set_head_apart(known: Identified) -> None:
-    """Takes a final softmax or sigmoid out of the network where the loss undoes it."""
-    twin = known.twin
-    if twin is None or not twin.conventions.layers:
-        return
-    loss, layers = twin.conventions.loss, twin.conventions.layers
-    last = layers[-1][1]
-    undone = (isinstance(last, Softmax) and isinstance(loss, SoftmaxCrossEntropy)) or (
-        isinstance(last, Sigmoid) and isinstance(loss, SigmoidCrossEntropy)
-    )
-    if (
-        undone
-        and isinstance(loss, SoftmaxCrossEntropy | SigmoidCrossEntropy)
-        and loss.input == "probabilities"
-        and loss.clip is None
-    ):
-        known.head = last
-        known.twin = twin.with_(
-            layers=layers[:-1],
-            loss=changed(
-                loss,
-                input="logits",
-                **({"renormalise": False} if isinstance(loss, SoftmaxCrossEntropy) else {}),
-            ),
-        )

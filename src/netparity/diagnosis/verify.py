@@ -18,8 +18,9 @@ from netparity.diagnosis import loss as losses_
 from netparity.diagnosis import observe, observe_forward
 from netparity.diagnosis.bench import Bench
 from netparity.diagnosis.candidates import Candidate, Plan
+from netparity.diagnosis.canonical import l2_penalties
 from netparity.diagnosis.freerun import without_left_faults
-from netparity.diagnosis.identify import Identified, l2_penalties
+from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.noise import Measure, worst
 from netparity.diagnosis.structure import probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values, decay_coefficients

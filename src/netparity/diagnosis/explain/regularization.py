@@ -10,7 +10,8 @@ import numpy as np
 from netparity.conventions import changed
 from netparity.diagnosis.align import Pairing
 from netparity.diagnosis.candidates import Both, Candidate, Change, Plan, text
-from netparity.diagnosis.identify import Identified, l2_penalties
+from netparity.diagnosis.canonical import l2_penalties
+from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.twin import Twin, decay_coefficients, decoupled_decay
 from netparity.nn import L2, SGD, Adam, Scope
 from netparity.report.model import Evidence, Fix

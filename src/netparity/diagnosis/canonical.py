@@ -1,0 +1,90 @@
+"""Brings a side's conventions into one form, in which equal behaviour looks equal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from netparity.conventions import changed
+from netparity.diagnosis.twin import decay_coefficients
+from netparity.nn import (
+    L2,
+    SGD,
+    Adam,
+    Loss,
+    Optimizer,
+    Sigmoid,
+    SigmoidCrossEntropy,
+    Softmax,
+    SoftmaxCrossEntropy,
+    in_scope,
+)
+
+if TYPE_CHECKING:
+    from netparity.diagnosis.identify import Identified
+
+
+def make_canonical(known: Identified) -> None:
+    """Moves every coupled decay into the penalties, and sets the loss's head apart."""
+    twin = known.twin
+    if twin is None:
+        return
+    conventions = twin.conventions
+    names = list(twin.network.parameter_shapes())
+    others = tuple(p for p in conventions.penalties or () if not isinstance(p, L2))
+    decay = decay_coefficients(conventions.penalties or (), names)
+    optimizer: Optimizer | None = known.update.optimizer if known.update else None
+    if isinstance(optimizer, SGD | Adam) and optimizer.weight_decay:
+        plain = isinstance(optimizer, SGD) and optimizer.momentum == 0
+        if plain or optimizer.decay == "coupled":
+            for name in names:
+                if in_scope(optimizer.decay_scope, name):
+                    decay[name] += optimizer.weight_decay
+            optimizer = replace(optimizer, weight_decay=0.0, decay="coupled", decay_scope="all")
+    penalties = (*others, *l2_penalties(decay))
+    known.twin = twin.with_(penalties=penalties, optimizer=optimizer)
+    _set_head_apart(known)
+
+
+def l2_penalties(decay: Mapping[str, float]) -> tuple[L2, ...]:
+    """L2 penalties whose gradients are ``c·w`` with these coefficients."""
+    groups: dict[float, list[str]] = {}
+    for name, coefficient in decay.items():
+        if coefficient != 0:
+            groups.setdefault(coefficient, []).append(name)
+    return tuple(L2(c, factor=0.5, scope=tuple(names)) for c, names in groups.items())
+
+
+def _on_logits(loss: SoftmaxCrossEntropy | SigmoidCrossEntropy) -> Loss:
+    """The same loss on what comes before the head, whose rows are normalised already."""
+    if isinstance(loss, SoftmaxCrossEntropy):
+        return changed(loss, input="logits", renormalise=False)
+    return changed(loss, input="logits")
+
+
+def _set_head_apart(known: Identified) -> None:
+    """Takes a final softmax or sigmoid out of the network where the loss undoes it."""
+    twin = known.twin
+    if twin is None or not twin.conventions.layers:
+        return
+    loss, layers = twin.conventions.loss, twin.conventions.layers
+    last = layers[-1][1]
+    undone = (isinstance(last, Softmax) and isinstance(loss, SoftmaxCrossEntropy)) or (
+        isinstance(last, Sigmoid) and isinstance(loss, SigmoidCrossEntropy)
+    )
+    if (
+        undone
+        and isinstance(loss, SoftmaxCrossEntropy | SigmoidCrossEntropy)
+        and loss.input == "probabilities"
+        and loss.clip is None
+    ):
+        known.head = last
+        known.twin = twin.with_(
+            layers=layers[:-1],
+            loss=changed(
+                loss,
+                input="logits",
+                **({"renormalise": False} if isinstance(loss, SoftmaxCrossEntropy) else {}),
+            ),
+        )

@@ -1,0 +1,274 @@
+"""Takes a diagnosis through its stages: observed, explained, verified, then let go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from netparity.diagnosis import (
+    attribute,
+    explain,
+    feeding,
+    freerun,
+    initial,
+    observe,
+    observe_forward,
+    reported,
+    streams,
+    verify,
+)
+from netparity.diagnosis.bench import Bench, Stage, not_checked, stage_of
+from netparity.diagnosis.candidates import Both, Candidate, start_from_left
+from netparity.diagnosis.noise import Measure
+from netparity.diagnosis.sides import Pair
+from netparity.errors import InputError
+
+
+class Reporter(Protocol):
+    """Takes note of how far a diagnosis has come."""
+
+    def stage(self, text: str, fraction: float) -> None:
+        """Says what is being done and how much of the whole is done (0 to 1)."""
+
+
+@dataclass(slots=True)
+class Diagnosis:
+    """What is known so far, stage by stage."""
+
+    bench: Bench
+    pair: Pair
+    stages: dict[str, Stage] = field(default_factory=dict)
+    verified: list[verify.Verified] = field(default_factory=list)
+    latent: list[Candidate] = field(default_factory=list)
+    explained: set[str] = field(default_factory=set)
+    failures: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def fail(self, stage: str, reason: str) -> None:
+        """Takes note that a side raised: the stage is not checked, and that is unexplained."""
+        self.stages[stage] = not_checked(stage, reason)
+        self.failures[stage] = reason
+
+    def add(
+        self, stage: Stage, candidates: Sequence[Candidate], explains: str | None = None
+    ) -> None:
+        """Takes a stage, verifies what was proposed for it, and keeps what holds."""
+        self.stages.setdefault(stage.stage, stage)
+        if stage.status != "different":
+            self.latent += [c for c in candidates if c.latent is not None]
+            return
+        real = [c for c in candidates if c.latent is None]
+        self.latent += [c for c in candidates if c.latent is not None]
+        found = verify.verify(self.bench, explains or stage.stage, real)
+        self.verified += found
+        if found or (candidates and not real):
+            self.explained.add(explains or stage.stage)
+
+
+def compare_stages(diagnosis: Diagnosis, told: Reporter, *, steps: int, batch_size: int) -> None:
+    """Observes, explains and verifies every stage, in causal order."""
+    bench = diagnosis.bench
+    both = Both(bench.left, bench.right)
+    pairing = bench.pairing
+    told.stage("compare structure and initial values", 0.5)
+    diagnosis.add(observe.structure(bench), list(explain.structure(both, pairing)))
+    _initial(diagnosis, both)
+    told.stage("compare what is fed", 0.53)
+    _data_stage(diagnosis, both, batch_size)
+    told.stage("compare forward passes", 0.55)
+    diagnosis.add(observe_forward.forward(bench), list(explain.forward(both, pairing)))
+    told.stage("compare losses and gradients", 0.58)
+    diagnosis.add(observe.loss(bench), list(explain.loss(both)))
+    diagnosis.add(observe.regularization(bench), list(explain.regularization(both, pairing)))
+    diagnosis.add(observe.gradient(bench), list(explain.gradient(both)))
+    told.stage("compare updates", 0.62)
+    diagnosis.add(observe.update_rule(bench), list(explain.update(both)))
+    told.stage("watch what both report", 0.65)
+    _reporting(diagnosis, steps, batch_size)
+    if "rng" not in diagnosis.stages:
+        diagnosis.stages["rng"] = stage_of("rng", [Measure("initial values", 0.0, 0.0)])
+
+
+def _initial(diagnosis: Diagnosis, both: Both) -> None:
+    bench, pair = diagnosis.bench, diagnosis.pair
+    if any(c.candidate.id in {"layer-missing", "layer-width"} for c in diagnosis.verified):
+        diagnosis.add(not_checked("init", "the layers themselves differ"), [])
+        return
+    stage = observe.initial_values(bench)
+    turned = _turned(bench, stage)
+    if turned:
+        wrong = tuple(m for m in stage.measures if m.where in turned)
+        diagnosis.stages["structure"] = Stage("structure", "different", wrong)
+        diagnosis.verified += verify.verify(
+            bench, "init", [explain.transposed(both, turned, stage)]
+        )
+        diagnosis.explained.add("structure")
+        stage = replace(stage, measures=tuple(m for m in stage.measures if m.where not in turned))
+        stage = stage_of("init", stage.measures)
+    if stage.status == "different" and _rounded_copy(bench):
+        diagnosis.latent.append(_dtype_default(both, stage))
+        diagnosis.stages["init"] = replace(
+            stage, status="equal", reason="a copy rounded to float32 on one side"
+        )
+        return
+    if stage.status != "different":
+        diagnosis.add(stage, [])
+        return
+    moved = list(streams.position(both, pair, bench.pairing))
+    seeds = list(streams.seeds(both, pair))
+    if moved or seeds:
+        apart = max((m.difference for m in stage.measures), default=0.0)
+        rng = Stage("rng", "different", (Measure("initial values", apart, 0.0),))
+        diagnosis.add(rng, [*moved, *seeds])
+    if moved:
+        diagnosis.stages["init"] = stage
+        diagnosis.explained.add("init")
+        return
+    places = stage.different_places
+    diagnosis.add(stage, list(explain.initial_values(both, bench.pairing, places)))
+
+
+def _turned(bench: Bench, stage: Stage) -> tuple[str, ...]:
+    """Square weights whose transpose was handed over."""
+    right = bench.pairing.to_left(bench.right.parameters)
+    names = []
+    for m in stage.measures:
+        a, b = bench.left.parameters[m.where], right[m.where]
+        if m.different and a.ndim == 2 and a.shape[0] == a.shape[1]:
+            back = initial.compare({m.where: a}, {m.where: b.T}, bench.dtype)
+            if not back[0].different:
+                names.append(m.where)
+    return tuple(names)
+
+
+def _rounded_copy(bench: Bench) -> bool:
+    """Whether the initial values are a copy that one side stores in float32."""
+    right = bench.pairing.to_left(bench.right.parameters)
+    return all(
+        np.array_equal(
+            np.asarray(bench.left.parameters[n], dtype=np.float32),
+            np.asarray(right[n], dtype=np.float32),
+        )
+        for n in right
+    )
+
+
+def _dtype_default(both: Both, stage: Stage) -> Candidate:
+    return Candidate(
+        "dtype-default",
+        "init",
+        stage.different_places,
+        "float64 values",
+        "the same, rounded to float32",
+        "The initial values are a copy that one side stores in float32.",
+        (),
+        both.fix("dtype-default", left="float32", right="float64"),
+        start_from_left(both.left.parameters),
+        latent="below float32 noise but real in float64",
+    )
+
+
+def _data_stage(diagnosis: Diagnosis, both: Both, batch_size: int) -> None:
+    bench = diagnosis.bench
+    if bench.y is None:
+        diagnosis.add(not_checked("data", "no targets were given"), [])
+        return
+    lefts, rights = _fresh(diagnosis.pair)
+    try:
+        left = feeding.watch(lefts, bench.x, bench.y, batch_size)
+        right = feeding.watch(rights, bench.x, bench.y, batch_size)
+    except InputError:
+        raise
+    except Exception as error:
+        diagnosis.fail("data", f"a side raised {type(error).__name__} while feeding: {error}")
+        return
+    fed = Both(both.left, both.right, {"left": left, "right": right})
+    diagnosis.add(observe.data(left, right), list(explain.data(fed)))
+
+
+def _fresh(pair: Pair) -> tuple[Any, Any]:
+    """Both sides as handed over: built anew, or reset where they were handed over ready-made."""
+    for side in pair.sides():
+        side.reset()
+    return pair.rebuild()
+
+
+def _reporting(diagnosis: Diagnosis, steps: int, batch_size: int) -> None:
+    bench = diagnosis.bench
+    if bench.y is None:
+        diagnosis.add(not_checked("reporting", "no targets were given"), [])
+        return
+    lefts, rights = _fresh(diagnosis.pair)
+    looked = []
+    for known, live in ((bench.left, lefts), (bench.right, rights)):
+        try:
+            looked.append(reported.look(known, live, bench.x, bench.y, batch_size, steps))
+        except InputError:
+            raise
+        except Exception as error:
+            reason = f"{known.side.which} raised {type(error).__name__}: {error}"
+            diagnosis.fail("reporting", reason)
+            return
+    alike = not diagnosis.verified and all(
+        s.status != "different" for s in diagnosis.stages.values()
+    )
+    stage, candidates, _ = reported.observe(looked[0], looked[1], alike=alike)
+    diagnosis.add(stage, candidates)
+
+
+def let_go(diagnosis: Diagnosis, steps: int, batch_size: int) -> freerun.FreeRuns | None:
+    """Runs both sides freely, as they were handed over."""
+    bench = diagnosis.bench
+    left, right = bench.left, bench.right
+    if bench.y is None or left.twin is None or right.twin is None:
+        return None
+    if not all("step" in k.live.abilities for k in (left, right)):
+        diagnosis.notes.append("no free run: a side gives no step")
+        return None
+    if any("training" in k.missing for k in (left, right)):
+        diagnosis.notes.append("no free run: dropout masks cannot be matched")
+        return None
+    lefts, rights = _fresh(diagnosis.pair)
+    rows = np.asarray(bench.x[freerun.rows_of(len(bench.x))])
+    driven: dict[str, tuple[freerun.Run, freerun.Batches]] = {}
+    order = [(left, lefts), (right, rights)]
+    if "draws" in left.live.abilities and "draws" not in right.live.abilities:
+        order.reverse()
+    for known, live in order:
+        draws = next((run.draws for run, _ in driven.values()), None)
+        try:
+            batches = freerun.own_batches(live, bench.x, bench.y, batch_size, steps)
+            live.restore(known.side.built if live is known.live else live.state())
+            run = freerun.drive(known, live, batches, rows, _fitting(draws, batches))
+        except InputError:
+            raise
+        except Exception as error:
+            diagnosis.fail("update", f"{known.side.which} raised {type(error).__name__}: {error}")
+            continue
+        driven[known.side.which] = (run, batches)
+    if len(driven) < len(order):
+        return None
+    (first, left_batches), (second, right_batches) = driven["left"], driven["right"]
+    floor = freerun.measured_floor(bench, driven, rows)
+    if floor is None:
+        diagnosis.notes.append("no free run: neither side's rule is known, so neither is its noise")
+        return None
+    taken = min(len(left_batches), len(right_batches))
+    runs = freerun.FreeRuns(bench, taken, first, second, left_batches, right_batches, floor, rows)
+    for known in (left, right):
+        run, batches = driven[known.side.which]
+        runs.twins_hold[known.side.which] = attribute.twin_holds(runs, known, run, batches)
+    return runs
+
+
+def _fitting(draws: freerun.Draws, batches: freerun.Batches) -> freerun.Draws:
+    """Draws that fit a run's batches row for row, else none."""
+    if draws is None or len(draws) != len(batches):
+        return None
+    for given, (x, _) in zip(draws, batches, strict=True):
+        if any(len(d) != len(x) for d in given):
+            return None
+    return draws
