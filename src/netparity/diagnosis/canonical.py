@@ -82,9 +82,5 @@ def _set_head_apart(known: Identified) -> None:
         known.head = last
         known.twin = twin.with_(
             layers=layers[:-1],
-            loss=changed(
-                loss,
-                input="logits",
-                **({"renormalise": False} if isinstance(loss, SoftmaxCrossEntropy) else {}),
-            ),
+            loss=_on_logits(loss),
         )

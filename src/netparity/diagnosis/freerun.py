@@ -23,7 +23,6 @@ from netparity.diagnosis.candidates import Plan
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.masks import fed
 from netparity.diagnosis.noise import FACTOR, ULPS, rms
-from netparity.diagnosis.observe_forward import heads
 from netparity.diagnosis.structure import two_dimensional
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.implementations.base import Implementation
@@ -144,13 +143,6 @@ def predictions(bench: Bench, known: Identified, twin: Twin, values: Values, row
     result = two_dimensional(tape.prediction)
     head = bench.left.head or bench.right.head
     return result if head is None else np.asarray(head.apply({}, result)[0])
-
-
-def comparable(bench: Bench, known: Identified, prediction: Array) -> Array:
-    """A live prediction in that form."""
-    one, two = heads(bench)
-    head = one if known.side.which == "left" else two
-    return np.asarray(head.apply({}, prediction)[0])
 
 
 def floor_of(

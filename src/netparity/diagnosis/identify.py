@@ -60,7 +60,6 @@ class Identified:
     declared: Conventions
     twin: Twin | None = None
     head: Layer | None = None
-    structure_declared: bool = False
     loss: losses_.FoundLoss | None = None
     loss_penalties: tuple[Penalty, ...] = ()
     gradient: gradients_.FoundGradient | None = None
@@ -148,7 +147,6 @@ def _network(
     if found is None:
         known.missing["structure"] = f"no chain of known layers reproduces {known.side.which}"
         return
-    known.structure_declared = found.declared
     known.checks["forward"] = (found.measure,)
     conventions = found.conventions
     live = known.live

@@ -13,7 +13,7 @@ still found.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -295,8 +295,3 @@ def _before(twin: Twin, name: str) -> str:
     names = [n for n, _ in twin.conventions.layers or ()]
     index = names.index(name)
     return names[index - 1] if index else ""
-
-
-def without_faults(twin: Twin) -> Twin:
-    """The twin with a correct backward pass."""
-    return Twin(replace(twin.conventions, faults=()))

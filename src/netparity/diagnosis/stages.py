@@ -231,6 +231,17 @@ def let_go(diagnosis: Diagnosis, steps: int, batch_size: int) -> freerun.FreeRun
     if any("training" in k.missing for k in (left, right)):
         diagnosis.notes.append("no free run: dropout masks cannot be matched")
         return None
+    # What a side feeds may draw from its own generators, so the runs start from other builds.
+    feeders = dict(zip(("left", "right"), _fresh(diagnosis.pair), strict=True))
+    fed: dict[str, freerun.Batches] = {}
+    for which, live in feeders.items():
+        try:
+            fed[which] = freerun.own_batches(live, bench.x, bench.y, batch_size, steps)
+        except InputError:
+            raise
+        except Exception as error:
+            diagnosis.fail("data", f"{which} raised {type(error).__name__}: {error}")
+            return None
     lefts, rights = _fresh(diagnosis.pair)
     rows = np.asarray(bench.x[freerun.rows_of(len(bench.x))])
     driven: dict[str, tuple[freerun.Run, freerun.Batches]] = {}
@@ -239,9 +250,8 @@ def let_go(diagnosis: Diagnosis, steps: int, batch_size: int) -> freerun.FreeRun
         order.reverse()
     for known, live in order:
         draws = next((run.draws for run, _ in driven.values()), None)
+        batches = fed[known.side.which]
         try:
-            batches = freerun.own_batches(live, bench.x, bench.y, batch_size, steps)
-            live.restore(known.side.built if live is known.live else live.state())
             run = freerun.drive(known, live, batches, rows, _fitting(draws, batches))
         except InputError:
             raise

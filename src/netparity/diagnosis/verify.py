@@ -14,14 +14,15 @@ from typing import Literal
 import numpy as np
 
 from netparity.conventions import Conventions, changed
+from netparity.diagnosis import initial, observe, observe_forward
 from netparity.diagnosis import loss as losses_
-from netparity.diagnosis import observe, observe_forward
+from netparity.diagnosis.align import pair
 from netparity.diagnosis.bench import Bench
 from netparity.diagnosis.candidates import Candidate, Plan
 from netparity.diagnosis.canonical import l2_penalties
 from netparity.diagnosis.freerun import without_left_faults
 from netparity.diagnosis.identify import Identified
-from netparity.diagnosis.noise import Measure, worst
+from netparity.diagnosis.noise import Measure, reference, worst
 from netparity.diagnosis.structure import probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values, decay_coefficients
 from netparity.nn import L1, L2, SGD, Adam, Dropout
@@ -97,15 +98,13 @@ def _measures(bench: Bench, stage: str) -> Callable[[Plan], list[Measure]]:
     """How a stage is measured between left and right under a plan."""
     left, right = bench.left.twin, bench.right.twin
 
-    def nothing(_: Plan) -> list[Measure]:
-        return [Measure(stage, 0.0, 0.0)]
+    def unmeasurable(_: Plan) -> list[Measure]:
+        return [Measure(stage, float("inf"), 0.0)]
 
     if left is None or right is None:
-        return nothing
+        return unmeasurable
 
     def structure(plan: Plan) -> list[Measure]:
-        from netparity.diagnosis.align import pair
-
         pairing = pair(left, Twin(plan.conventions))
         return [
             Measure(n, float("inf"), 0.0) for n in (*pairing.left_only, *pairing.right_only)
@@ -144,13 +143,11 @@ def _measures(bench: Bench, stage: str) -> Callable[[Plan], list[Measure]]:
         "regularization": regularization,
         "gradient": gradient,
         "update": update_,
-    }.get(stage, nothing)
+    }.get(stage, unmeasurable)
 
 
 def _initial_live(bench: Bench) -> list[Measure]:
     """Left's values written into right, read back, and compared."""
-    from netparity.diagnosis import initial
-
     right = bench.right
     if right.twin is None:
         return []
@@ -193,8 +190,6 @@ def forward_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
             tape = left.forward(values, inputs, training=False)
             names = left.dropout_layers()
             draws = [np.asarray(bench.rng.random(tape.inputs[n].shape)) for n in names]
-        from netparity.diagnosis.noise import reference
-
         known = reference(
             left.with_(loss=None),
             values,
