@@ -8,6 +8,7 @@ from netparity.nn import (
     ELU,
     GELU,
     Affine,
+    Context,
     Dropout,
     Flatten,
     Identity,
@@ -36,7 +37,7 @@ def test_dtype_stays(layer: Layer, dtype: type, training: bool) -> None:
     x = np.random.default_rng(0).normal(size=(3, 4)).astype(dtype)
     before = x.copy()
     draw = np.random.default_rng(1).random((3, 4))
-    y, backward = layer.apply({}, x, training=training, draw=draw)
+    y, backward = layer.apply({}, x, Context(training=training, draw=draw))
     dx, gradients = backward(np.ones_like(y))
     assert y.dtype == dtype
     assert dx.dtype == dtype
@@ -134,7 +135,7 @@ X = np.array([[1.0, 2.0, 3.0, 6.0]])
     ],
 )
 def test_dropout(layer: Dropout, training: bool, y: list[float], dx: list[float]) -> None:
-    output, backward = layer.apply({}, X, training=training, draw=DRAW)
+    output, backward = layer.apply({}, X, Context(training=training, draw=DRAW))
     # One rounding in 1/(1 - rate), one in the product.
     np.testing.assert_allclose(output, [y], rtol=4e-16)
     np.testing.assert_allclose(backward(np.ones_like(X))[0], [dx], rtol=4e-16)
@@ -142,9 +143,9 @@ def test_dropout(layer: Dropout, training: bool, y: list[float], dx: list[float]
 
 def test_dropout_refuses() -> None:
     with pytest.raises(ValueError, match="needs a draw"):
-        Dropout(0.5).apply({}, X, training=True)
+        Dropout(0.5).apply({}, X, Context(training=True))
     with pytest.raises(InputError, match="another shape"):
-        Dropout(0.5).apply({}, X, training=True, draw=DRAW[:, :2])
+        Dropout(0.5).apply({}, X, Context(training=True, draw=DRAW[:, :2]))
     for rate in (-0.1, 1.1, math.nan):
         with pytest.raises(InputError, match="rate out of range"):
             Dropout(rate)

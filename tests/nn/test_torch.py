@@ -15,6 +15,7 @@ from netparity.nn import (
     SGD,
     Adam,
     Affine,
+    Context,
     Dropout,
     Layer,
     LeakyReLU,
@@ -81,7 +82,7 @@ def test_dropout_with_the_same_mask() -> None:
     output.backward(torch.tensor(dy))
     draw = np.where(output.detach().numpy() == 0.0, 0.0, 0.5)
     assert 0.0 < (draw == 0.0).mean() < 0.6
-    y, backward = Dropout(0.3).apply({}, x, training=True, draw=draw)
+    y, backward = Dropout(0.3).apply({}, x, Context(training=True, draw=draw))
     # One product on either side, its factor 1/(1 − 0.3) rounded once.
     assert ulps(y, output.detach().numpy()) <= 1
     assert ulps(backward(dy)[0], tensor.grad.numpy()) <= 1

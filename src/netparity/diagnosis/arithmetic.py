@@ -18,7 +18,7 @@ from netparity.nn import (
     SoftmaxCrossEntropy,
     Tanh,
 )
-from netparity.nn.layers.base import Backward
+from netparity.nn.layers.base import INFERENCE, Backward, Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,7 @@ class _ReorderedAffine(Layer):
         return self.inner.shapes()
 
     def apply(
-        self,
-        parameters: Mapping[str, Array],
-        x: Array,
-        *,
-        training: bool = False,
-        draw: Array | None = None,
+        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         order = np.asarray(self.order)
         weight = parameters["weight"]
@@ -78,12 +73,7 @@ class _Rounded(Layer):
     rng: np.random.Generator
 
     def apply(
-        self,
-        parameters: Mapping[str, Array],
-        x: Array,
-        *,
-        training: bool = False,
-        draw: Array | None = None,
+        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         exact, _ = self.inner.apply(parameters, x)
         y = exact * (1.0 + self.delta * self.rng.standard_normal(exact.shape))

@@ -19,7 +19,7 @@ from netparity.diagnosis.noise import (
 )
 from netparity.diagnosis.structure import probe_parameters, two_dimensional
 from netparity.diagnosis.twin import Array, Twin, Values
-from netparity.nn import Affine, Dropout, Identity, Layer
+from netparity.nn import Affine, Context, Dropout, Identity, Layer
 
 SCALES = (1.0, 0.01, 100.0)
 
@@ -228,7 +228,7 @@ def layer_measures(
             continue
         entry = known.evaluation.tape.inputs[name]
         own = {k.rsplit(".", 1)[1]: v for k, v in others.items() if k.rsplit(".", 1)[0] == other[0]}
-        got, _ = other[1].apply(own, entry, training=training, draw=draw)
+        got, _ = other[1].apply(own, entry, Context(training=training, draw=draw))
         if np.shape(got) != np.shape(known.values[f"outputs/{name}"]):
             continue
         measures.append(

@@ -14,7 +14,7 @@ Example:
     array([0, 1, 1, 0])
 """
 
-from netparity.nn.arrays import Array
+from netparity.nn.arrays import FRESH, Array, Memory
 from netparity.nn.gradient_check import Mismatch, check_gradients
 from netparity.nn.initializers import (
     NAMED,
@@ -28,8 +28,12 @@ from netparity.nn.initializers import (
 from netparity.nn.layers import (
     ELU,
     GELU,
+    INFERENCE,
+    Add,
     Affine,
     Backward,
+    Concatenate,
+    Context,
     Dropout,
     Flatten,
     Identity,
@@ -41,6 +45,7 @@ from netparity.nn.layers import (
     SiLU,
     Softmax,
     Softplus,
+    Take,
     Tanh,
 )
 from netparity.nn.losses import (
@@ -58,16 +63,21 @@ from netparity.nn.solver import Solver
 
 __all__ = [
     "ELU",
+    "FRESH",
     "GELU",
+    "INFERENCE",
     "L1",
     "L2",
     "NAMED",
     "SGD",
     "Adam",
+    "Add",
     "Affine",
     "Array",
     "Backward",
+    "Concatenate",
     "Constant",
+    "Context",
     "Dropout",
     "Flatten",
     "Gradients",
@@ -79,6 +89,7 @@ __all__ = [
     "Loss",
     "MeanAbsoluteError",
     "MeanSquaredError",
+    "Memory",
     "Mismatch",
     "MulticlassHinge",
     "Network",
@@ -95,6 +106,7 @@ __all__ = [
     "Softplus",
     "Solver",
     "State",
+    "Take",
     "Tanh",
     "Tape",
     "TruncatedNormal",

@@ -4,12 +4,71 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@final
+class Memory:
+    """Where layers and losses take the arrays for their intermediate values from.
+
+    Without reuse every array is a new one. With reuse the same key gives the same array
+    again, so that a training loop allocates nothing after its first step; what a pass wrote
+    is then valid until the next pass.
+
+    Args:
+        reuse: whether arrays are kept and given out again.
+
+    Example:
+        >>> memory = Memory(reuse=True).within("dense1")
+        >>> y = memory.empty("y", (2, 3), np.float32)
+        >>> memory.empty("y", (2, 3), np.float32) is y
+        True
+        >>> Memory(reuse=False).empty("y", (2, 3), np.float32).shape
+        (2, 3)
+    """
+
+    __slots__ = ("_arrays", "_place")
+
+    def __init__(self, *, reuse: bool) -> None:
+        self._arrays: dict[tuple[object, ...], Array] | None = {} if reuse else None
+        self._place: str = ""
+
+    def within(self, place: str) -> Memory:
+        """The same memory with keys of its own, for a layer.
+
+        Args:
+            place: the layer's name.
+        """
+        if self._arrays is None:
+            return self
+        inner = Memory(reuse=True)
+        inner._arrays = self._arrays
+        inner._place = f"{self._place}/{place}"
+        return inner
+
+    def empty(self, key: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+        """An uninitialized C-contiguous array.
+
+        Args:
+            key: what it is for, unique within the place.
+            shape: its shape.
+            dtype: its dtype.
+        """
+        if self._arrays is None:
+            return np.empty(shape, dtype)
+        found = self._arrays.get((self._place, key, shape, dtype))
+        if found is None:
+            found = self._arrays[self._place, key, shape, dtype] = np.empty(shape, dtype)
+        return found
+
+
+#: New arrays each time.
+FRESH = Memory(reuse=False)
 
 
 def views(shapes: Mapping[str, tuple[int, ...]], dtype: DTypeLike) -> dict[str, Array]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import final
@@ -11,11 +10,14 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from netparity.errors import InputError
-from netparity.nn.arrays import Array, views
+from netparity.nn.arrays import FRESH, Array, Memory, views
 from netparity.nn.initializers import Law
-from netparity.nn.layers.base import Backward, Layer
+from netparity.nn.layers.base import Backward, Context, Layer
 
 Disturb = Callable[[Array], Array]
+
+#: The network's input, as a source of a layer.
+INPUT = "input"
 
 
 @final
@@ -44,14 +46,17 @@ class Tape:
         inputs: the input of each layer by name, in order.
         outputs: the output of each layer by name, in order.
         draws: the uniform numbers each dropout used, in order of execution.
+        buffers: new values of the buffers by full name, in training mode; else none.
     """
 
     prediction: Array
     inputs: dict[str, Array]
     outputs: dict[str, Array]
     draws: tuple[Array, ...]
-    _backwards: tuple[tuple[str, Backward], ...] = field(repr=False)
+    buffers: dict[str, Array]
+    _backwards: tuple[tuple[str, tuple[str, ...], Backward], ...] = field(repr=False)
     _disturb: Disturb | None = field(default=None, repr=False)
+    _memory: Memory = field(default=FRESH, repr=False)
 
     def backward(self, dprediction: Array) -> Gradients:
         """Runs backward from the gradient at the prediction.
@@ -74,34 +79,49 @@ class Tape:
         dy = dprediction if disturb is None else disturb(dprediction)
         deltas: list[tuple[str, Array]] = []
         parameters: list[tuple[str, Array]] = []
-        for name, backward in reversed(self._backwards):
+        # What later layers with sources sent back to an earlier output.
+        sent: dict[str, Array] = {}
+
+        def summed(key: str, one: Array, other: Array) -> Array:
+            return np.add(one, other, out=self._memory.empty(key, one.shape, one.dtype))
+
+        for name, sources, backward in reversed(self._backwards):
+            if name in sent:
+                dy = summed(f"delta/{name}", dy, sent.pop(name))
             deltas.append((name, dy))
             dy, gradients = backward(dy)
             if disturb is not None:
                 dy = disturb(dy)
                 gradients = {key: disturb(value) for key, value in gradients.items()}
+            for source in sources:
+                gradient = gradients.pop(source)
+                sent[source] = (
+                    summed(f"sent/{source}", sent[source], gradient) if source in sent else gradient
+                )
             parameters.extend((f"{name}.{key}", gradients[key]) for key in reversed(gradients))
+        if INPUT in sent:
+            dy = summed(f"delta/{INPUT}", dy, sent.pop(INPUT))
         return Gradients(dict(reversed(parameters)), dict(reversed(deltas)), dy)
-
-
-def _fans(shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, int]:
-    """Inputs and outputs of a layer, by its weight."""
-    shape = shapes.get("weight", (1, 1))
-    return (math.prod(shape[:-1]), shape[-1])
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Layers in a row.
+    """Layers in order of execution, each fed by the one before it.
+
+    A layer with ``sources`` (``Add``, ``Concatenate``, ``Take``) also takes the outputs of
+    earlier layers, so that residual connections and branches can be written.
 
     Args:
-        layers: ``(name, layer)`` in order of execution, names unique.
+        layers: ``(name, layer)`` in order of execution, names unique. ``"input"`` names the
+            network's input as a source.
 
-    Parameters are named ``"<layer>.<parameter>"`` and live outside, in a mapping.
+    Parameters are named ``"<layer>.<parameter>"`` and live outside, in a mapping; so do the
+    buffers (running statistics), named likewise.
 
     Raises:
-        InputError: two layers have one name, or a name holds a dot.
+        InputError: two layers have one name, a name holds a dot, or a source is no earlier
+            layer.
 
     Example:
         >>> from netparity.nn import Affine, NAMED, Sigmoid
@@ -127,11 +147,19 @@ class Network:
         """Checks the names."""
         names = [name for name, _ in self.layers]
         for name in names:
-            if names.count(name) > 1 or "." in name or not name:
+            if names.count(name) > 1 or "." in name or name in ("", INPUT):
                 raise InputError(
                     f"layer name {name!r} cannot be used. Expected names that are unique, not "
-                    f"empty and without a dot. Received: {names}"
+                    f"empty, not {INPUT!r} and without a dot. Received: {names}"
                 )
+        for place, (name, layer) in enumerate(self.layers):
+            for source in layer.sources:
+                if source not in (INPUT, *names[:place]) or layer.sources.count(source) > 1:
+                    raise InputError(
+                        f"layer {name!r}: source {source!r} cannot be used. Expected earlier "
+                        f"layers, each once, of {[INPUT, *names[:place]]}. "
+                        f"Received: {layer.sources}"
+                    )
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each parameter by full name, in order."""
@@ -139,6 +167,18 @@ class Network:
             f"{name}.{key}": shape
             for name, layer in self.layers
             for key, shape in layer.shapes().items()
+        }
+
+    def initial_buffers(self, dtype: DTypeLike = np.float64) -> dict[str, Array]:
+        """The first values of all buffers by full name, in order.
+
+        Args:
+            dtype: float32 or float64.
+        """
+        return {
+            f"{name}.{key}": np.full(shape, value, dtype)
+            for name, layer in self.layers
+            for key, (shape, value) in layer.buffers().items()
         }
 
     def initialize(
@@ -163,12 +203,10 @@ class Network:
         """
         parameters = views(self.parameter_shapes(), dtype)
         for name, layer in self.layers:
-            shapes = layer.shapes()
-            for key, shape in shapes.items():
+            fans = layer.fans()
+            for key, shape in layer.shapes().items():
                 full = f"{name}.{key}"
-                parameters[full][...] = _law(laws, full, key).sample(
-                    shape, *_fans(shapes), rng, dtype
-                )
+                parameters[full][...] = _law(laws, full, key).sample(shape, *fans, rng, dtype)
         return parameters
 
     def forward(
@@ -180,18 +218,22 @@ class Network:
         draws: Sequence[Array] | None = None,
         rng: np.random.Generator | None = None,
         disturb: Disturb | None = None,
+        memory: Memory = FRESH,
     ) -> Tape:
         """Runs forward.
 
         Args:
-            parameters: by full name, all of one dtype (float32 or float64).
+            parameters: parameters and buffers by full name, all of one dtype (float32 or
+                float64).
             x: a batch (N, …); taken over into the dtype of the parameters.
-            training: whether dropout drops.
+            training: whether dropout drops and batch norm uses the batch's statistics.
             draws: one array of uniform numbers in [0, 1) for each dropout, in order of
                 execution, in the shape of its input; used in training only.
             rng: where they come from if ``draws`` is not given.
             disturb: applied to the input, to every parameter and to every layer's output
                 and, backward, to every gradient; for measuring noise.
+            memory: where the layers' arrays come from. From one that reuses, the tape is
+                valid until the next pass with it.
 
         Returns:
             The tape, with the prediction and the backward pass.
@@ -213,26 +255,35 @@ class Network:
         inputs: dict[str, Array] = {}
         outputs: dict[str, Array] = {}
         used: list[Array] = []
-        backwards: list[tuple[str, Backward]] = []
+        backwards: list[tuple[str, tuple[str, ...], Backward]] = []
+        buffers: dict[str, Array] = {}
+        first = y
         for name, layer in self.layers:
-            own = {key: parameters[f"{name}.{key}"] for key in layer.shapes()}
+            own = {key: parameters[f"{name}.{key}"] for key in (*layer.shapes(), *layer.buffers())}
             if disturb is not None:
                 own = {key: disturb(value) for key, value in own.items()}
-            draw = None
+            place, draw = memory.within(name), None
             if training and layer.takes_draw:
-                draw = np.asarray(next(remaining)) if draws is not None else _drawn(name, y, rng)
+                draw = (
+                    _drawn(name, layer.draw_shape(y.shape), rng, place)
+                    if draws is None
+                    else np.asarray(next(remaining))
+                )
                 used.append(draw)
             inputs[name] = y
+            others = tuple(first if key == INPUT else outputs[key] for key in layer.sources)
+            updates: dict[str, Array] = {}
             try:
-                y, backward = layer.apply(own, y, training=training, draw=draw)
+                y, backward = layer.apply(own, y, Context(training, draw, others, place, updates))
             except InputError as error:
                 raise InputError(
                     f"layer {name!r} ({type(layer).__name__}): {error.message}", hint=error.hint
                 ) from error
             y = y if disturb is None else disturb(y)
             outputs[name] = y
-            backwards.append((name, backward))
-        return Tape(y, inputs, outputs, tuple(used), tuple(backwards), disturb)
+            buffers.update({f"{name}.{key}": value for key, value in updates.items()})
+            backwards.append((name, layer.sources, backward))
+        return Tape(y, inputs, outputs, tuple(used), buffers, tuple(backwards), disturb, memory)
 
     def _check(self, parameters: Mapping[str, Array], x: Array) -> np.dtype[np.generic]:
         """The dtype to compute in, after a look at the parameters."""
@@ -254,6 +305,13 @@ class Network:
                     f"Received: {np.shape(parameters[name])}"
                 )
             dtypes.add(parameters[name].dtype)
+        for name, layer in self.layers:
+            for key in layer.buffers():
+                if f"{name}.{key}" not in parameters:
+                    raise InputError(
+                        f"buffer '{name}.{key}' is missing. Expected it among the parameters.",
+                        hint="`network.initial_buffers(dtype)` gives the first values",
+                    )
         if len(dtypes) > 1:
             raise InputError(
                 f"parameters of several dtypes. Expected one of float32 and float64. "
@@ -278,11 +336,15 @@ def _law(laws: Mapping[str, Law] | Law, full: str, key: str) -> Law:
     return law
 
 
-def _drawn(name: str, x: Array, rng: np.random.Generator | None) -> Array:
+def _drawn(
+    name: str, shape: tuple[int, ...], rng: np.random.Generator | None, memory: Memory
+) -> Array:
     """Uniform numbers for a dropout."""
     if rng is None:
         raise InputError(
             f"layer {name!r}: dropout trains without random numbers. Expected draws or rng.",
             hint="pass rng=numpy.random.default_rng(seed), or draws",
         )
-    return np.asarray(rng.random(x.shape))
+    draw = memory.empty("draw", shape, np.float64)
+    rng.random(out=draw)
+    return draw

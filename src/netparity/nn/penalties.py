@@ -11,7 +11,7 @@ import numpy as np
 
 from netparity.nn.arrays import Array
 
-#: Which parameters: those named ``….weight``, all, or those listed by full name.
+#: Which parameters: those whose name ends in ``weight``, all, or those listed by full name.
 Scope = Literal["weights", "all"] | tuple[str, ...]
 
 
@@ -19,7 +19,7 @@ def in_scope(scope: Scope, name: str) -> bool:
     """Whether a scope covers a parameter.
 
     Args:
-        scope: ``"weights"`` (names that end in ``.weight``), ``"all"``, or names.
+        scope: ``"weights"`` (names whose last part ends in ``weight``), ``"all"``, or names.
         name: the parameter's full name, ``"<layer>.<parameter>"``.
 
     Returns:
@@ -32,7 +32,7 @@ def in_scope(scope: Scope, name: str) -> bool:
     if scope == "all":
         return True
     if scope == "weights":
-        return name.endswith(".weight")
+        return name.endswith("weight")
     return name in scope
 
 

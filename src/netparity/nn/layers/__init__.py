@@ -12,16 +12,21 @@ from netparity.nn.layers.activations import (
     Tanh,
 )
 from netparity.nn.layers.affine import Affine
-from netparity.nn.layers.base import Backward, Layer
+from netparity.nn.layers.base import INFERENCE, Backward, Context, Layer
 from netparity.nn.layers.dropout import Dropout
+from netparity.nn.layers.joins import Add, Concatenate, Take
 from netparity.nn.layers.shape import Flatten
 from netparity.nn.layers.softmax import LogSoftmax, Softmax
 
 __all__ = [
     "ELU",
     "GELU",
+    "INFERENCE",
+    "Add",
     "Affine",
     "Backward",
+    "Concatenate",
+    "Context",
     "Dropout",
     "Flatten",
     "Identity",
@@ -33,5 +38,6 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Softplus",
+    "Take",
     "Tanh",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 
 from netparity.nn.arrays import Array
 from netparity.nn.functions import erf, sigmoid
-from netparity.nn.layers.base import Backward, Layer
+from netparity.nn.layers.base import INFERENCE, Backward, Context, Layer
 
 _SQRT_HALF = math.sqrt(0.5)
 _SQRT_TWO_OVER_PI = math.sqrt(2.0 / math.pi)
@@ -36,12 +36,7 @@ class Identity(Layer):
     """
 
     def apply(
-        self,
-        parameters: Mapping[str, Array],
-        x: Array,
-        *,
-        training: bool = False,
-        draw: Array | None = None,
+        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         """Hands ``x`` on (see ``Layer.apply``)."""
         return x, lambda dy: (dy, {})
@@ -72,22 +67,19 @@ class ReLU(Layer):
     gradient_at_zero: float = 0.0
 
     def apply(
-        self,
-        parameters: Mapping[str, Array],
-        x: Array,
-        *,
-        training: bool = False,
-        draw: Array | None = None,
+        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         """Cuts off what is negative (see ``Layer.apply``)."""
+        memory = context.memory
 
         def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
-            dx = np.where(x > 0, dy, 0.0)
+            positive = np.greater(x, 0, out=memory.empty("positive", x.shape, bool))
+            dx = np.multiply(dy, positive, out=memory.empty("dx", x.shape, x.dtype))
             if self.gradient_at_zero != 0.0:
                 dx[x == 0] = dy[x == 0] * float(self.gradient_at_zero)
             return dx, {}
 
-        return np.maximum(x, 0.0), backward
+        return np.maximum(x, 0.0, out=memory.empty("y", x.shape, x.dtype)), backward
 
 
 @final
@@ -115,12 +107,7 @@ class LeakyReLU(Layer):
     slope: float = 0.01
 
     def apply(
-        self,
-        parameters: Mapping[str, Array],
-        x: Array,
-        *,
-        training: bool = False,
-        draw: Array | None = None,
+        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         """Shrinks what is negative (see ``Layer.apply``)."""
         slope = float(self.slope)
@@ -154,12 +141,7 @@ class ELU(Layer):
     alpha: float = 1.0
 
     def apply(
-        self,
-        parameters: Mapping[str, Array],
-        x: Array,
-        *,
-        training: bool = False,
-        draw: Array | None = None,
+        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         """Saturates what is negative (see ``Layer.apply``)."""
         alpha = float(self.alpha)
@@ -197,12 +179,7 @@ class GELU(Layer):
     approximate: bool = False
 
     def apply(
-        self,
-        parameters: Mapping[str, Array],
-        x: Array,
-        *,
-        training: bool = False,
-        draw: Array | None = None,
+        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         """Weighs ``x`` by the normal distribution (see ``Layer.apply``)."""
         if self.approximate:
@@ -239,12 +216,7 @@ class SiLU(Layer):
     """
 
     def apply(
-        self,
-        parameters: Mapping[str, Array],
-        x: Array,
-        *,
-        training: bool = False,
-        draw: Array | None = None,
+        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         """Weighs ``x`` by its sigmoid (see ``Layer.apply``)."""
         gate = sigmoid(x)
@@ -279,12 +251,7 @@ class Softplus(Layer):
     threshold: float | None = None
 
     def apply(
-        self,
-        parameters: Mapping[str, Array],
-        x: Array,
-        *,
-        training: bool = False,
-        draw: Array | None = None,
+        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         """Smooths the kink of the rectifier (see ``Layer.apply``)."""
         smooth = np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
@@ -313,12 +280,7 @@ class Sigmoid(Layer):
     """
 
     def apply(
-        self,
-        parameters: Mapping[str, Array],
-        x: Array,
-        *,
-        training: bool = False,
-        draw: Array | None = None,
+        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         """Maps to (0, 1) (see ``Layer.apply``)."""
         y = sigmoid(x)
@@ -342,12 +304,7 @@ class Tanh(Layer):
     """
 
     def apply(
-        self,
-        parameters: Mapping[str, Array],
-        x: Array,
-        *,
-        training: bool = False,
-        draw: Array | None = None,
+        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         """Maps to (−1, 1) (see ``Layer.apply``)."""
         y = np.tanh(x)

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
+
 from netparity.errors import InputError
 from netparity.nn.arrays import Array
-from netparity.nn.layers.base import Backward, Layer
+from netparity.nn.layers.base import INFERENCE, Backward, Context, Layer
 
 
 @final
@@ -53,12 +55,7 @@ class Affine(Layer):
         return {**weight, "bias": (self.outputs,)} if self.bias else {**weight}
 
     def apply(
-        self,
-        parameters: Mapping[str, Array],
-        x: Array,
-        *,
-        training: bool = False,
-        draw: Array | None = None,
+        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         """Computes ``x W + b`` (see ``Layer.apply``)."""
         if x.ndim < 2 or x.shape[-1] != self.inputs:
@@ -66,16 +63,17 @@ class Affine(Layer):
                 f"input of another shape. Expected (N, {self.inputs}). Received: {x.shape}",
                 hint="check the number of features, or put a Flatten before an affine layer",
             )
-        weight = parameters["weight"]
-        y = x @ weight
+        weight, memory = parameters["weight"], context.memory
+        y = np.matmul(x, weight, out=memory.empty("y", (*x.shape[:-1], self.outputs), x.dtype))
         if self.bias:
             y += parameters["bias"]
 
         def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
             dy_rows = dy.reshape(-1, self.outputs)
-            gradients = {"weight": x.reshape(-1, self.inputs).T @ dy_rows}
+            dweight = memory.empty("dweight", weight.shape, x.dtype)
+            gradients = {"weight": np.matmul(x.reshape(-1, self.inputs).T, dy_rows, out=dweight)}
             if self.bias:
                 gradients["bias"] = dy_rows.sum(axis=0)
-            return dy @ weight.T, gradients
+            return np.matmul(dy, weight.T, out=memory.empty("dx", x.shape, x.dtype)), gradients
 
         return y, backward

@@ -4,13 +4,39 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import ClassVar, final
 
-from netparity.nn.arrays import Array
+from netparity.nn.arrays import FRESH, Array, Memory
 
 #: From the gradient at a layer's output to the gradient at its input and, by name, the
-#: gradients of its parameters.
+#: gradients of its parameters (and, for a layer with sources, at each of them).
 Backward = Callable[[Array], tuple[Array, dict[str, Array]]]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a layer is told of the pass it takes part in.
+
+    Attributes:
+        training: whether the network trains (only some layers care).
+        draw: uniform numbers in [0, 1), for layers that take a draw, in training.
+        others: the outputs of the layer's ``sources``, in their order.
+        memory: where arrays for outputs and intermediate values come from.
+        updates: where a layer with buffers puts their new values in training, by the
+            buffer's own name: new arrays, the old ones are left as they are.
+    """
+
+    training: bool = False
+    draw: Array | None = None
+    others: tuple[Array, ...] = ()
+    memory: Memory = FRESH
+    updates: dict[str, Array] | None = None
+
+
+#: A pass in inference mode.
+INFERENCE = Context()
 
 
 class Layer(ABC):
@@ -30,26 +56,46 @@ class Layer(ABC):
         """The shape of each parameter by name; none by default."""
         return {}
 
+    def fans(self) -> tuple[int, int]:
+        """Inputs and outputs that a weight connects, for laws of initial values.
+
+        By default the first and the last axis of ``"weight"``, the axes before the last taken
+        together.
+        """
+        shape = self.shapes().get("weight", (1, 1))
+        size = 1
+        for length in shape[:-1]:
+            size *= length
+        return size, shape[-1]
+
+    def buffers(self) -> dict[str, tuple[tuple[int, ...], float]]:
+        """Shape and first value of what is kept but not trained, by name; none by default."""
+        return {}
+
+    def draw_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the draw for an input of a shape; that of the input by default."""
+        return shape
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of earlier layers whose outputs the layer takes too; none by default."""
+        return ()
+
     @abstractmethod
     def apply(
-        self,
-        parameters: Mapping[str, Array],
-        x: Array,
-        *,
-        training: bool = False,
-        draw: Array | None = None,
+        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         """Runs the layer forward.
 
         Args:
-            parameters: the layer's own parameters by name, in the dtype of ``x``.
+            parameters: the layer's own parameters and buffers by name, in the dtype of ``x``.
             x: a batch ``(N, …)``, float32 or float64; not changed.
-            training: whether the network trains (only some layers care).
-            draw: uniform numbers in [0, 1) in the shape of ``x``, for layers that take one.
+            context: the pass it takes part in.
 
         Returns:
             The output, in the dtype of ``x``, and the backward pass: a function from the
-            gradient at the output to the gradient at ``x`` and those of the parameters.
+            gradient at the output to the gradient at ``x`` and those of the parameters. It
+            changes neither ``x`` nor the gradient it is given.
 
         Raises:
             InputError: ``x`` has not the shape that the layer takes.

@@ -10,7 +10,7 @@ import numpy as np
 
 from netparity.errors import InputError
 from netparity.nn.arrays import Array
-from netparity.nn.layers.base import Backward, Layer
+from netparity.nn.layers.base import INFERENCE, Backward, Context, Layer
 
 
 @final
@@ -36,7 +36,7 @@ class Dropout(Layer):
     Example:
         >>> import numpy as np
         >>> draw = np.array([[0.1, 0.6]])
-        >>> Dropout(0.5).apply({}, np.ones((1, 2)), training=True, draw=draw)[0]
+        >>> Dropout(0.5).apply({}, np.ones((1, 2)), Context(training=True, draw=draw))[0]
         array([[0., 2.]])
 
     Source: N. Srivastava et al., "Dropout: a simple way to prevent neural networks from
@@ -62,16 +62,12 @@ class Dropout(Layer):
             )
 
     def apply(
-        self,
-        parameters: Mapping[str, Array],
-        x: Array,
-        *,
-        training: bool = False,
-        draw: Array | None = None,
+        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         """Drops the units whose draw is below the rate (see ``Layer.apply``)."""
         keep_probability = 1.0 - float(self.rate)
-        if not training:
+        memory, draw = context.memory, context.draw
+        if not context.training:
             factor = keep_probability if self.scaling == "plain" else 1.0
             return (x * factor if factor != 1.0 else x), lambda dy: (
                 dy * factor if factor != 1.0 else dy,
@@ -86,11 +82,14 @@ class Dropout(Layer):
             )
         # At rate 1 nothing is kept, so the scale of the kept units does not matter.
         inverted = self.scaling == "inverted" and keep_probability > 0.0
-        mask = np.asarray(draw >= self.rate).astype(x.dtype)
+        mask = memory.empty("mask", x.shape, x.dtype)
+        np.greater_equal(draw, self.rate, out=mask)
         if inverted:
             mask *= 1.0 / keep_probability
 
         def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
-            return (dy * mask if self.mask_in_backward else dy), {}
+            if not self.mask_in_backward:
+                return dy, {}
+            return np.multiply(dy, mask, out=memory.empty("dx", x.shape, x.dtype)), {}
 
-        return x * mask, backward
+        return np.multiply(x, mask, out=memory.empty("y", x.shape, x.dtype)), backward

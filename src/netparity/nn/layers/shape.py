@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import final
 
 from netparity.nn.arrays import Array
-from netparity.nn.layers.base import Backward, Layer
+from netparity.nn.layers.base import INFERENCE, Backward, Context, Layer
 
 
 @final
@@ -32,12 +32,7 @@ class Flatten(Layer):
     """
 
     def apply(
-        self,
-        parameters: Mapping[str, Array],
-        x: Array,
-        *,
-        training: bool = False,
-        draw: Array | None = None,
+        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         """Reshapes to two axes (see ``Layer.apply``)."""
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from netparity.nn.arrays import Array
 from netparity.nn.functions import log_softmax, softmax
-from netparity.nn.layers.base import Backward, Layer
+from netparity.nn.layers.base import INFERENCE, Backward, Context, Layer
 
 
 @final
@@ -38,12 +38,7 @@ class Softmax(Layer):
     axis: int = -1
 
     def apply(
-        self,
-        parameters: Mapping[str, Array],
-        x: Array,
-        *,
-        training: bool = False,
-        draw: Array | None = None,
+        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         """Normalizes the exponentials (see ``Layer.apply``)."""
         y = softmax(x, self.axis)
@@ -76,12 +71,7 @@ class LogSoftmax(Layer):
     axis: int = -1
 
     def apply(
-        self,
-        parameters: Mapping[str, Array],
-        x: Array,
-        *,
-        training: bool = False,
-        draw: Array | None = None,
+        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         """Takes the logarithm of softmax (see ``Layer.apply``)."""
         y = log_softmax(x, self.axis)
