@@ -114,3 +114,28 @@ def packed(arrays: Mapping[str, Array], dtype: DTypeLike) -> dict[str, Array]:
     for name, array in arrays.items():
         copies[name][...] = array
     return copies
+
+
+def flat(arrays: Mapping[str, Array]) -> Array | None:
+    """The one contiguous buffer that arrays fill from end to end, in their order.
+
+    Args:
+        arrays: arrays by name.
+
+    Returns:
+        The buffer as one axis, or ``None`` where the arrays lie otherwise.
+
+    Example:
+        >>> arrays = views({"weight": (2, 3), "bias": (3,)}, np.float32)
+        >>> flat(arrays) is arrays["bias"].base, flat({"a": np.ones(2)}) is None
+        (True, True)
+    """
+    buffer = next((array.base for array in arrays.values()), None)
+    if not isinstance(buffer, np.ndarray) or buffer.ndim != 1:
+        return None
+    place = buffer.__array_interface__["data"][0]
+    for array in arrays.values():
+        if array.__array_interface__["data"][0] != place or array.dtype != buffer.dtype:
+            return None
+        place += array.nbytes
+    return buffer if place == buffer.__array_interface__["data"][0] + buffer.nbytes else None

@@ -12,7 +12,7 @@ from typing import Any, final
 
 import numpy as np
 
-from netparity.nn.arrays import Array, Memory
+from netparity.nn.arrays import Array, Memory, flat
 from netparity.nn.layers import (
     Affine,
     Backward,
@@ -381,10 +381,10 @@ class _Small:
         products = shape[0] * sum(layer.inputs * layer.outputs for layer, _ in layers)
         if not layers or products > SMALL or len(shape) != 2 or not _common(loss):
             return None
-        flat = [_flat(arrays, network.parameter_shapes()) for arrays in (parameters, gradients)]
-        if flat[0] is None or flat[1] is None:
+        buffers = flat(parameters), flat(gradients)
+        if buffers[0] is None or buffers[1] is None:
             return None
-        return cls(loss, layers, flat[0], flat[1], shape[0], kernels)
+        return cls(loss, layers, buffers[0], buffers[1], shape[0], kernels)
 
     def run(self, x: Array, y: Array) -> float | None:
         """The data loss, gradients filled; ``None`` where the targets are not the usual ones."""
@@ -451,16 +451,3 @@ def _constant(loss: Loss, shape: tuple[int, ...]) -> float:
     """What a compiled loss multiplies its sum by."""
     outputs = loss.outputs if isinstance(loss, MeanSquaredError) else "sum"
     return scale(loss.factor, loss.batch, shape[0], outputs, math.prod(shape[1:]))
-
-
-def _flat(arrays: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> Array | None:
-    """The one buffer that holds the arrays one after the other, or ``None``."""
-    buffer = next(iter(arrays.values())).base
-    if buffer is None or buffer.ndim != 1:
-        return None
-    place = buffer.__array_interface__["data"][0]
-    for name in shapes:
-        if arrays[name].__array_interface__["data"][0] != place:
-            return None
-        place += arrays[name].nbytes
-    return buffer
