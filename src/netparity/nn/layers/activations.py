@@ -1,4 +1,4 @@
-"""Activation functions that act on each element."""
+"""Smooth activation functions, each element by itself, and the identity."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import final
 
 import numpy as np
 
-from netparity.nn.arrays import Array
-from netparity.nn.functions import erf, sigmoid
+from netparity.nn.arrays import Array, Memory
+from netparity.nn.functions import erf, exp_minus_abs, rectify, select, sigmoid
 from netparity.nn.layers.base import INFERENCE, Backward, Context, Layer
 
 _SQRT_HALF = math.sqrt(0.5)
@@ -44,117 +44,6 @@ class Identity(Layer):
 
 @final
 @dataclass(frozen=True, slots=True)
-class ReLU(Layer):
-    """Rectified linear unit, ``y = max(x, 0)``.
-
-    Args:
-        gradient_at_zero: the derivative taken where ``x`` is exactly 0.
-
-    Shapes: ``x`` and ``y`` (N, …).
-
-    Example:
-        >>> ReLU().apply({}, np.array([[-1.0, 2.0]]))[0]
-        array([[0., 2.]])
-
-    Source: V. Nair, G. E. Hinton, "Rectified linear units improve restricted Boltzmann
-    machines", ICML 2010.
-
-    **Parity** (`subgradient-at-kink`): at 0 the derivative is 0 in torch, TensorFlow, Keras
-    and JAX; ``tf.maximum(x, 0)`` and ``dz[z < 0] = 0`` give 1; ``torch.maximum`` and
-    ``jnp.maximum`` give ½.
-    """
-
-    gradient_at_zero: float = 0.0
-
-    def apply(
-        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
-    ) -> tuple[Array, Backward]:
-        """Cuts off what is negative (see ``Layer.apply``)."""
-        memory = context.memory
-
-        def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
-            positive = np.greater(x, 0, out=memory.empty("positive", x.shape, bool))
-            dx = np.multiply(dy, positive, out=memory.empty("dx", x.shape, x.dtype))
-            if self.gradient_at_zero != 0.0:
-                dx[x == 0] = dy[x == 0] * float(self.gradient_at_zero)
-            return dx, {}
-
-        return np.maximum(x, 0.0, out=memory.empty("y", x.shape, x.dtype)), backward
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class LeakyReLU(Layer):
-    """Leaky rectified linear unit, ``y = x`` where ``x > 0``, else ``slope · x``.
-
-    Args:
-        slope: the factor for negative ``x``, and the derivative where ``x`` is exactly 0.
-
-    Shapes: ``x`` and ``y`` (N, …).
-
-    Example:
-        >>> LeakyReLU(0.25).apply({}, np.array([[-4.0, 2.0]]))[0]
-        array([[-1.,  2.]])
-
-    Source: A. L. Maas, A. Y. Hannun, A. Y. Ng, "Rectifier nonlinearities improve neural
-    network acoustic models", ICML 2013.
-
-    **Parity** (`subgradient-at-kink`): the default slope is 0.01 in torch and JAX, 0.2 in
-    ``tf.nn`` and 0.3 in Keras's layer; at 0 JAX takes the derivative 1, the others the slope;
-    TensorFlow rounds the slope to float32 even in float64.
-    """
-
-    slope: float = 0.01
-
-    def apply(
-        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
-    ) -> tuple[Array, Backward]:
-        """Shrinks what is negative (see ``Layer.apply``)."""
-        slope = float(self.slope)
-
-        def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
-            return np.where(x > 0, dy, dy * slope), {}
-
-        return np.where(x > 0, x, x * slope), backward
-
-
-@final
-@dataclass(frozen=True, slots=True)
-class ELU(Layer):
-    """Exponential linear unit, ``y = x`` where ``x > 0``, else ``α (exp(x) − 1)``.
-
-    Args:
-        alpha: minus the limit for ``x → −∞``.
-
-    Shapes: ``x`` and ``y`` (N, …).
-
-    Example:
-        >>> ELU().apply({}, np.array([[-1000.0, 2.0]]))[0]
-        array([[-1.,  2.]])
-
-    Source: D.-A. Clevert, T. Unterthiner, S. Hochreiter, "Fast and accurate deep network
-    learning by exponential linear units", ICLR 2016.
-
-    **Parity**: α = 1 by default in torch, Keras, TensorFlow and JAX.
-    """
-
-    alpha: float = 1.0
-
-    def apply(
-        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
-    ) -> tuple[Array, Backward]:
-        """Saturates what is negative (see ``Layer.apply``)."""
-        alpha = float(self.alpha)
-        y = np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0.0)))
-
-        def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
-            return np.where(x > 0, dy, dy * (y + alpha)), {}
-
-        return y, backward
-
-
-@final
-@dataclass(frozen=True, slots=True)
 class GELU(Layer):
     """Gaussian error linear unit.
 
@@ -171,9 +60,9 @@ class GELU(Layer):
 
     Source: D. Hendrycks, K. Gimpel, "Gaussian error linear units", arXiv:1606.08415.
 
-    **Parity**: torch, Keras and TensorFlow take the exact form by default, JAX's
-    ``jax.nn.gelu`` and Flax the approximation; TensorFlow rounds the constants to float32 even
-    in float64.
+    **Parity** (`gelu-variant`): torch, Keras and TensorFlow take the exact form by default,
+    ``jax.nn.gelu``, Flax and ``keras.ops.gelu`` the approximation; TensorFlow rounds the
+    constants to float32 even in float64.
     """
 
     approximate: bool = False
@@ -182,20 +71,53 @@ class GELU(Layer):
         self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         """Weighs ``x`` by the normal distribution (see ``Layer.apply``)."""
+        memory = context.memory
         if self.approximate:
-            square = x * x
-            bend = np.tanh(_SQRT_TWO_OVER_PI * (x + _GELU_CUBIC * square * x))
-            gate = 0.5 * (1.0 + bend)
-            slope = 0.5 * (1.0 - bend * bend)
-            slope *= _SQRT_TWO_OVER_PI * (1.0 + 3.0 * _GELU_CUBIC * square)
-        else:
-            gate = 0.5 * (1.0 + erf(x * _SQRT_HALF))
-            slope = _INVERSE_SQRT_TWO_PI * np.exp(-0.5 * x * x)
+            return _gelu_by_tanh(x, memory)
+        scaled = np.multiply(x, _SQRT_HALF, out=memory.empty("scaled", x.shape, x.dtype))
+        gate = erf(scaled, memory)
+        gate += 1.0
+        gate *= 0.5
 
         def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
-            return dy * (gate + x * slope), {}
+            dx = np.multiply(x, -0.5, out=memory.empty("dx", x.shape, x.dtype))
+            dx *= x
+            np.exp(dx, out=dx)
+            dx *= _INVERSE_SQRT_TWO_PI
+            dx *= x
+            dx += gate
+            dx *= dy
+            return dx, {}
 
-        return x * gate, backward
+        return np.multiply(x, gate, out=memory.empty("y", x.shape, x.dtype)), backward
+
+
+def _gelu_by_tanh(x: Array, memory: Memory) -> tuple[Array, Backward]:
+    """The approximate form of GELU."""
+    bend = np.multiply(x, x, out=memory.empty("bend", x.shape, x.dtype))
+    bend *= _GELU_CUBIC
+    bend *= x
+    bend += x
+    bend *= _SQRT_TWO_OVER_PI
+    np.tanh(bend, out=bend)
+    gate = np.add(bend, 1.0, out=memory.empty("gate", x.shape, x.dtype))
+    gate *= 0.5
+
+    def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
+        inner = np.multiply(x, x, out=memory.empty("inner", x.shape, x.dtype))
+        inner *= 3.0 * _GELU_CUBIC
+        inner += 1.0
+        inner *= _SQRT_TWO_OVER_PI
+        dx = np.multiply(bend, bend, out=memory.empty("dx", x.shape, x.dtype))
+        np.subtract(1.0, dx, out=dx)
+        dx *= 0.5
+        dx *= inner
+        dx *= x
+        dx += gate
+        dx *= dy
+        return dx, {}
+
+    return np.multiply(x, gate, out=memory.empty("y", x.shape, x.dtype)), backward
 
 
 @final
@@ -219,12 +141,18 @@ class SiLU(Layer):
         self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         """Weighs ``x`` by its sigmoid (see ``Layer.apply``)."""
-        gate = sigmoid(x)
+        memory = context.memory
+        gate = sigmoid(x, memory)
 
         def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
-            return dy * (gate * (1.0 + x * (1.0 - gate))), {}
+            dx = np.subtract(1.0, gate, out=memory.empty("dx", x.shape, x.dtype))
+            dx *= x
+            dx += 1.0
+            dx *= gate
+            dx *= dy
+            return dx, {}
 
-        return x * gate, backward
+        return np.multiply(x, gate, out=memory.empty("y", x.shape, x.dtype)), backward
 
 
 @final
@@ -244,8 +172,8 @@ class Softplus(Layer):
     Source: C. Dugas et al., "Incorporating second-order functional knowledge for better
     option pricing", NIPS 2000.
 
-    **Parity**: torch is linear above 20, which differs from the others by at most 2.1e-9
-    (log(1 + exp(−20))).
+    **Parity** (`softplus-threshold`): torch is linear above 20, which differs from the others
+    by at most 2.1e-9 (log(1 + exp(−20))).
     """
 
     threshold: float | None = None
@@ -254,12 +182,22 @@ class Softplus(Layer):
         self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         """Smooths the kink of the rectifier (see ``Layer.apply``)."""
-        smooth = np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
-        slope = sigmoid(x)
-        if self.threshold is not None:
-            smooth = np.where(x > self.threshold, x, smooth)
-            slope = np.where(x > self.threshold, 1.0, slope)
-        return smooth, lambda dy: (dy * slope, {})
+        memory, threshold = context.memory, self.threshold
+        bend = exp_minus_abs(x, memory.empty("bend", x.shape, x.dtype))
+        np.log1p(bend, out=bend)
+        y = rectify(x, memory.empty("y", x.shape, x.dtype))
+        y += bend
+        if threshold is not None:
+            above = np.greater(x, float(threshold), out=memory.empty("above", x.shape, bool))
+            select(above, x, y, y, memory)
+
+        def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
+            slope = sigmoid(x, memory)
+            if threshold is not None:
+                select(above, 1.0, slope, slope, memory)
+            return np.multiply(dy, slope, out=memory.empty("dx", x.shape, x.dtype)), {}
+
+        return y, backward
 
 
 @final
@@ -283,8 +221,16 @@ class Sigmoid(Layer):
         self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         """Maps to (0, 1) (see ``Layer.apply``)."""
-        y = sigmoid(x)
-        return y, lambda dy: (dy * (1.0 - y) * y, {})
+        memory = context.memory
+        y = sigmoid(x, memory)
+
+        def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
+            dx = np.subtract(1.0, y, out=memory.empty("dx", x.shape, x.dtype))
+            dx *= dy
+            dx *= y
+            return dx, {}
+
+        return y, backward
 
 
 @final
@@ -307,5 +253,13 @@ class Tanh(Layer):
         self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         """Maps to (−1, 1) (see ``Layer.apply``)."""
-        y = np.tanh(x)
-        return y, lambda dy: (dy * (1.0 - y * y), {})
+        memory = context.memory
+        y = np.tanh(x, out=memory.empty("y", x.shape, x.dtype))
+
+        def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
+            dx = np.multiply(y, y, out=memory.empty("dx", x.shape, x.dtype))
+            np.subtract(1.0, dx, out=dx)
+            dx *= dy
+            return dx, {}
+
+        return y, backward

@@ -19,7 +19,7 @@ class Softmax(Layer):
     """Probabilities, ``y = exp(x)/Σ exp(x)``; backward ``dx = y (dy − Σ dy y)``.
 
     Args:
-        axis: the axis of the classes.
+        axis: the axis of the classes; ``None``: all elements of the batch together.
 
     Shapes: ``x`` and ``y`` (N, …, C).
 
@@ -30,21 +30,27 @@ class Softmax(Layer):
     Source: J. S. Bridle, "Probabilistic interpretation of feedforward classification network
     outputs", 1990.
 
-    **Parity** (`softmax-twice`, `softmax-jacobian-diagonal`): the same everywhere; torch's
-    cross-entropy applies it itself, and from-scratch backward passes that keep only
-    ``y (1 − y)`` leave out the terms between classes.
+    **Parity** (`softmax-axis`, `softmax-twice`, `softmax-jacobian-diagonal`): the last axis in
+    Keras and JAX; torch without ``dim`` takes axis 0 of one or three, else 1;
+    ``np.exp(z)/np.exp(z).sum()`` runs over all elements (``axis=None``). torch's cross-entropy
+    applies it itself, and from-scratch backward passes that keep only ``y (1 − y)`` leave out
+    the terms between classes.
     """
 
-    axis: int = -1
+    axis: int | None = -1
 
     def apply(
         self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         """Normalizes the exponentials (see ``Layer.apply``)."""
-        y = softmax(x, self.axis)
+        memory = context.memory
+        y = softmax(x, self.axis, memory)
 
         def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
-            return y * (dy - (dy * y).sum(axis=self.axis, keepdims=True)), {}
+            dx = np.multiply(dy, y, out=memory.empty("dx", x.shape, x.dtype))
+            np.subtract(dy, dx.sum(axis=self.axis, keepdims=True), out=dx)
+            dx *= y
+            return dx, {}
 
         return y, backward
 
@@ -55,7 +61,7 @@ class LogSoftmax(Layer):
     """Log-probabilities, ``y = x − log Σ exp(x)``; backward ``dx = dy − exp(y) Σ dy``.
 
     Args:
-        axis: the axis of the classes.
+        axis: the axis of the classes; ``None``: all elements of the batch together.
 
     Shapes: ``x`` and ``y`` (N, …, C).
 
@@ -65,18 +71,23 @@ class LogSoftmax(Layer):
 
     Source: algebra.
 
-    **Parity** (`nll-loss-input`): torch's ``nll_loss`` expects this, not probabilities.
+    **Parity** (`softmax-axis`, `nll-loss-input`): axes as for ``Softmax``; torch's
+    ``nll_loss`` expects this, not probabilities.
     """
 
-    axis: int = -1
+    axis: int | None = -1
 
     def apply(
         self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
         """Takes the logarithm of softmax (see ``Layer.apply``)."""
-        y = log_softmax(x, self.axis)
+        memory = context.memory
+        y = log_softmax(x, self.axis, memory)
 
         def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
-            return dy - np.exp(y) * dy.sum(axis=self.axis, keepdims=True), {}
+            dx = np.exp(y, out=memory.empty("dx", x.shape, x.dtype))
+            dx *= dy.sum(axis=self.axis, keepdims=True)
+            np.subtract(dy, dx, out=dx)
+            return dx, {}
 
         return y, backward
