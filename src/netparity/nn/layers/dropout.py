@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, final
 import numpy as np
 
 from netparity.errors import InputError
-from netparity.nn.arrays import Array
+from netparity.nn.arrays import Array, Memory
 from netparity.nn.layers.base import INFERENCE, Backward, Context, Layer
 
 
@@ -26,11 +26,15 @@ class Dropout(Layer):
         scaling: ``"inverted"`` scales in training, ``"plain"`` in inference.
         mask_in_backward: ``False`` imitates the bug of a backward pass that goes on with
             the gradient from above as if there were no dropout (``dx = dy``).
+        channel_axis: ``None`` drops single units; the axis of the channels: whole channels
+            of a sample (spatial dropout).
 
-    Shapes: ``x``, ``y`` and ``draw`` (N, …).
+    Shapes: ``x`` and ``y`` (N, …); ``draw`` the same, or with 1 for every axis between but
+    the channels': (N, 1, 1, C) for ``x`` (N, H, W, C) and ``channel_axis`` −1.
 
     Raises:
-        InputError: ``rate`` lies outside [0, 1], or ``draw`` has another shape than ``x``.
+        InputError: ``rate`` lies outside [0, 1], ``x`` has no such axis, or ``draw`` has
+            another shape than that.
         ValueError: in training without a draw.
 
     Example:
@@ -40,17 +44,20 @@ class Dropout(Layer):
         array([[0., 2.]])
 
     Source: N. Srivastava et al., "Dropout: a simple way to prevent neural networks from
-    overfitting", JMLR 15 (2014); the scaling in training is that of the cs231n notes.
+    overfitting", JMLR 15 (2014); the scaling in training is that of the cs231n notes; spatial:
+    J. Tompson et al., "Efficient object localization using convolutional networks", CVPR 2015.
 
-    **Parity** (`dropout-rate-vs-keep`, `dropout-inverted`, `dropout-training-flag`): torch,
-    Keras, optax's users and ``tf.nn.dropout`` take the rate to drop and scale in training;
-    ``tf.compat.v1.nn.dropout`` takes, by position, the probability to KEEP; cs231n's ``p`` is
-    either, by year; the paper scales in inference.
+    **Parity** (`dropout-rate-vs-keep`, `dropout-inverted`, `dropout-training-flag`,
+    `spatial-dropout`): torch, Keras, optax's users and ``tf.nn.dropout`` take the rate to drop
+    and scale in training; ``tf.compat.v1.nn.dropout`` takes, by position, the probability to
+    KEEP; cs231n's ``p`` is either, by year; the paper scales in inference. torch's
+    ``Dropout2d`` (axis 1) and Keras's ``SpatialDropout2D`` (the last) drop whole channels.
     """
 
     rate: float
     scaling: Literal["inverted", "plain"] = "inverted"
     mask_in_backward: bool = True
+    channel_axis: int | None = None
     takes_draw: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -61,6 +68,18 @@ class Dropout(Layer):
                 hint="the rate is the probability to drop a unit; a keep probability p is 1 - p",
             )
 
+    def draw_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """One number for each unit or, for whole channels, for each channel of a sample."""
+        if self.channel_axis is None:
+            return shape
+        if not -len(shape) <= self.channel_axis < len(shape):
+            raise InputError(
+                f"input without the axis of channels. Expected an axis {self.channel_axis}. "
+                f"Received: shape {shape}"
+            )
+        channels = self.channel_axis % len(shape)
+        return tuple(length if k in (0, channels) else 1 for k, length in enumerate(shape))
+
     def apply(
         self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
@@ -68,21 +87,18 @@ class Dropout(Layer):
         keep_probability = 1.0 - float(self.rate)
         memory, draw = context.memory, context.draw
         if not context.training:
-            factor = keep_probability if self.scaling == "plain" else 1.0
-            return (x * factor if factor != 1.0 else x), lambda dy: (
-                dy * factor if factor != 1.0 else dy,
-                {},
-            )
+            return _scaled(x, keep_probability if self.scaling == "plain" else 1.0, memory)
         if draw is None:
             raise ValueError("Dropout in training needs a draw of uniform numbers; none given")
-        if draw.shape != x.shape:
+        shape = self.draw_shape(x.shape)
+        if draw.shape != shape:
             raise InputError(
-                f"dropout draw of another shape. Expected {x.shape}. Received: {draw.shape}",
+                f"dropout draw of another shape. Expected {shape}. Received: {draw.shape}",
                 hint="hand over one array of uniform numbers per dropout, in order of execution",
             )
         # At rate 1 nothing is kept, so the scale of the kept units does not matter.
         inverted = self.scaling == "inverted" and keep_probability > 0.0
-        mask = memory.empty("mask", x.shape, x.dtype)
+        mask = memory.empty("mask", shape, x.dtype)
         np.greater_equal(draw, self.rate, out=mask)
         if inverted:
             mask *= 1.0 / keep_probability
@@ -93,3 +109,14 @@ class Dropout(Layer):
             return np.multiply(dy, mask, out=memory.empty("dx", x.shape, x.dtype)), {}
 
         return np.multiply(x, mask, out=memory.empty("y", x.shape, x.dtype)), backward
+
+
+def _scaled(x: Array, factor: float, memory: Memory) -> tuple[Array, Backward]:
+    """``factor · x``, and ``x`` itself where that is the same."""
+    if factor == 1.0:
+        return x, lambda dy: (dy, {})
+    y = np.multiply(x, factor, out=memory.empty("y", x.shape, x.dtype))
+    return y, lambda dy: (
+        np.multiply(dy, factor, out=memory.empty("dx", x.shape, x.dtype)),
+        {},
+    )
