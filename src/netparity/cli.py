@@ -231,7 +231,7 @@ def demo(
     """
     from netparity.cases import all_cases
     from netparity.demo import run
-    from netparity.report.files import make_folder
+    from netparity.files import make_folder
 
     return run(all_cases(), make_folder(output))
 

@@ -23,7 +23,7 @@ from netparity.cases import Case
 from netparity.judgement import Judgement, judge
 from netparity.progress import Progress
 from netparity.report import words
-from netparity.report.files import make_folder, write_whole
+from netparity.files import make_folder, write_whole
 from netparity.report.html import Entry, render_index
 from netparity.report.text import rendered
 from netparity.telling import told

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from netparity import output as out
-from netparity.report.files import check_writable, make_folder, write_whole
+from netparity.files import check_writable, make_folder, write_whole
 from netparity.report.model import Report
 from netparity.report.told import Told
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from netparity.errors import InputError
-from netparity.report.files import check_writable, make_folder, write_whole
+from netparity.files import check_writable, make_folder, write_whole
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(

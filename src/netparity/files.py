@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from netparity.errors import InputError
@@ -48,25 +50,69 @@ def write_whole(path: Path, content: str | bytes) -> None:
         InputError: the system refuses (no space, no permission).
 
     Example:
-        >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
         >>> write_whole(folder / "a.txt", "whole")
         >>> [path.name for path in folder.iterdir()]
         ['a.txt']
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
-    temporary: str | None = None
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool = False) -> Iterator[Path]:
+    """A temporary file beside a file, which takes its place once it is written.
+
+    Should the writing fail, the file stays as it was and the temporary one goes.
+
+    Args:
+        path: the file; its folder must be there.
+        durable: whether to wait until it is on the disk, so that it outlives a power failure.
+
+    Yields:
+        The temporary file's path.
+
+    Raises:
+        InputError: the system refuses (no space, no permission).
+
+    Example:
+        >>> file = Path(tempfile.mkdtemp()) / "a.txt"
+        >>> with replacing(file) as temporary:
+        ...     size = temporary.write_text("whole")
+        ...     file.exists()
+        False
+        >>> file.read_text()
+        'whole'
+    """
+    temporary: Path | None = None
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        os.chmod(temporary, 0o666 & ~_umask())
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        if durable:
+            _to_disk(temporary)
         os.replace(temporary, path)
+        if durable:
+            _to_disk(path.parent)
     except OSError as error:
         raise InputError(f"`{path}` cannot be written: {error.strerror}") from error
     finally:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _to_disk(path: Path) -> None:
+    """Waits until a file, or the names in a folder, are on the disk."""
+    if path.is_dir() and os.name != "posix":
+        return
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:
