@@ -1,13 +1,13 @@
-"""Updates of the common optimizers, in place, in one compiled pass over all parameters."""
+"""Updates of the common optimizers, in place, in one pass over all parameters."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from types import ModuleType
 from typing import final
 
 from netparity.nn.arrays import Array, flat
+from netparity.nn.engine.plan import Kernels
 from netparity.nn.optimizers import SGD, Adam, Optimizer, State
 from netparity.nn.penalties import in_scope
 
@@ -22,7 +22,7 @@ class FusedUpdate:
         gradients: by name, views into one buffer in the same order.
         state: what ``optimizer.initialize`` gave, each slot views into one buffer; changed in
             place.
-        kernels: what ``compiled`` returned.
+        kernels: what ``kernels_of`` returned.
 
     Use ``FusedUpdate.of``, which says ``None`` where there is no such pass.
 
@@ -37,7 +37,7 @@ class FusedUpdate:
         parameters: Mapping[str, Array],
         gradients: Mapping[str, Array],
         state: State,
-        kernels: ModuleType,
+        kernels: Kernels,
     ) -> None:
         self._optimizer, self._state, self._kernels = optimizer, state, kernels
         self._w, self._g = _buffer(parameters), _buffer(gradients)
@@ -52,7 +52,7 @@ class FusedUpdate:
         parameters: Mapping[str, Array],
         gradients: Mapping[str, Array],
         state: State,
-        kernels: ModuleType,
+        kernels: Kernels,
     ) -> FusedUpdate | None:
         """The pass, or ``None`` for other optimizers and arrays that lie apart.
 
@@ -61,7 +61,7 @@ class FusedUpdate:
             parameters: by name.
             gradients: by name.
             state: the optimizer's.
-            kernels: what ``compiled`` returned.
+            kernels: what ``kernels_of`` returned.
         """
         held = (parameters, gradients, *(state.get(slot, {}) for slot in optimizer.slots))
         if not isinstance(optimizer, SGD | Adam) or any(flat(arrays) is None for arrays in held):

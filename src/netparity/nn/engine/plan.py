@@ -6,13 +6,14 @@ import importlib.util
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from functools import cache
 from types import ModuleType
-from typing import Any, final
+from typing import Any, Literal, final
 
 import numpy as np
 
+from netparity.errors import InputError
 from netparity.nn.arrays import Array, Memory, flat
+from netparity.nn.engine.plain import PlainKernels
 from netparity.nn.layers import (
     Affine,
     Backward,
@@ -33,16 +34,38 @@ from netparity.nn.network import Network
 SMALL = 20_000
 
 
-@cache
-def compiled() -> ModuleType | None:
-    """The compiled kernels, or ``None`` where numba is not installed.
+#: The loops over elements: the compiled module ``kernels``, or the same in NumPy.
+Kernels = ModuleType | PlainKernels
+Engine = Literal["auto", "compiled", "plain"]
+
+
+def kernels_of(engine: Engine) -> Kernels:
+    """The loops over elements that an engine uses.
+
+    Args:
+        engine: ``"compiled"`` by numba, ``"plain"`` NumPy, or ``"auto"``: compiled where numba
+            is installed.
+
+    Raises:
+        InputError: another name, or numba is asked for and not installed.
 
     Example:
-        >>> compiled() is compiled()
-        True
+        >>> type(kernels_of("plain")).__name__
+        'PlainKernels'
     """
-    if importlib.util.find_spec("numba") is None:
-        return None
+    if engine not in ("auto", "compiled", "plain"):
+        raise InputError(
+            f"engine {engine!r} is not known. Expected 'auto', 'compiled' or 'plain'. "
+            f"Received: {engine!r}"
+        )
+    installed = importlib.util.find_spec("numba") is not None
+    if engine == "compiled" and not installed:
+        raise InputError(
+            "engine 'compiled' needs numba, which is not installed",
+            hint="install it with pip install 'netparity[fast]', or take engine='auto'",
+        )
+    if engine == "plain" or not installed:
+        return PlainKernels()
     from netparity.nn.engine import kernels
 
     return kernels
@@ -66,7 +89,7 @@ class _Dense(_Node):
 
     def __init__(
         self,
-        kernels: ModuleType,
+        kernels: Kernels,
         layer: Affine,
         activation: Layer,
         values: Mapping[str, Array],
@@ -137,7 +160,7 @@ class _Dense(_Node):
 class _Drop(_Node):
     """Dropout whose mask is not kept but seen again in the draw."""
 
-    def __init__(self, kernels: ModuleType, layer: Dropout, x: Array, memory: Memory) -> None:
+    def __init__(self, kernels: Kernels, layer: Dropout, x: Array, memory: Memory) -> None:
         shape, dtype = x.shape, x.dtype
         self._kernel = kernels.dropout
         self._rate = layer.rate
@@ -211,7 +234,7 @@ class Plan:
         gradients: where the gradients go, by parameter name.
         example: a batch (N, …) like those to come, in the parameters' dtype.
         memory: one that reuses.
-        kernels: what ``compiled`` returned.
+        kernels: what ``kernels_of`` returned.
 
     Raises:
         InputError: the batch does not fit a layer.
@@ -221,20 +244,18 @@ class Plan:
         >>> network = Network((("dense", Affine(2, 1)),))
         >>> parameters = network.initialize(NAMED["ones"], np.random.default_rng(0))
         >>> gradients = {name: np.empty_like(value) for name, value in parameters.items()}
-        >>> kernels = compiled()
-        >>> if kernels is not None:
-        ...     x, y, memory = np.array([[1.0, 2.0]]), np.array([[3.0]]), Memory(reuse=True)
-        ...     plan = Plan(
-        ...         network,
-        ...         MeanSquaredError(),
-        ...         parameters,
-        ...         gradients,
-        ...         x,
-        ...         memory=memory,
-        ...         kernels=kernels,
-        ...     )
-        ...     print(plan.run(x, y, None, np.random.default_rng(0)), gradients["dense.weight"].T)
-        1.0 [[2. 4.]]
+        >>> x, y = np.array([[1.0, 2.0]]), np.array([[3.0]])
+        >>> plan = Plan(
+        ...     network,
+        ...     MeanSquaredError(),
+        ...     parameters,
+        ...     gradients,
+        ...     x,
+        ...     memory=Memory(reuse=True),
+        ...     kernels=kernels_of("plain"),
+        ... )
+        >>> plan.run(x, y, None, np.random.default_rng(0)), gradients["dense.weight"].T
+        (1.0, array([[2., 4.]]))
 
     Source: none; it is the chain rule with its arrays laid out.
 
@@ -251,7 +272,7 @@ class Plan:
         example: Array,
         *,
         memory: Memory,
-        kernels: ModuleType,
+        kernels: Kernels,
     ) -> None:
         self._loss = loss
         self._kernels = kernels
@@ -367,9 +388,11 @@ class _Small:
         parameters: Mapping[str, Array],
         gradients: Mapping[str, Array],
         shape: tuple[int, ...],
-        kernels: ModuleType,
+        kernels: Kernels,
     ) -> _Small | None:
         """The whole network as one call, or ``None`` where it is too large or of other layers."""
+        if not isinstance(kernels, ModuleType):
+            return None
         layers: list[tuple[Affine, Layer]] = []
         for _, layer in network.layers:
             if isinstance(layer, Affine):
@@ -405,7 +428,7 @@ def _nodes(
     gradients: Mapping[str, Array],
     example: Array,
     memory: Memory,
-    kernels: ModuleType,
+    kernels: Kernels,
 ) -> list[_Node]:
     """The layers as nodes, an affine layer together with the activation that follows it."""
     inputs = network.forward(
