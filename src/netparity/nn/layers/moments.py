@@ -19,7 +19,7 @@ VarianceKind = Literal["biased", "unbiased"]
 
 #: Elements in a row of an array whose channels come last. Operations on rows of a few channels
 #: spend their time between the rows, so several are laid side by side.
-_ROW = 4096
+_ROW = 2048
 
 
 @final
@@ -62,12 +62,13 @@ class Channels:
 
     def spread(self, vector: Array) -> Array:
         """One value for each channel, (C,) or (B, C), ready to broadcast with a view."""
-        vector = np.broadcast_to(vector, (self.batch, self.channels))
         if self.inner != 1:
-            return vector[:, None, :, None]
-        batch, folded, channels = self.batch, self.folded, self.channels
-        repeated = np.broadcast_to(vector[:, None, :], (batch, folded, channels))
-        return repeated.reshape(batch, 1, folded * channels)
+            return vector.reshape(-1, 1, self.channels, 1)
+        return (
+            vector.reshape(-1, 1, self.channels)
+            .repeat(self.folded, axis=1)
+            .reshape(-1, 1, self.folded * self.channels)
+        )
 
     def sum(self, view: Array) -> Array:
         """The sum of each channel, (B, C)."""
