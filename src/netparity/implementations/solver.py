@@ -25,7 +25,7 @@ _OPTIONAL = ("batches", "report", "result")
 class SolverState:
     """Everything a run of a solver changes."""
 
-    parameters: Mapping[str, Array]
+    values: Mapping[str, Array]
     optimizer: Any
     generator: Any
     history: Any
@@ -118,8 +118,8 @@ class SolverSide(Implementation):
 
     # ---- drive ------------------------------------------------------------------------
     def set_parameters(self, values: Mapping[str, Array]) -> None:
-        """Replaces parameters; the arrays they had are left alone, as an update does."""
-        present = dict(self.solver.parameters)
+        """Writes parameters."""
+        present = self.solver.parameters
         for name, value in values.items():
             if name not in present or present[name].shape != np.shape(value):
                 expected = present[name].shape if name in present else ", ".join(present)
@@ -127,13 +127,12 @@ class SolverSide(Implementation):
                     f"{self.name}, parameters, {name!r}: expected {expected}; received "
                     f"shape {np.shape(value)}"
                 )
-            present[name] = np.array(value, dtype=present[name].dtype)
-        self.solver.parameters = present
+        self.solver.load(values)
 
     def state(self) -> SolverState:
-        """Parameters, optimizer state, the solver's generator, and how long its history is."""
+        """Parameters, buffers, optimizer state, the solver's generator, its history's length."""
         return SolverState(
-            parameters=self.parameters(),
+            values=self.solver.snapshot(),
             optimizer=copy.deepcopy(self.solver.state),
             generator=copy.deepcopy(self.solver.rng.bit_generator.state),
             history={name: len(values) for name, values in self.solver.history.items()},
@@ -141,11 +140,11 @@ class SolverSide(Implementation):
 
     def restore(self, state: Any) -> None:
         """Puts all of it back; what was recorded since is dropped from the history."""
-        self.solver.parameters = {name: np.array(v) for name, v in state.parameters.items()}
-        self.solver.state = copy.deepcopy(state.optimizer)
+        self.solver.load(state.values)
+        self.solver.load_state(state.optimizer)
         self.solver.rng.bit_generator.state = copy.deepcopy(state.generator)
-        for name, length in state.history.items():
-            del self.solver.history[name][length:]
+        for name, values in self.solver.history.items():
+            del values[state.history.get(name, 0) :]
 
     def predict(
         self, x: Array, *, training: bool = False, draws: Sequence[Array] | None = None
@@ -163,7 +162,7 @@ class SolverSide(Implementation):
     def _forward(self, x: Array, training: bool, draws: Sequence[Array] | None) -> Any:
         # A look draws from a copy of the solver's generator, never from the generator itself.
         return self.solver.network.forward(
-            self.solver.parameters,
+            self.solver.values,
             self._inputs(x),
             training=training,
             draws=draws if training else None,
@@ -201,21 +200,11 @@ class SolverSide(Implementation):
 
     def update(self, gradients: Mapping[str, Array]) -> None:
         """One update of the solver's optimizer."""
-        solver = self.solver
-        given = {
-            name: np.asarray(value, dtype=solver.parameters[name].dtype)
-            for name, value in gradients.items()
-        }
-        solver.parameters, solver.state = solver.optimizer.update(
-            solver.parameters, given, solver.state
-        )
+        self.solver.update(gradients)
 
     def step(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> None:
         """One step of the solver."""
-        if draws is None:
-            self.solver.step(self._inputs(x), np.asarray(y))
-        else:
-            self.update(self.gradients(x, y, draws=draws))
+        self.solver.step(self._inputs(x), np.asarray(y), draws=draws)
 
     def batches(self, x: Array, y: Array, epoch: int) -> Iterable[tuple[Array, Array]]:
         """What the author's own ``batches`` yields."""
@@ -237,11 +226,11 @@ class SolverSide(Implementation):
 
     # ---- adjust -----------------------------------------------------------------------
     def adjust(self, wanted: Conventions, x: Array) -> bool:
-        """Replaces network, loss, penalties and optimizer, where they keep the parameters."""
+        """Replaces network, loss, penalties and optimizer, where parameters and buffers stay."""
         if wanted.layers is None or wanted.loss is None or wanted.optimizer is None:
             return False
         network = Network(tuple(wanted.layers))
-        if wanted.faults or network.parameter_shapes() != self.solver.network.parameter_shapes():
+        if wanted.faults or _shapes(network) != _shapes(self.solver.network):
             return False
         self.solver.network = network
         self.solver.loss = wanted.loss
@@ -251,8 +240,15 @@ class SolverSide(Implementation):
             kept = self.solver.state
             same_slots = fresh.keys() == kept.keys()
             self.solver.optimizer = wanted.optimizer
-            self.solver.state = kept if same_slots else {**fresh, "step": kept["step"]}
+            if not same_slots:
+                self.solver.load_state({**fresh, "step": kept["step"]})
         return True
 
     def _inputs(self, x: Array) -> Array:
         return as_array(x).astype(self.solver.dtype, copy=False)
+
+
+def _shapes(network: Network) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
+    """The shapes of a network's parameters and buffers by name."""
+    buffers = {name: array.shape for name, array in network.initial_buffers().items()}
+    return network.parameter_shapes(), buffers

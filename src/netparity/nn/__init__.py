@@ -9,12 +9,15 @@ Example:
     >>> network = Network((("first", Affine(2, 8)), ("relu", ReLU()), ("second", Affine(8, 2))))
     >>> x, y = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
     >>> solver = Solver(network, SoftmaxCrossEntropy(), Adam(0.1), batch_size=4)
-    >>> solver.fit(x, y, epochs=100)
+    >>> history = solver.fit(x, y, epochs=100)
     >>> solver.predict(x).argmax(axis=1)
     array([0, 1, 1, 0])
 """
 
 from netparity.nn.arrays import FRESH, Array, Memory
+from netparity.nn.batches import Batches, split_rows
+from netparity.nn.callbacks import Best, Callback, EarlyStopping
+from netparity.nn.checkpoints import Checkpoint
 from netparity.nn.gradient_check import Mismatch, check_gradients
 from netparity.nn.initializers import (
     NAMED,
@@ -66,6 +69,16 @@ from netparity.nn.losses import (
     SigmoidCrossEntropy,
     SoftmaxCrossEntropy,
 )
+from netparity.nn.metrics import (
+    METRICS,
+    Metric,
+    accuracy,
+    binary_accuracy,
+    confusion_matrix,
+    mean_absolute_error,
+    mean_squared_error,
+    top_k_accuracy,
+)
 from netparity.nn.network import Gradients, Network, Tape
 from netparity.nn.optimizers import SGD, Adam, Optimizer, State
 from netparity.nn.penalties import L1, L2, Penalty, Scope, in_scope
@@ -79,6 +92,7 @@ __all__ = [
     "INFERENCE",
     "L1",
     "L2",
+    "METRICS",
     "NAMED",
     "SELU",
     "SGD",
@@ -88,10 +102,15 @@ __all__ = [
     "Array",
     "Backward",
     "BatchNorm",
+    "Batches",
+    "Best",
+    "Callback",
+    "Checkpoint",
     "Concatenate",
     "Constant",
     "Context",
     "Dropout",
+    "EarlyStopping",
     "Flatten",
     "Gradients",
     "GroupNorm",
@@ -108,6 +127,7 @@ __all__ = [
     "MeanAbsoluteError",
     "MeanSquaredError",
     "Memory",
+    "Metric",
     "Mismatch",
     "MulticlassHinge",
     "Network",
@@ -132,6 +152,13 @@ __all__ = [
     "TruncatedNormal",
     "Uniform",
     "VarianceScaling",
+    "accuracy",
+    "binary_accuracy",
     "check_gradients",
+    "confusion_matrix",
     "in_scope",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "split_rows",
+    "top_k_accuracy",
 ]

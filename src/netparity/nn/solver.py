@@ -1,28 +1,35 @@
-"""The training loop."""
+"""A network in training: its values, one step of it, and what is kept of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import final
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, final
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from netparity.errors import InputError
-from netparity.nn.arrays import Array, packed
+from netparity.nn.arrays import Array, Memory, packed, views
+from netparity.nn.batches import Batches, HeldOut, Partial, Sampling
+from netparity.nn.callbacks import Best, Callback, EarlyStopping
+from netparity.nn.checkpoints import Checkpoint
+from netparity.nn.engine.update import update_in_place
+from netparity.nn.fitting import Fit, Position
 from netparity.nn.initializers import NAMED, Law
 from netparity.nn.losses.base import Loss
-from netparity.nn.network import Network, Tape
+from netparity.nn.metrics import Metric, named_metrics
+from netparity.nn.network import Network
 from netparity.nn.optimizers import Optimizer, State
 from netparity.nn.penalties import Penalty
+from netparity.nn.saving import restore_solver, save_solver
+from netparity.progress import Reporter
 
-
-def _non_finite(tape: Tape) -> str:
-    """Where a forward pass first went wrong, in words."""
-    for name, output in tape.outputs.items():
-        if not np.isfinite(output).all():
-            return f"the first layer whose output is not finite is {name!r}"
-    return "all layers' outputs are finite: the loss itself is not"
+#: Rows a pass where only predictions are wanted.
+_ROWS = 256
+#: A batch, its targets, and the weights of its rows.
+Piece = tuple[Array, Array, Array | None]
 
 
 @final
@@ -35,20 +42,36 @@ class Solver:
         network: what is trained.
         loss: the data loss.
         optimizer: the update rule.
-        parameters: initial values by full name; copied. Without them they are drawn.
-        laws: laws to draw them by (see ``Network.initialize``); without them glorot uniform
-            weights and zero for the rest.
+        parameters: initial values by full name, buffers among them if wanted; copied. Without
+            them they are drawn.
+        buffers: initial values of buffers (running statistics); the layers' own without.
+        laws: laws to draw the parameters by (see ``Network.initialize``); without them glorot
+            uniform weights and zero for the rest.
         rng: for initial values, shuffling and dropout; ``default_rng(0)`` without.
         penalties: terms added to the loss.
-        batch_size: rows a step.
+        constraints: applied to the parameters after each update.
+        clipping: applied to the gradients before each update.
+        schedule: ``schedule(step) → learning rate``, step 0 being the first update; the
+            optimizer's own rate without.
+        batch_size: rows a batch.
+        sampling: how rows are drawn: see ``Batches``.
+        partial: what becomes of the last, smaller batch of an epoch: see ``Batches``.
+        accumulate: batches an update; their gradients are taken together.
+        accumulation: whether the mean or the sum of these gradients is taken.
         dtype: float32 or float64.
 
     Attributes:
-        parameters: the present values. An update replaces the arrays and leaves the old ones
-            alone, so a snapshot ``dict(solver.parameters)`` stays what it was.
-        state: the optimizer's state.
-        history: ``"loss"``, the loss with penalties before each update, and ``"epoch_loss"``,
-            its mean over the rows of each epoch of ``fit``.
+        parameters: the present values by full name, all in one buffer. Updates write into
+            these arrays: ``snapshot`` copies, ``load`` writes.
+        buffers: the present buffers, likewise.
+        state: the optimizer's state, its arrays likewise; ``state["step"]`` counts updates.
+        history: ``"loss"``, the loss with penalties before each update; and for each epoch of
+            ``fit`` ``"epoch_loss"``, its mean over the rows fed, and what else ``fit`` records.
+        best: the best epoch of the last ``fit`` with its parameters, copied, or ``None``.
+        stopped: why the last ``fit`` stopped before its last epoch, or ``None``.
+
+    Raises:
+        InputError: a value is out of range, or an initial value does not fit the network.
 
     Example:
         >>> from netparity.nn import SGD, Affine, MeanSquaredError
@@ -56,16 +79,19 @@ class Solver:
         >>> solver = Solver(
         ...     Network((("line", Affine(1, 1)),)), MeanSquaredError(), SGD(0.25), batch_size=3
         ... )
-        >>> solver.fit(x, 2 * x + 1, epochs=300)
+        >>> history = solver.fit(x, 2 * x + 1, epochs=300)
         >>> solver.parameters["line.weight"].round(6), solver.parameters["line.bias"].round(6)
         (array([[2.]]), array([1.]))
 
     Source: H. Robbins, S. Monro, "A stochastic approximation method", 1951.
 
     **Parity** (`shuffle-default`, `partial-batch-kept`, `sampling-with-replacement`,
-    `penalty-in-reported-loss`): Keras and scikit-learn shuffle by default, a torch loader does
-    not; all keep the last partial batch, cs231n's solver drops it and samples with
-    replacement. Here each row comes once an epoch, and the last batch is kept.
+    `penalty-in-reported-loss`, `last-batch-weighting`, `grad-accumulation-reduction`,
+    `lr-schedule-first-step`): see ``Batches`` for the order of rows. The mean over an epoch
+    weighs each row alike, as Keras and scikit-learn do; many torch programs take the mean of
+    the batches' means. Accumulated gradients are summed by torch and averaged by Keras and
+    ``optax.MultiSteps``; both carry a group that an epoch's end leaves unfinished into the next
+    epoch, where here it is an update of its own.
     """
 
     def __init__(
@@ -75,15 +101,24 @@ class Solver:
         optimizer: Optimizer,
         *,
         parameters: Mapping[str, Array] | None = None,
+        buffers: Mapping[str, Array] | None = None,
         laws: Mapping[str, Law] | Law | None = None,
         rng: np.random.Generator | None = None,
         penalties: Sequence[Penalty] = (),
+        constraints: Sequence[Any] = (),
+        clipping: Any = None,
+        schedule: Callable[[int], float] | None = None,
         batch_size: int = 32,
+        sampling: Sampling = "shuffled",
+        partial: Partial = "kept",
+        accumulate: int = 1,
+        accumulation: Literal["mean", "sum"] = "mean",
         dtype: DTypeLike = np.float64,
     ) -> None:
-        if batch_size < 1:
+        if accumulate < 1 or accumulation not in ("mean", "sum"):
             raise InputError(
-                f"batch size out of range. Expected at least 1. Received: {batch_size}"
+                "accumulation: expected at least 1 batch an update, and 'mean' or 'sum'. "
+                f"Received: {accumulate}, {accumulation!r}"
             )
         self.network = network
         self.loss = loss
@@ -91,15 +126,114 @@ class Solver:
         self.laws = laws
         self.rng = np.random.default_rng(0) if rng is None else rng
         self.penalties = tuple(penalties)
-        self.batch_size = batch_size
+        self.constraints = tuple(constraints)
+        self.clipping = clipping
+        self.schedule = schedule
+        self.batches = Batches(batch_size, sampling, partial)
+        self.accumulate = accumulate
+        self.accumulation = accumulation
         self.dtype = np.dtype(dtype)
-        self.parameters: dict[str, Array] = (
+        if self.dtype not in (np.float32, np.float64):
+            raise InputError(f"dtype: expected float32 or float64. Received: {self.dtype}")
+        self._parameters: dict[str, Array] = (
             network.initialize(self._laws(), self.rng, self.dtype)
             if parameters is None
-            else packed(parameters, self.dtype)
+            else views(network.parameter_shapes(), self.dtype)
         )
-        self.state: State = optimizer.initialize(self.parameters)
+        self._buffers = packed(network.initial_buffers(self.dtype), self.dtype)
+        if parameters is not None:
+            self._check_complete(parameters)
+            self.load(parameters)
+        self.load(buffers or {})
+        self.state: State = {}
+        self.load_state(optimizer.initialize(self._parameters))
+        self._gradients_of = views(network.parameter_shapes(), self.dtype)
+        self._sums: dict[str, Array] = {}
+        self._memory = Memory(reuse=True)
         self.history: dict[str, list[float]] = {"loss": [], "epoch_loss": []}
+        self.best: Best | None = None
+        self.position = Position()
+
+    # ---- values -------------------------------------------------------------------------
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """The live parameters by full name."""
+        return self._parameters
+
+    @property
+    def buffers(self) -> dict[str, Array]:
+        """The live buffers by full name."""
+        return self._buffers
+
+    @property
+    def values(self) -> dict[str, Array]:
+        """The live parameters and buffers by full name, as ``Network.forward`` takes them."""
+        return {**self._parameters, **self._buffers}
+
+    @property
+    def batch_size(self) -> int:
+        """Rows a batch."""
+        return self.batches.batch_size
+
+    @property
+    def stopped(self) -> str | None:
+        """Why the last ``fit`` stopped before its last epoch, or ``None``."""
+        return self.position.stopped
+
+    @property
+    def best_parameters(self) -> dict[str, Array] | None:
+        """Copies of the parameters after the best epoch, or ``None``."""
+        return None if self.best is None else self.best.parameters
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next update."""
+        if self.schedule is None:
+            return float(self.optimizer.learning_rate)
+        return float(self.schedule(self.state["step"]))
+
+    def snapshot(self) -> dict[str, Array]:
+        """Copies of all parameters and buffers by full name."""
+        return {name: array.copy() for name, array in self.values.items()}
+
+    def load(self, values: Mapping[str, Array]) -> None:
+        """Writes parameters and buffers.
+
+        Args:
+            values: some or all of them by full name; copied.
+
+        Raises:
+            InputError: a name or shape is not the network's; nothing is written then.
+        """
+        live = self.values
+        for name, value in values.items():
+            if name not in live or live[name].shape != np.shape(value):
+                expected = live[name].shape if name in live else ", ".join(live)
+                raise InputError(
+                    f"value {name!r} does not fit the network. Expected {expected}. "
+                    f"Received: shape {np.shape(value)}"
+                )
+        for name, value in values.items():
+            live[name][...] = value
+
+    def load_state(self, state: State) -> None:
+        """Writes the optimizer's state.
+
+        Args:
+            state: in the form that the optimizer's ``initialize`` gives it; copied.
+        """
+        made = {
+            key: packed(value, self.dtype) if isinstance(value, Mapping) else value
+            for key, value in state.items()
+        }
+        for key, slot in self.state.items():
+            new = made.get(key)
+            if isinstance(slot, Mapping) and isinstance(new, Mapping) and _alike(slot, new):
+                for name, array in slot.items():
+                    array[...] = new[name]
+                made[key] = slot
+        self.state.clear()
+        self.state.update(made)
 
     def _laws(self) -> Mapping[str, Law] | Law:
         """The laws given, or the default ones."""
@@ -110,19 +244,73 @@ class Solver:
             for name in self.network.parameter_shapes()
         }
 
-    def predict(self, x: Array) -> Array:
+    def _check_complete(self, parameters: Mapping[str, Array]) -> None:
+        """Refuses initial values that leave a parameter out."""
+        for name, array in self._parameters.items():
+            if name not in parameters:
+                raise InputError(
+                    f"parameter {name!r} is missing. Expected shape {array.shape}. "
+                    f"Received: {sorted(parameters)}"
+                )
+
+    # ---- looking ------------------------------------------------------------------------
+    def predict(self, x: Array, *, rows: int | None = None) -> Array:
         """Predictions in inference mode.
 
         Args:
-            x: a batch (N, …).
+            x: inputs (N, …).
+            rows: how many are run at a time; at least 256, or the batch size, without.
 
         Returns:
             The output of the last layer (N, …).
+
+        Raises:
+            InputError: the inputs do not fit the network.
+
+        **Parity** (`predict-vs-call-bitwise`): how many rows are run at a time shows in the
+        last bits, as it does in every framework.
         """
-        return self.network.forward(self.parameters, x).prediction
+        x, values = np.asarray(x), self.values
+        rows = max(self.batch_size, _ROWS) if rows is None else rows
+        if len(x) <= rows:
+            return self.network.forward(values, x).prediction
+        first = self.network.forward(values, x[:rows]).prediction
+        predictions = np.empty((len(x), *first.shape[1:]), first.dtype)
+        predictions[:rows] = first
+        for start in range(rows, len(x), rows):
+            part = slice(start, start + rows)
+            predictions[part] = self.network.forward(values, x[part]).prediction
+        return predictions
+
+    def evaluate(
+        self, x: Array, y: Array, metrics: Sequence[str] | Mapping[str, Metric] = ()
+    ) -> dict[str, float]:
+        """The data loss and metrics, in inference mode, of all rows together.
+
+        Args:
+            x: inputs (N, …).
+            y: targets, as the loss takes them.
+            metrics: names of ``METRICS``, or functions by name.
+
+        Returns:
+            ``"loss"``, without penalties, and each metric by name.
+
+        Raises:
+            InputError: the shapes do not fit, or there is no row.
+        """
+        wanted = named_metrics(metrics)
+        prediction, y = self.predict(x), np.asarray(y)
+        values = {"loss": self.loss.value(prediction, y)}
+        return {**values, **{name: float(f(prediction, y)) for name, f in wanted.items()}}
 
     def loss_and_gradients(
-        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None
+        self,
+        x: Array,
+        y: Array,
+        *,
+        training: bool = True,
+        draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
     ) -> tuple[float, float, dict[str, Array]]:
         """The loss and its gradients at the present parameters; changes none of them.
 
@@ -131,84 +319,259 @@ class Solver:
             y: targets, as the loss takes them.
             training: whether dropout drops.
             draws: the draws of the dropouts, in order; from the solver's ``rng`` without.
+            weights: of the rows (N,), as the loss takes them.
 
         Returns:
-            The data loss, the penalty, and the gradients of their sum by parameter name.
+            The data loss, the penalty, and the gradients of their sum by parameter name, in
+            arrays of their own.
 
         Raises:
             InputError: the shapes do not fit, or the loss is not finite.
         """
-        tape = self.network.forward(
-            self.parameters, x, training=training, draws=draws, rng=self.rng
-        )
-        data_loss, dprediction = self.loss.value_and_gradient(tape.prediction, np.asarray(y))
-        penalty = sum((term.value(self.parameters) for term in self.penalties), 0.0)
-        if not np.isfinite(data_loss + penalty):
-            raise InputError(
-                f"the loss is not finite at step {self.state['step'] + 1}: loss {data_loss}, "
-                f"penalty {penalty}; {_non_finite(tape)}",
-                hint="lower the learning rate, or check the data for NaN and its scale",
-            )
-        gradients = tape.backward(dprediction).parameters
-        for term in self.penalties:
-            for name, gradient in term.gradients(self.parameters).items():
-                gradients[name] = gradients[name] + gradient
+        tape = self.network.forward(self.values, x, training=training, draws=draws, rng=self.rng)
+        data_loss, dprediction = self._loss_of(tape.prediction, np.asarray(y), weights, None)
+        penalty = self._penalty(data_loss, x, tape.outputs)
+        gradients = {k: v.copy() for k, v in tape.backward(dprediction).parameters.items()}
+        self._add_penalties(gradients)
         return data_loss, penalty, gradients
 
-    def step(self, x: Array, y: Array) -> float:
+    # ---- training -----------------------------------------------------------------------
+    def step(
+        self,
+        x: Array,
+        y: Array,
+        weights: Array | None = None,
+        *,
+        draws: Sequence[Array] | None = None,
+    ) -> float:
         """One update.
 
         Args:
-            x: a batch (N, …).
+            x: a batch (N, …); where gradients are accumulated, it is worked off in pieces of
+                the batch size.
             y: its targets.
+            weights: of its rows (N,), as the loss takes them.
+            draws: the draws of the dropouts, in order; from the solver's ``rng`` without. Not
+                where gradients are accumulated.
 
         Returns:
             The loss with penalties, before the update.
 
         Raises:
-            InputError: the shapes do not fit, or the loss is not finite.
+            InputError: the shapes do not fit, or the loss is not finite; the parameters and the
+                optimizer's state are as before then.
         """
-        data_loss, penalty, gradients = self.loss_and_gradients(x, y)
-        self.parameters, self.state = self.optimizer.update(self.parameters, gradients, self.state)
-        self.history["loss"].append(data_loss + penalty)
-        return data_loss + penalty
+        x, y = np.asarray(x), np.asarray(y)
+        if self.accumulate == 1:
+            return self.advance(((x, y, weights),), draws)[0][0]
+        size = self.batch_size
+        losses = self.advance(
+            (x[i : i + size], y[i : i + size], None if weights is None else weights[i : i + size])
+            for i in range(0, len(x), size)
+        )
+        return sum(loss for loss, _ in losses) / len(losses)
+
+    def advance(
+        self, pieces: Iterable[Piece], draws: Sequence[Array] | None = None
+    ) -> list[tuple[float, int]]:
+        """One update by the gradients of several batches, worked off one after the other.
+
+        Args:
+            pieces: inputs, targets and weights (or ``None``) of each batch.
+            draws: as for ``step``.
+
+        Returns:
+            The loss with penalties and the rows of each batch.
+
+        Raises:
+            InputError: as ``step``.
+        """
+        losses: list[tuple[float, int]] = []
+        for x, y, weights in pieces:
+            data_loss, penalty = self._gradients(x, y, weights, draws)
+            if self.accumulate > 1:
+                self._accumulate(first=not losses)
+            losses.append((data_loss + penalty, len(x)))
+        if len(losses) > 1:
+            share = 1.0 / len(losses) if self.accumulation == "mean" else 1.0
+            for name, total in self._sums.items():
+                np.multiply(total, share, out=self._gradients_of[name])
+        self._update(self._gradients_of, self.learning_rate)
+        self.history["loss"].append(sum(loss for loss, _ in losses) / len(losses))
+        return losses
+
+    def update(self, gradients: Mapping[str, Array]) -> None:
+        """One update by gradients of your own.
+
+        Args:
+            gradients: by parameter name; a parameter that has none stays as it is. Not changed.
+
+        Raises:
+            InputError: a name or shape is not the network's.
+        """
+        own = {}
+        for name, gradient in gradients.items():
+            if name not in self._parameters or self._parameters[name].shape != np.shape(gradient):
+                raise InputError(
+                    f"gradient {name!r} does not fit the network. Expected one of "
+                    f"{self.network.parameter_shapes()}. Received: shape {np.shape(gradient)}"
+                )
+            own[name] = np.array(gradient, self.dtype, order="C")
+        self._update(own, self.learning_rate)
+
+    def _gradients(
+        self, x: Array, y: Array, weights: Array | None, draws: Sequence[Array] | None = None
+    ) -> tuple[float, float]:
+        """Data loss and penalty; their gradients go to ``_gradients_of``, buffers are updated."""
+        tape = self.network.forward(
+            self.values, x, training=True, draws=draws, rng=self.rng, memory=self._memory
+        )
+        data_loss, dprediction = self._loss_of(
+            tape.prediction, y, weights, self._memory.within("loss")
+        )
+        penalty = self._penalty(data_loss, x, tape.outputs)
+        for name, gradient in tape.backward(dprediction).parameters.items():
+            np.copyto(self._gradients_of[name], gradient)
+        self._add_penalties(self._gradients_of)
+        for name, value in tape.buffers.items():
+            np.copyto(self._buffers[name], value)
+        return data_loss, penalty
+
+    def _loss_of(
+        self, prediction: Array, y: Array, weights: Array | None, memory: Memory | None
+    ) -> tuple[float, Array]:
+        """The data loss and its gradient at the prediction."""
+        return self.loss.value_and_gradient(prediction, y)
+
+    def _penalty(self, data_loss: float, x: Array, outputs: Mapping[str, Array]) -> float:
+        """The penalty, after a look at whether the loss is finite."""
+        penalty = sum((term.value(self._parameters) for term in self.penalties), 0.0)
+        if not np.isfinite(data_loss + penalty):
+            raise InputError(
+                f"the loss is not finite at step {self.state['step'] + 1}: loss {data_loss}, "
+                f"penalty {penalty}; {_non_finite(x, outputs)}",
+                hint="lower the learning rate, or check the data for NaN and its scale",
+            )
+        return penalty
+
+    def _add_penalties(self, gradients: Mapping[str, Array]) -> None:
+        """Adds the gradients of the penalties to those of the data loss."""
+        for term in self.penalties:
+            for name, gradient in term.gradients(self._parameters).items():
+                gradients[name][...] += gradient
+
+    def _accumulate(self, *, first: bool) -> None:
+        """Takes the last batch's gradients to those of the batches before it."""
+        if not self._sums:
+            self._sums = views(self.network.parameter_shapes(), self.dtype)
+        for name, total in self._sums.items():
+            if first:
+                np.copyto(total, self._gradients_of[name])
+            else:
+                total += self._gradients_of[name]
+
+    def _update(self, gradients: Mapping[str, Array], learning_rate: float) -> None:
+        """One update of the parameters and the optimizer's state, where they lie."""
+        update_in_place(self.optimizer, self._parameters, gradients, self.state, learning_rate)
 
     def fit(
-        self, x: Array, y: Array, epochs: int, shuffle: bool = True, progress: bool = False
-    ) -> None:
+        self,
+        x: Array,
+        y: Array,
+        epochs: int,
+        *,
+        validation: tuple[Array, Array] | float | None = None,
+        held_out: HeldOut = "tail",
+        metrics: Sequence[str] | Mapping[str, Metric] = (),
+        early_stopping: EarlyStopping | None = None,
+        callbacks: Sequence[Callback] = (),
+        checkpoint: Checkpoint | None = None,
+        resume: bool = False,
+        sample_weights: Array | None = None,
+        augment: Callable[[Array, np.random.Generator], Array] | None = None,
+        progress: bool | Reporter = False,
+    ) -> dict[str, list[float]]:
         """Trains.
 
         Args:
             x: all rows (N, …).
             y: their targets (N, …).
             epochs: how often each row is seen.
-            shuffle: whether rows come in another order each epoch.
-            progress: whether to show a bar on stderr.
+            validation: rows to validate on, ``(x, y)``, or the fraction of the rows that is
+                held out.
+            held_out: which rows these are: see ``split_rows``.
+            metrics: names of ``METRICS``, or functions by name.
+            early_stopping: what the best epoch is, and when to stop.
+            callbacks: called after each step and epoch.
+            checkpoint: where and when checkpoints are written.
+            resume: whether to go on with a ``fit`` that was cut short, by the newest checkpoint
+                if the solver has made no step yet. ``epochs`` counts from that one's start.
+            sample_weights: of the rows (N,), as the loss takes them.
+            augment: ``augment(x, rng) → x``, applied to each batch trained on.
+            progress: whether to show a bar on stderr, or what else takes note of it.
+
+        Returns:
+            The history. For each epoch it has, beside ``"epoch_loss"``, each metric of the
+            rows trained on and, with validation, ``"validation_loss"`` (without penalties) and
+            ``"validation_…"`` for each metric; all after the epoch, in inference mode.
 
         Raises:
-            InputError: no rows, unequal numbers of rows, or the loss is not finite.
+            InputError: no rows, unequal numbers of rows, the loss is not finite, or a
+                checkpoint cannot be read or written. The last checkpoint stays as it is.
+            KeyboardInterrupt: after the step during which it came. The solver can be used on,
+                and ``fit(…, resume=True)`` goes on as if there had been none.
+
+        **Parity** (`train-loss-running-average`, `train-metrics-dropout-on`,
+        `penalty-in-reported-loss`, `validation-split-tail`, `early-stopping-restore`): Keras's
+        metrics of the rows trained on are means over the epoch's batches, dropout active, and
+        its validation loss holds the penalties; scikit-learn reports the loss alone.
         """
-        x, y = np.asarray(x), np.asarray(y)
-        rows = len(x)
-        if rows == 0 or len(y) != rows:
-            raise InputError(
-                f"data cannot be trained on. Expected as many targets as rows, at least one. "
-                f"Received: {rows} rows, {len(y)} targets"
-            )
-        for _ in _tracked(range(epochs), progress):
-            order = self.rng.permutation(rows) if shuffle else np.arange(rows)
-            total = 0.0
-            for start in range(0, rows, self.batch_size):
-                chosen = order[start : start + self.batch_size]
-                total += self.step(x[chosen], y[chosen]) * len(chosen)
-            self.history["epoch_loss"].append(total / rows)
+        fit = Fit(
+            self, x, y, epochs,
+            validation=validation, held_out=held_out, metrics=named_metrics(metrics),
+            early_stopping=early_stopping, callbacks=tuple(callbacks), checkpoint=checkpoint,
+            resume=resume, sample_weights=sample_weights, augment=augment,
+        )  # fmt: skip
+        fit.run(progress)
+        return self.history
+
+    # ---- checkpoints --------------------------------------------------------------------
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes everything that training changes into one file.
+
+        Args:
+            path: the file, replaced as a whole; its folder must be there.
+
+        Raises:
+            InputError: it cannot be written, or a parameter is not finite. A file that was
+                there stays.
+        """
+        save_solver(self, Path(path))
+
+    def restore(self, path: str | os.PathLike[str], *, strict: bool = True) -> None:
+        """Puts back what ``save`` wrote.
+
+        Args:
+            path: the file.
+            strict: whether all settings (loss, constants of the optimizer, schedule, batch
+                size, …) must be those it was written with, as they must for the same bits.
+
+        Raises:
+            InputError: it cannot be read, or is of another network, optimizer or setting; the
+                solver is as before then.
+        """
+        restore_solver(self, Path(path), strict=strict)
 
 
-def _tracked(epochs: range, progress: bool) -> Iterable[int]:
-    """The epochs, with a bar on stderr if wanted."""
-    if not progress:
-        return epochs
-    from rich.console import Console
-    from rich.progress import track
+def _alike(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
+    """Whether arrays have the same names and shapes, in the same order."""
+    return [(k, a.shape) for k, a in one.items()] == [(k, a.shape) for k, a in other.items()]
 
-    return track(epochs, description="training", console=Console(stderr=True))
+
+def _non_finite(x: Array, outputs: Mapping[str, Array]) -> str:
+    """Where a forward pass first went wrong, in words."""
+    start = "" if np.isfinite(x).all() else "the input itself is not finite, and "
+    for name, output in outputs.items():
+        if not np.isfinite(output).all():
+            return f"{start}the first layer whose output is not finite is {name!r}"
+    return "all layers' outputs are finite: the loss itself is not"
