@@ -9,29 +9,16 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
 
 from netparity import output as out
 from netparity.errors import InputError
-
-Side = Annotated[
-    str,
-    Parameter(
-        help="path/to/file.py:name or package.module:name: an implementation, or a callable that "
-        "returns one, with no argument or with `seed`. LEFT is the reference."
-    ),
-]
-Format = Annotated[Literal["text", "json", "html"], Parameter(help="What to write.")]
-PlainFormat = Annotated[Literal["text", "json"], Parameter(help="What to write.")]
-Output = Annotated[Path | None, Parameter(help="A file to write to instead of stdout.")]
-Plots = Annotated[Path | None, Parameter(help="A folder to write the plots to, as PNG.")]
-Page = Annotated[Path | None, Parameter(help="A file to write the HTML page to, besides.")]
-DataFolder = Annotated[
-    Path | None, Parameter(help="The folder that holds MNIST or CIFAR-10, in its published layout.")
-]
+from netparity.parameters import DataFolder, Format, Output, Page, PlainFormat, Plots, Side
+from netparity.training.cli import train
+from netparity.tuning.cli import tune
 
 
 def _version() -> str:
@@ -47,6 +34,8 @@ app = App(
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
 )
+app.command(train)
+app.command(tune)
 
 
 @app.command

@@ -1,0 +1,1 @@
+"""Training a network of the reference library from a configuration (``netparity train``)."""

@@ -1,0 +1,1 @@
+"""Searching for the configuration that validates best (``netparity tune``)."""
