@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,13 +12,13 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from netparity.errors import InputError
-from netparity.nn.arrays import Array, Memory, packed, views
+from netparity.nn.arrays import FRESH, Array, Memory, packed, views
 from netparity.nn.batches import Batches, HeldOut, Partial, Sampling
 from netparity.nn.callbacks import Best, Callback, EarlyStopping
 from netparity.nn.checkpoints import Checkpoint
-from netparity.nn.engine.update import update_in_place
+from netparity.nn.engine import Engine, FusedUpdate, Plan, kernels_of, update_in_place
 from netparity.nn.fitting import Fit, Position
-from netparity.nn.initializers import NAMED, Law
+from netparity.nn.initializers import NAMED, Constant, Law
 from netparity.nn.losses.base import Loss
 from netparity.nn.metrics import Metric, named_metrics
 from netparity.nn.network import Network
@@ -46,7 +47,7 @@ class Solver:
             them they are drawn.
         buffers: initial values of buffers (running statistics); the layers' own without.
         laws: laws to draw the parameters by (see ``Network.initialize``); without them glorot
-            uniform weights and zero for the rest.
+            uniform weights, scales of 1, slopes of 0.25, and zero for the rest.
         rng: for initial values, shuffling and dropout; ``default_rng(0)`` without.
         penalties: terms added to the loss.
         constraints: applied to the parameters after each update.
@@ -59,6 +60,9 @@ class Solver:
         accumulate: batches an update; their gradients are taken together.
         accumulation: whether the mean or the sum of these gradients is taken.
         dtype: float32 or float64.
+        engine: what the loops over elements of a step run on, ``"compiled"`` (numba),
+            ``"plain"`` (NumPy) or ``"auto"``: compiled where numba is installed. Results are the
+            same but for the rounding of sums.
 
     Attributes:
         parameters: the present values by full name, all in one buffer. Updates write into
@@ -114,6 +118,7 @@ class Solver:
         accumulate: int = 1,
         accumulation: Literal["mean", "sum"] = "mean",
         dtype: DTypeLike = np.float64,
+        engine: Engine = "auto",
     ) -> None:
         if accumulate < 1 or accumulation not in ("mean", "sum"):
             raise InputError(
@@ -150,6 +155,9 @@ class Solver:
         self._gradients_of = views(network.parameter_shapes(), self.dtype)
         self._sums: dict[str, Array] = {}
         self._memory = Memory(reuse=True)
+        self._kernels = kernels_of(engine)
+        self._plans: dict[tuple[int, ...], Plan] = {}
+        self._fused: FusedUpdate | None = None
         self.history: dict[str, list[float]] = {"loss": [], "epoch_loss": []}
         self.best: Best | None = None
         self.position = Position()
@@ -239,10 +247,7 @@ class Solver:
         """The laws given, or the default ones."""
         if self.laws is not None:
             return self.laws
-        return {
-            name: NAMED["glorot_uniform" if name.endswith(".weight") else "zeros"]
-            for name in self.network.parameter_shapes()
-        }
+        return {name: _default_law(name) for name in self.network.parameter_shapes()}
 
     def _check_complete(self, parameters: Mapping[str, Array]) -> None:
         """Refuses initial values that leave a parameter out."""
@@ -330,7 +335,7 @@ class Solver:
         """
         tape = self.network.forward(self.values, x, training=training, draws=draws, rng=self.rng)
         data_loss, dprediction = self._loss_of(tape.prediction, np.asarray(y), weights, None)
-        penalty = self._penalty(data_loss, x, tape.outputs)
+        penalty = self._penalty(data_loss, x, lambda: tape.outputs)
         gradients = {k: v.copy() for k, v in tape.backward(dprediction).parameters.items()}
         self._add_penalties(gradients)
         return data_loss, penalty, gradients
@@ -423,13 +428,18 @@ class Solver:
         self, x: Array, y: Array, weights: Array | None, draws: Sequence[Array] | None = None
     ) -> tuple[float, float]:
         """Data loss and penalty; their gradients go to ``_gradients_of``, buffers are updated."""
+        if draws is None:
+            x = np.ascontiguousarray(x, self.dtype)
+            plan = self._plan(x)
+            if plan is not None:
+                return self._planned(plan, x, y, weights)
         tape = self.network.forward(
             self.values, x, training=True, draws=draws, rng=self.rng, memory=self._memory
         )
         data_loss, dprediction = self._loss_of(
             tape.prediction, y, weights, self._memory.within("loss")
         )
-        penalty = self._penalty(data_loss, x, tape.outputs)
+        penalty = self._penalty(data_loss, x, lambda: tape.outputs)
         for name, gradient in tape.backward(dprediction).parameters.items():
             np.copyto(self._gradients_of[name], gradient)
         self._add_penalties(self._gradients_of)
@@ -437,19 +447,52 @@ class Solver:
             np.copyto(self._buffers[name], value)
         return data_loss, penalty
 
+    def _plan(self, x: Array) -> Plan | None:
+        """The plan for this shape of batch, or ``None`` for a network that has none."""
+        plan = self._plans.get(x.shape)
+        if plan is not None and plan.network is self.network and plan.loss is self.loss:
+            return plan
+        if not Plan.covers(self.network):
+            return None
+        plan = self._plans[x.shape] = Plan(
+            self.network, self.loss, self.values, self._gradients_of, x,
+            memory=self._memory, kernels=self._kernels,
+        )  # fmt: skip
+        return plan
+
+    def _planned(
+        self, plan: Plan, x: Array, y: Array, weights: Array | None
+    ) -> tuple[float, float]:
+        """Data loss and penalty by a plan."""
+        data_loss = plan.run(x, y, weights, self.rng)
+
+        def outputs() -> Mapping[str, Array]:
+            return self.network.forward(self.values, x, training=True, draws=plan.draws).outputs
+
+        penalty = self._penalty(data_loss, x, outputs)
+        if self.penalties:
+            self._add_penalties(self._gradients_of)
+        if self._buffers:
+            for name, value in plan.buffers.items():
+                np.copyto(self._buffers[name], value)
+        return data_loss, penalty
+
     def _loss_of(
         self, prediction: Array, y: Array, weights: Array | None, memory: Memory | None
     ) -> tuple[float, Array]:
         """The data loss and its gradient at the prediction."""
-        return self.loss.value_and_gradient(prediction, y)
+        memory = FRESH if memory is None else memory
+        return self.loss.value_and_gradient(prediction, y, weights=weights, memory=memory)
 
-    def _penalty(self, data_loss: float, x: Array, outputs: Mapping[str, Array]) -> float:
+    def _penalty(
+        self, data_loss: float, x: Array, outputs: Callable[[], Mapping[str, Array]]
+    ) -> float:
         """The penalty, after a look at whether the loss is finite."""
         penalty = sum((term.value(self._parameters) for term in self.penalties), 0.0)
-        if not np.isfinite(data_loss + penalty):
+        if not math.isfinite(data_loss + penalty):
             raise InputError(
                 f"the loss is not finite at step {self.state['step'] + 1}: loss {data_loss}, "
-                f"penalty {penalty}; {_non_finite(x, outputs)}",
+                f"penalty {penalty}; {_non_finite(x, outputs())}",
                 hint="lower the learning rate, or check the data for NaN and its scale",
             )
         return penalty
@@ -472,6 +515,14 @@ class Solver:
 
     def _update(self, gradients: Mapping[str, Array], learning_rate: float) -> None:
         """One update of the parameters and the optimizer's state, where they lie."""
+        fused = self._fused
+        if fused is None or not fused.fits(self.optimizer, gradients, self.state):
+            fused = self._fused = FusedUpdate.of(
+                self.optimizer, self._parameters, gradients, self.state, self._kernels
+            )
+        if fused is not None:
+            fused.run(learning_rate)
+            return
         update_in_place(self.optimizer, self._parameters, gradients, self.state, learning_rate)
 
     def fit(
@@ -561,6 +612,15 @@ class Solver:
                 solver is as before then.
         """
         restore_solver(self, Path(path), strict=strict)
+
+
+def _default_law(name: str) -> Law:
+    """The law of a parameter that has been given none, by its own name."""
+    if name.endswith("weight"):
+        return NAMED["glorot_uniform"]
+    if name.endswith("scale"):
+        return NAMED["ones"]
+    return Constant(0.25) if name.endswith("slope") else NAMED["zeros"]
 
 
 def _alike(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:

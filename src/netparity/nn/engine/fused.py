@@ -40,6 +40,8 @@ class FusedUpdate:
         kernels: Kernels,
     ) -> None:
         self._optimizer, self._state, self._kernels = optimizer, state, kernels
+        self._gradients = gradients
+        self._kept = {slot: state[slot] for slot in optimizer.slots}
         self._w, self._g = _buffer(parameters), _buffer(gradients)
         self._slots = {slot: _buffer(state[slot]) for slot in optimizer.slots}
         self._type = self._w.dtype.type
@@ -67,6 +69,21 @@ class FusedUpdate:
         if not isinstance(optimizer, SGD | Adam) or any(flat(arrays) is None for arrays in held):
             return None
         return cls(optimizer, parameters, gradients, state, kernels)
+
+    def fits(self, optimizer: Optimizer, gradients: Mapping[str, Array], state: State) -> bool:
+        """Whether this is the pass for these objects: the very same ones.
+
+        Args:
+            optimizer: any.
+            gradients: by name.
+            state: the optimizer's.
+        """
+        return (
+            optimizer is self._optimizer
+            and gradients is self._gradients
+            and state is self._state
+            and all(state.get(slot) is kept for slot, kept in self._kept.items())
+        )
 
     def run(self, learning_rate: float) -> None:
         """Makes one update.
@@ -100,7 +117,10 @@ class FusedUpdate:
 
     def _adam(self, optimizer: Adam, rate: float, step: int) -> None:
         t, beta1, beta2 = self._type, float(optimizer.beta1), float(optimizer.beta2)
-        correction1, correction2 = optimizer.corrections(step)
+        correction1 = correction2 = 1.0
+        if optimizer.bias_correction:
+            correction1 -= optimizer._power(beta1, step)
+            correction2 -= optimizer._power(beta2, step)
         hat = optimizer.epsilon_placement == "hat"
         factor = rate * math.sqrt(correction2) / correction1 if hat else rate / correction1
         for part, coupled, decoupled in self._ranges:

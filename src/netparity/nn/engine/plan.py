@@ -274,7 +274,7 @@ class Plan:
         memory: Memory,
         kernels: Kernels,
     ) -> None:
-        self._loss = loss
+        self.network, self.loss = network, loss
         self._kernels = kernels
         self._memory = memory.within("loss")
         self._nodes = _nodes(network, parameters, gradients, example, memory, kernels)
@@ -334,18 +334,18 @@ class Plan:
 
     def _loss_of(self, prediction: Array, y: Array, weights: Array | None) -> tuple[float, Array]:
         """The loss and its gradient at the prediction."""
-        if weights is None and _fits(self._loss, prediction.shape, prediction.dtype, y):
-            constant = _constant(self._loss, prediction.shape)
+        if weights is None and _fits(self.loss, prediction.shape, prediction.dtype, y):
+            constant = _constant(self.loss, prediction.shape)
             function = (
                 self._kernels.cross_entropy
-                if isinstance(self._loss, SoftmaxCrossEntropy)
+                if isinstance(self.loss, SoftmaxCrossEntropy)
                 else self._kernels.squared_error
             )
             gradient = self._memory.empty("gradient", prediction.shape, prediction.dtype)
             total = function(prediction, y, prediction.dtype.type(constant), gradient)
             if total != -1.0:
                 return total * constant, gradient
-        return self._loss.value_and_gradient(prediction, y, weights=weights, memory=self._memory)
+        return self.loss.value_and_gradient(prediction, y, weights=weights, memory=self._memory)
 
 
 @final
