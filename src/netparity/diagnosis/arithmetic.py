@@ -9,9 +9,11 @@ import numpy as np
 
 from netparity.diagnosis.twin import Array, Twin
 from netparity.nn import (
+    FRESH,
     Affine,
     Layer,
     Loss,
+    Memory,
     Sigmoid,
     SigmoidCrossEntropy,
     Softmax,
@@ -96,16 +98,26 @@ class _RoundedLoss(Loss):
     delta: float
     rng: np.random.Generator
 
-    def value(self, prediction: Array, target: Array) -> float:
-        return self.inner.value(prediction, target)
+    def value(self, prediction: Array, target: Array, *, weights: Array | None = None) -> float:
+        return self.inner.value(prediction, target, weights=weights)
 
-    def value_and_gradient(self, prediction: Array, target: Array) -> tuple[float, Array]:
-        value, gradient = self.inner.value_and_gradient(prediction, target)
+    def value_and_gradient(
+        self,
+        prediction: Array,
+        target: Array,
+        *,
+        weights: Array | None = None,
+        memory: Memory = FRESH,
+    ) -> tuple[float, Array]:
+        value, gradient = self.inner.value_and_gradient(
+            prediction, target, weights=weights, memory=memory
+        )
         if self.inner.input != "logits":
             return value, gradient
         head = Softmax() if isinstance(self.inner, SoftmaxCrossEntropy) else Sigmoid()
         p = head.apply({}, prediction)[0]
-        size = self.inner.factor / (len(prediction) if self.inner.batch == "mean" else 1)
+        rows = p[..., 0].size if isinstance(head, Softmax) else len(p)
+        size = self.inner.factor / (1 if self.inner.batch == "sum" else rows)
         if getattr(self.inner, "outputs", "sum") == "mean":
             size /= prediction[0].size
         noise = self.delta * self.rng.standard_normal(p.shape)

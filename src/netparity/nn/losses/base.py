@@ -1,64 +1,86 @@
-"""What every loss of the reference network is, and how targets are read."""
+"""What every loss of the reference network is, and how its sum over the rows is scaled."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Literal
+from dataclasses import dataclass
+from typing import Literal, final
 
 import numpy as np
 
 from netparity.errors import InputError
-from netparity.nn.arrays import Array
+from netparity.nn.arrays import FRESH, Array, Memory
 
 Reduction = Literal["mean", "sum"]
+#: Over the rows: divided by their number, by the sum of their weights, by the number of those
+#: whose weight is not 0, or not at all. Without weights the three means are one.
+BatchReduction = Literal["mean", "weighted-mean", "nonzero-mean", "sum"]
 
 
 class Loss(ABC):
     """A data loss: one number from a batch of predictions and their targets.
 
     A loss is a small frozen dataclass whose fields are its conventions; two are common to
-    all: ``batch``, the mean or the sum over the N rows, and ``factor``, a constant before it
-    all. Values and gradients are computed in the dtype of the prediction.
+    all: ``batch``, how the rows are reduced, and ``factor``, a constant before it all. Values
+    and gradients are computed in the dtype of the prediction.
+
+    With sample weights w, ``"mean"`` is ``Σ wₙ lₙ / N``, ``"weighted-mean"`` ``Σ wₙ lₙ / Σ wₙ``
+    and ``"nonzero-mean"`` ``Σ wₙ lₙ / #{wₙ ≠ 0}``; where the divisor is 0 the loss is 0.
+
+    **Parity** (`sample-weight-normalisation`): Keras takes ``"mean"``, or ``"weighted-mean"``
+    as its reduction ``mean_with_sample_weight``; TF 1's losses take ``"nonzero-mean"``;
+    scikit-learn and torch, for class weights, ``"weighted-mean"``. Where the divisor is 0
+    Keras and TF 1 give 0 as well, torch NaN.
     """
 
     __slots__ = ()
-    batch: Reduction
+    batch: BatchReduction
     factor: float
 
     @abstractmethod
-    def value_and_gradient(self, prediction: Array, target: Array) -> tuple[float, Array]:
+    def value_and_gradient(
+        self,
+        prediction: Array,
+        target: Array,
+        *,
+        weights: Array | None = None,
+        memory: Memory = FRESH,
+    ) -> tuple[float, Array]:
         """The loss and its gradient with respect to the prediction.
 
         Args:
-            prediction: (N, …), float32 or float64.
+            prediction: (N, …), float32 or float64; not changed.
             target: what the loss takes; see its own page.
+            weights: how much each row counts (N,), at least 0; ``None``: all count 1.
+            memory: where arrays come from. From one that reuses, the gradient is valid until
+                the next call with it.
 
         Returns:
             The loss, and the gradient in the shape and dtype of ``prediction``.
 
         Raises:
-            InputError: the shapes do not fit, a label is out of range, or there is no row.
+            InputError: the shapes do not fit, a target cannot be, or there is no row.
         """
 
-    def value(self, prediction: Array, target: Array) -> float:
+    def value(self, prediction: Array, target: Array, *, weights: Array | None = None) -> float:
         """The loss alone: see ``value_and_gradient``."""
-        return self.value_and_gradient(prediction, target)[0]
+        return self.value_and_gradient(prediction, target, weights=weights)[0]
 
 
-def check_rows(prediction: Array, *, name: str, axes: int | None = None) -> None:
-    """Raises unless a prediction has at least one row (and, if given, that many axes).
+def check_rows(prediction: Array, *, name: str, classes: bool = False) -> None:
+    """Raises unless a prediction has at least one value (and, if wanted, an axis of classes).
 
     Args:
         prediction: the prediction.
         name: of the loss, for the message.
-        axes: how many axes it must have.
+        classes: whether its last axis is that of the classes.
 
     Raises:
         InputError: it has not.
     """
-    expected = "(N, C)" if axes == 2 else "(N, …)"
-    if prediction.ndim < 1 or (axes is not None and prediction.ndim != axes):
+    expected = "(N, C) or (N, …, C)" if classes else "(N, …)"
+    if prediction.ndim < (2 if classes else 1):
         raise InputError(
             f"{name}: prediction of another shape. Expected {expected}. "
             f"Received: {prediction.shape}"
@@ -71,127 +93,176 @@ def check_rows(prediction: Array, *, name: str, axes: int | None = None) -> None
         )
 
 
-def class_indices(target: Array, classes: int, rows: int, *, name: str) -> Array:
-    """Labels as integers.
-
-    Args:
-        target: (N,) or (N, 1) whole numbers of any dtype, or (N, C) one-hot.
-        classes: C.
-        rows: N.
-        name: of the loss, for the message.
-
-    Returns:
-        (N,) integers in [0, C).
-
-    Raises:
-        InputError: the shape does not fit, or a label is not a class.
-
-    Example:
-        >>> class_indices(np.array([[0.0, 1.0]]), 2, 1, name="example")
-        array([1])
-    """
-    if target.shape == (rows, classes) and classes > 1:
-        labels: Array = target.argmax(axis=1)
-        if np.any((target != 0) & (target != 1)) or np.any(target.sum(axis=1) != 1):
-            raise InputError(
-                f"{name}: target is not one-hot. Expected one 1 and otherwise 0 in each row "
-                f"of ({rows}, {classes}), or ({rows},) integer classes."
-            )
-        return labels
-    if target.shape not in ((rows,), (rows, 1)):
-        raise InputError(
-            f"{name}: target of another shape. Expected ({rows},) integer classes or "
-            f"({rows}, {classes}) one-hot. Received: {target.shape}"
-        )
-    labels = target.reshape(rows)
-    # A NaN fails this test too: it is not within any range.
-    valid = (labels >= 0) & (labels < classes)
-    if labels.dtype.kind == "f":
-        valid &= labels == np.floor(labels)
-    if not valid.all():
-        row = int(np.flatnonzero(~valid)[0])
-        raise InputError(
-            f"{name}: label is not a class. Expected whole numbers from 0 to {classes - 1}. "
-            f"Received: {labels[row]} in row {row}",
-            hint="classes are counted from 0; check the labels and the number of outputs",
-        )
-    return labels if labels.dtype.kind in "iu" else labels.astype(np.intp)
-
-
-def one_hot(labels: Array, classes: int, dtype: np.dtype[np.floating]) -> Array:
-    """One-hot rows.
-
-    Args:
-        labels: (N,) integers in [0, C).
-        classes: C.
-        dtype: of the result.
-
-    Returns:
-        (N, C) with a 1 at each label.
-
-    Example:
-        >>> one_hot(np.array([1]), 2, np.dtype(np.float32))
-        array([[0., 1.]], dtype=float32)
-    """
-    rows = np.zeros((len(labels), classes), dtype)
-    rows[np.arange(len(labels)), labels] = 1.0
-    return rows
-
-
-def aligned(prediction: Array, target: Array, *, name: str) -> Array:
-    """A target in the shape and dtype of the prediction.
-
-    Args:
-        prediction: (N, …).
-        target: the same shape; or (N,) against (N, 1) and the other way round; or (N,) whole
-            numbers against (N, C), which are classes and become one-hot.
-        name: of the loss, for the message.
-
-    Returns:
-        The target in the prediction's shape and dtype.
-
-    Raises:
-        InputError: the shapes do not fit, or a label is out of range.
-
-    Example:
-        >>> aligned(np.zeros((2, 1)), np.array([3, 4]), name="example")
-        array([[3.],
-               [4.]])
-    """
-    target = np.asarray(target)
-    shape = prediction.shape
-    if target.shape == shape:
-        return target.astype(prediction.dtype, copy=False)
-    if math.prod(shape[1:]) == 1 and target.shape in ((shape[0],), (shape[0], 1)):
-        return target.reshape(shape).astype(prediction.dtype, copy=False)
-    if len(shape) == 2 and target.shape in ((shape[0],), (shape[0], 1)):
-        return one_hot(
-            class_indices(target, shape[1], shape[0], name=name), shape[1], prediction.dtype
-        )
-    raise InputError(
-        f"{name}: target of another shape. Expected {shape}. Received: {target.shape}",
-        hint="give one target for each prediction; nothing is broadcast here",
-    )
-
-
 def scale(
-    factor: float, batch: Reduction, rows: int, inner: Reduction = "sum", outputs: int = 1
+    factor: float,
+    batch: BatchReduction,
+    rows: float,
+    inner: Reduction = "sum",
+    outputs: int = 1,
 ) -> float:
     """The constant before the sum over all rows and outputs.
 
     Args:
         factor: the loss's factor.
         batch: reduction over the rows.
-        rows: N.
+        rows: N, or what a mean with weights divides by in its place.
         inner: reduction over the outputs (or classes) of a row.
         outputs: how many there are.
 
     Returns:
-        ``factor``, divided by N and by the outputs where the mean is taken.
+        ``factor``, divided by N and by the outputs where the mean is taken; 0 where N is 0.
 
     Example:
         >>> scale(0.5, "mean", 4, "sum", 10)
         0.125
     """
-    divisor = (rows if batch == "mean" else 1) * (outputs if inner == "mean" else 1)
-    return float(factor) / divisor
+    divisor = (1 if batch == "sum" else rows) * (outputs if inner == "mean" else 1)
+    return float(factor) / divisor if divisor else 0.0
+
+
+def divisor(batch: BatchReduction, rows: int, weights: Array | None) -> float:
+    """What a mean over rows divides by.
+
+    Args:
+        batch: which mean.
+        rows: N.
+        weights: of the rows (N,), or ``None``.
+
+    Returns:
+        N, the sum of the weights, or how many are not 0.
+
+    Example:
+        >>> weights = np.array([0.0, 3.0])
+        >>> [divisor(mean, 2, weights) for mean in ("mean", "weighted-mean", "nonzero-mean")]
+        [2.0, 3.0, 1.0]
+    """
+    if weights is None or batch in ("mean", "sum"):
+        return float(rows)
+    if batch == "weighted-mean":
+        return float(weights.sum(dtype=np.float64))
+    return float(np.count_nonzero(weights))
+
+
+def row_weights(
+    weights: Array,
+    shape: tuple[int, ...],
+    dtype: np.dtype[np.floating],
+    memory: Memory,
+    *,
+    name: str,
+) -> Array:
+    """Sample weights as one vector over all rows.
+
+    Args:
+        weights: (N,), or one for each position (N, …).
+        shape: the axes over which the loss runs, N first.
+        dtype: of the result.
+        memory: where it comes from.
+        name: of the loss, for the message.
+
+    Returns:
+        As many weights as positions, in their order, in one axis.
+
+    Raises:
+        InputError: they are of another shape, negative or not finite.
+
+    Example:
+        >>> row_weights(np.array([1, 2]), (2, 2), np.dtype(np.float64), FRESH, name="example")
+        array([1., 1., 2., 2.])
+    """
+    weights = np.asarray(weights)
+    if weights.shape not in (shape, shape[:1]) or weights.dtype.kind not in "fiub":
+        either = f"{shape[:1]}" if len(shape) == 1 else f"{shape[:1]} or {shape}"
+        raise InputError(
+            f"{name}: sample weights of another shape. Expected {either} numbers. "
+            f"Received: {weights.shape}, dtype {weights.dtype}",
+            hint="give one weight for each row",
+        )
+    # A NaN fails this test too: it is not within any range.
+    if not (weights.min() >= 0 and weights.max() < np.inf):
+        raise InputError(
+            f"{name}: sample weights out of range. Expected finite numbers of at least 0. "
+            f"Received: from {weights.min()} to {weights.max()}"
+        )
+    rows = memory.empty("row weights", shape, dtype)
+    np.copyto(rows, weights.reshape(weights.shape + (1,) * (len(shape) - weights.ndim)))
+    return rows.reshape(-1)
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Weighing:
+    """How the losses of the elements become one number.
+
+    Attributes:
+        constant: what their sum is multiplied by.
+        weights: what each row counts (N,), or ``None``.
+    """
+
+    constant: float
+    weights: Array | None
+
+    def total(self, losses: Array) -> float:
+        """The loss.
+
+        Args:
+            losses: those of the elements, C-contiguous, N rows; overwritten.
+        """
+        self._weigh(losses)
+        return self.constant * float(losses.sum())
+
+    def slope(self, gradient: Array, factor: float = 1.0) -> Array:
+        """The gradient.
+
+        Args:
+            gradient: derivative of each element's loss, C-contiguous, N rows; overwritten.
+            factor: a constant that is still missing in it.
+
+        Returns:
+            ``gradient`` itself.
+        """
+        self._weigh(gradient)
+        gradient *= factor * self.constant
+        return gradient
+
+    def _weigh(self, values: Array) -> None:
+        """Multiplies each row by its weight."""
+        if self.weights is not None:
+            by_row = values.reshape(len(self.weights), -1)
+            by_row *= self.weights[:, None]
+
+
+def weigh(
+    loss: Loss,
+    prediction: Array,
+    weights: Array | None,
+    memory: Memory,
+    *,
+    outputs: Reduction = "sum",
+    classes: bool = False,
+) -> Weighing:
+    """How a loss weighs the elements of a prediction, once that has been looked at.
+
+    Args:
+        loss: for its reduction, its factor and its name.
+        prediction: (N, …), or (N, …, C).
+        weights: sample weights, or ``None``.
+        memory: where arrays come from.
+        outputs: reduction over the outputs of a row.
+        classes: whether a row is one position (N, …) with its C classes.
+
+    Raises:
+        InputError: there is no row, or the weights do not fit.
+    """
+    name = type(loss).__name__
+    check_rows(prediction, name=name, classes=classes)
+    shape = prediction.shape[: -1 if classes else 1]
+    count = math.prod(shape)
+    by_row = (
+        None
+        if weights is None
+        else row_weights(weights, shape, prediction.dtype, memory, name=name)
+    )
+    rows = divisor(loss.batch, count, by_row)
+    constant = scale(loss.factor, loss.batch, rows, outputs, prediction.size // count)
+    return Weighing(constant, by_row)
