@@ -1,21 +1,28 @@
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netparity.errors import InputError
 from netparity.nn import (
     ELU,
     GELU,
     L1,
     L2,
     NAMED,
+    Add,
     Affine,
+    BatchNorm,
+    Concatenate,
     Dropout,
     Flatten,
+    GradientError,
     Identity,
     Layer,
+    LayerNorm,
     LeakyReLU,
     LogSoftmax,
     Loss,
@@ -31,6 +38,7 @@ from netparity.nn import (
     SoftmaxCrossEntropy,
     Softplus,
     Tanh,
+    assert_gradients,
     check_gradients,
 )
 
@@ -121,9 +129,9 @@ class Slanted(Loss):
     factor: float = 1.0
 
     def value_and_gradient(
-        self, prediction: np.ndarray, target: np.ndarray
+        self, prediction: np.ndarray, target: np.ndarray, **options: Any
     ) -> tuple[float, np.ndarray]:
-        value, gradient = MeanSquaredError().value_and_gradient(prediction, target)
+        value, gradient = MeanSquaredError().value_and_gradient(prediction, target, **options)
         return value, gradient * (1.0 + self.error)
 
 
@@ -155,6 +163,114 @@ def test_a_kink_is_told_apart() -> None:
     assert bias.below == pytest.approx(0.0, abs=bias.tolerance)
     assert "below.bias[0]" in str(bias)
     assert "kink" in str(bias)
+
+
+@pytest.mark.parametrize("method", ["projection", "full"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        BatchNorm(4), BatchNorm(4, normalize_with="unbiased"), BatchNorm(4, frozen=True),
+        LayerNorm((4,)),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_layers_with_buffers_and_statistics(layer: Layer, method: str) -> None:
+    net, rng = network(layer), np.random.default_rng(8)
+    x, y = rng.normal(size=(4, 3)), rng.normal(size=(4, 3))
+    assert check_gradients(net, MeanSquaredError(), values(net), x, y, method=method, rng=rng) == ()
+
+
+def test_running_statistics_may_be_given() -> None:
+    net, rng = network(BatchNorm(4, frozen=True)), np.random.default_rng(9)
+    given = {
+        **values(net),
+        "layer.running_mean": rng.normal(size=4),
+        "layer.running_variance": rng.uniform(0.5, 2.0, 4).astype(np.float32),
+    }
+    copies = {name: array.copy() for name, array in given.items()}
+    x, y = rng.normal(size=(4, 3)), rng.normal(size=(4, 3))
+    assert check_gradients(net, MeanSquaredError(), given, x, y, method="full", rng=rng) == ()
+    for name, array in copies.items():
+        np.testing.assert_array_equal(given[name], array)
+
+
+@pytest.mark.parametrize("method", ["projection", "full"])
+def test_joins_dropout_and_sample_weights_together(method: str) -> None:
+    net = Network(
+        (
+            ("a", Affine(3, 4)),
+            ("norm", BatchNorm(4)),
+            ("tanh", Tanh()),
+            ("drop", Dropout(0.25)),
+            ("b", Affine(4, 4)),
+            ("sum", Add(("tanh",))),
+            ("joined", Concatenate(("input",))),
+            ("c", Affine(7, 3)),
+        )
+    )
+    rng = np.random.default_rng(10)
+    x, y = rng.normal(size=(5, 3)), np.array([0, 2, 1, 1, 0])
+    weights = np.array([1.0, 0.0, 2.0, 0.5, 3.0])
+    found = check_gradients(
+        net, SoftmaxCrossEntropy(), values(net), x, y,
+        weights=weights, penalties=(L2(0.1),), method=method, rng=rng,
+    )  # fmt: skip
+    assert found == ()
+
+
+@dataclass(frozen=True, slots=True)
+class Weightless(Loss):
+    """A squared error whose gradient forgets the weights of the rows."""
+
+    batch: str = "mean"
+    factor: float = 1.0
+
+    def value_and_gradient(
+        self, prediction: np.ndarray, target: np.ndarray, **options: Any
+    ) -> tuple[float, np.ndarray]:
+        value, _ = MeanSquaredError().value_and_gradient(prediction, target, **options)
+        return value, MeanSquaredError().value_and_gradient(prediction, target)[1]
+
+
+def test_forgotten_weights_are_found() -> None:
+    net, rng = network(Tanh()), np.random.default_rng(11)
+    x, y = rng.normal(size=(4, 3)), rng.normal(size=(4, 3))
+    assert check_gradients(net, Weightless(), values(net), x, y, rng=rng) == ()
+    weights = np.array([1.0, 2.0, 0.5, 1.0])
+    found = check_gradients(net, Weightless(), values(net), x, y, weights=weights, rng=rng)
+    assert [m.name for m in found] == ["below.weight", "below.bias", "above.weight", "above.bias"]
+
+
+def test_an_error_names_parameter_and_both_values() -> None:
+    net, rng = network(Tanh()), np.random.default_rng(4)
+    x, y = rng.normal(size=(4, 3)), rng.normal(size=(4, 3))
+    assert_gradients(net, MeanSquaredError(), values(net), x, y, rng=rng)
+    with pytest.raises(GradientError) as caught:
+        assert_gradients(net, Slanted(0.1), values(net), x, y, method="full", rng=rng)
+    first, *rest = caught.value.mismatches
+    assert len(rest) == sum(array.size for array in values(net).values()) - 1
+    text = str(caught.value)
+    assert f"below.weight[0, 0]: analytic {first.analytic:.9g}, numeric {first.numeric:.9g}" in text
+    assert text.count("analytic") == 10
+    assert text.endswith(f"and {len(rest) - 9} more")
+    with pytest.raises(InputError, match="projection.*'every'"):
+        assert_gradients(net, MeanSquaredError(), values(net), x, y, method="every", rng=rng)
+
+
+def test_kinks_pass_unless_they_shall_not() -> None:
+    net, rng = network(ReLU()), np.random.default_rng(3)
+    parameters = values(net)
+    parameters["below.weight"][...] = 0.0
+    parameters["below.bias"][...] = 0.0
+    x, y = rng.normal(size=(4, 3)), rng.normal(size=(4, 3))
+    case = (net, MeanSquaredError(), parameters, x, y)
+    assert_gradients(*case, method="full", rng=rng)
+    with pytest.raises(GradientError, match="below.weight.*kink"):
+        assert_gradients(*case, method="full", kinks=False, rng=rng)
+    # Above the kink there is a slope, and a wrong one is found.
+    with pytest.raises(GradientError) as caught:
+        assert_gradients(net, Slanted(0.5), parameters, x, y, method="full", rng=rng)
+    assert {m.name for m in caught.value.mismatches} == {"above.bias"}
 
 
 def test_full_names_the_element() -> None:

@@ -18,7 +18,19 @@ from netparity.nn.arrays import FRESH, Array, Memory
 from netparity.nn.batches import Batches, split_rows
 from netparity.nn.callbacks import Best, Callback, EarlyStopping
 from netparity.nn.checkpoints import Checkpoint
-from netparity.nn.gradient_check import Mismatch, check_gradients
+from netparity.nn.composites import (
+    affine_norm_relu_dropout,
+    affine_relu,
+    cs231n_laws,
+    fully_connected_net,
+    two_layer_net,
+)
+from netparity.nn.gradient_check import (
+    GradientError,
+    Mismatch,
+    assert_gradients,
+    check_gradients,
+)
 from netparity.nn.initializers import (
     NAMED,
     Constant,
@@ -126,6 +138,7 @@ __all__ = [
     "EarlyStopping",
     "Flatten",
     "GaussianNegativeLogLikelihood",
+    "GradientError",
     "Gradients",
     "GroupNorm",
     "HardSigmoid",
@@ -171,12 +184,18 @@ __all__ = [
     "Uniform",
     "VarianceScaling",
     "accuracy",
+    "affine_norm_relu_dropout",
+    "affine_relu",
+    "assert_gradients",
     "binary_accuracy",
     "check_gradients",
     "confusion_matrix",
+    "cs231n_laws",
+    "fully_connected_net",
     "in_scope",
     "mean_absolute_error",
     "mean_squared_error",
     "split_rows",
     "top_k_accuracy",
+    "two_layer_net",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
@@ -94,7 +95,7 @@ class Checkpoint:
         return files[-1] if files else None
 
     def prepare(self) -> None:
-        """Makes the folder, before any work is done.
+        """Makes the folder, before any work is done, and clears what a killed run left there.
 
         Raises:
             InputError: it cannot be made or written to.
@@ -103,6 +104,9 @@ class Checkpoint:
         if not self._is_file:
             make_folder(path)
         check_writable(path if self._is_file else path / "checkpoint")
+        name = glob.escape(path.name) if self._is_file else f"step-*{_ENDING}"
+        for litter in (path.parent if self._is_file else path).glob(f".{name}.*"):
+            litter.unlink(missing_ok=True)
 
     def prune(self) -> None:
         """Removes the files of a folder that are not kept any longer."""
@@ -166,7 +170,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            # Copies: what is read may lie in the mapped file.
+            arrays = {name: np.array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise InputError(
             f"checkpoint `{path}` cannot be read: it is truncated, or of another kind ({error})",

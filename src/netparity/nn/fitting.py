@@ -98,6 +98,8 @@ class Fit:
         sample_weights: Array | None = None,
         augment: Callable[[Array, np.random.Generator], Array] | None = None,
     ) -> None:
+        if epochs < 0:
+            raise InputError(f"epochs out of range. Expected at least 0. Received: {epochs}")
         self._solver, self._epochs = solver, epochs
         self._x, self._y = np.asarray(x), np.asarray(y)
         self._weights = None if sample_weights is None else np.asarray(sample_weights)
@@ -113,6 +115,12 @@ class Fit:
         self._rows, self._validation = self._split(validation, held_out, resume=resume)
         if self._rule is None and self._validation is not None:
             self._rule = EarlyStopping(patience=None)
+        if self._rule is not None and self._rule.monitor not in self._recorded():
+            raise InputError(
+                f"early stopping: {self._rule.monitor!r} is not recorded. "
+                f"Expected one of {', '.join(self._recorded())}",
+                hint="give validation rows, or the metric's name to fit",
+            )
         if not resume:
             solver.best = None
         elif solver.position.rows != len(self._rows):
@@ -155,6 +163,15 @@ class Fit:
         else:
             solver.position.rows = len(rows)
         return rows, held
+
+    def _recorded(self) -> list[str]:
+        """The names of what is recorded of each epoch."""
+        names = ["epoch_loss", *self._metrics]
+        if self._solver.schedule is not None:
+            names.append("learning_rate")
+        if self._validation is not None:
+            names += [f"validation_{name}" for name in ("loss", *self._metrics)]
+        return names
 
     def run(self, progress: bool | Reporter = False) -> None:
         """Trains.
@@ -223,7 +240,7 @@ class Fit:
             y = gathered(self._y, rows, self._memory.within("y"), real)
             weights = None
             if self._weights is not None:
-                weights = gathered(self._weights, rows, self._memory.within("weights"))
+                weights = gathered(self._weights, rows, self._memory.within("weights"), dtype)
             yield x, y, weights
 
     def _end_of_epoch(self) -> None:
@@ -259,12 +276,6 @@ class Fit:
     def _judge(self, rule: EarlyStopping, values: Mapping[str, float]) -> str | None:
         """Keeps the best epoch; says why to stop."""
         solver, epoch = self._solver, self._solver.position.epoch
-        if rule.monitor not in values:
-            raise InputError(
-                f"early stopping: {rule.monitor!r} is not recorded. "
-                f"Expected one of {', '.join(values)}",
-                hint="give validation rows, or the metric's name to fit",
-            )
         value = values[rule.monitor]
         if rule.better(value, solver.best and solver.best.value):
             solver.best = Best(

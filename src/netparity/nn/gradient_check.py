@@ -8,6 +8,7 @@ from typing import Literal, final
 
 import numpy as np
 
+from netparity.errors import InputError
 from netparity.nn.arrays import Array
 from netparity.nn.losses.base import Loss
 from netparity.nn.network import Network, Tape
@@ -20,6 +21,8 @@ _STEP = _ROUNDOFF ** (1.0 / 3.0)
 #: Should a kink lie within the first step, one of the smaller ones stays clear of it.
 _STEPS = (_STEP, _STEP / 8.0, _STEP / 64.0)
 _NOISE_RUNS = 8
+#: How many mismatches an error names.
+_LISTED = 10
 
 
 @final
@@ -59,6 +62,25 @@ class Mismatch:
 
 
 @final
+class GradientError(AssertionError):
+    """Gradients that are not the slopes of the loss.
+
+    Args:
+        mismatches: where, at least one.
+
+    Attributes:
+        mismatches: the same.
+    """
+
+    def __init__(self, mismatches: Sequence[Mismatch]) -> None:
+        self.mismatches = tuple(mismatches)
+        listed = "".join(f"\n  {mismatch}" for mismatch in self.mismatches[:_LISTED])
+        more = len(self.mismatches) - _LISTED
+        rest = f"\n  … and {more} more" if more > 0 else ""
+        super().__init__(f"the gradient is not the slope of the loss:{listed}{rest}")
+
+
+@final
 class _Line:
     """The loss along a line through the parameters."""
 
@@ -69,18 +91,20 @@ class _Line:
         parameters: Mapping[str, Array],
         x: Array,
         y: Array,
+        weights: Array | None,
         penalties: Sequence[Penalty],
         draws: Sequence[Array],
     ) -> None:
         self.network, self.loss, self.parameters = network, loss, dict(parameters)
-        self.x, self.y, self.penalties, self.draws = x, y, penalties, draws
+        self.x, self.y, self.weights = x, y, weights
+        self.penalties, self.draws = penalties, draws
 
     def total(self, parameters: Mapping[str, Array], tape: Tape | None = None) -> float:
         """The loss with penalties."""
         if tape is None:
             tape = self.network.forward(parameters, self.x, training=True, draws=self.draws)
         penalty = sum(term.value(parameters) for term in self.penalties)
-        return self.loss.value(tape.prediction, self.y) + penalty
+        return self.loss.value(tape.prediction, self.y, weights=self.weights) + penalty
 
     def at(self, name: str, direction: Array, distance: float) -> float:
         """The loss with one parameter moved."""
@@ -159,6 +183,7 @@ def check_gradients(
     x: Array,
     y: Array,
     *,
+    weights: Array | None = None,
     penalties: Sequence[Penalty] = (),
     method: Literal["projection", "full"] = "projection",
     draws: Sequence[Array] | None = None,
@@ -172,9 +197,11 @@ def check_gradients(
     Args:
         network: the network.
         loss: the data loss.
-        parameters: by full name; taken over into float64.
+        parameters: by full name, taken over into float64; buffers that are not among them have
+            their first values.
         x: a batch (N, …).
         y: its targets.
+        weights: of the rows (N,), as the loss takes them.
         penalties: terms added to the loss.
         method: ``"projection"``: one random direction u for each parameter; ``"full"``:
             every element.
@@ -187,7 +214,7 @@ def check_gradients(
         can make at that place.
 
     Raises:
-        InputError: the shapes do not fit.
+        InputError: the shapes do not fit, or there is no such method.
 
     Example:
         >>> from netparity.nn import Affine, MeanSquaredError, NAMED, Network
@@ -204,11 +231,15 @@ def check_gradients(
     **Parity** (`subgradient-at-kink`): at a kink each framework takes a subgradient of its
     own; such a place comes back with ``kink`` set.
     """
-    values = {name: np.asarray(array, np.float64) for name, array in parameters.items()}
+    if method not in ("projection", "full"):
+        raise InputError(f"method: expected 'projection' or 'full'. Received: {method!r}")
+    values = network.initial_buffers()
+    values.update({name: np.asarray(array, np.float64) for name, array in parameters.items()})
     x = np.asarray(x, np.float64)
     tape = network.forward(values, x, training=True, draws=draws, rng=rng)
-    line = _Line(network, loss, values, x, np.asarray(y), penalties, tape.draws)
-    gradients = tape.backward(loss.value_and_gradient(tape.prediction, line.y)[1]).parameters
+    line = _Line(network, loss, values, x, np.asarray(y), weights, penalties, tape.draws)
+    slope = loss.value_and_gradient(tape.prediction, line.y, weights=weights)[1]
+    gradients = tape.backward(slope).parameters
     for term in penalties:
         for name, gradient in term.gradients(values).items():
             gradients[name] = gradients[name] + gradient
@@ -230,3 +261,55 @@ def check_gradients(
                     Mismatch(name, index, analytic, numeric, tolerance, below, above, kink)
                 )
     return tuple(mismatches)
+
+
+def assert_gradients(
+    network: Network,
+    loss: Loss,
+    parameters: Mapping[str, Array],
+    x: Array,
+    y: Array,
+    *,
+    weights: Array | None = None,
+    penalties: Sequence[Penalty] = (),
+    method: Literal["projection", "full"] = "projection",
+    draws: Sequence[Array] | None = None,
+    kinks: bool = True,
+    rng: np.random.Generator,
+) -> None:
+    """Raises unless the backward pass gives the slopes of the loss; for tests.
+
+    Args:
+        network: see ``check_gradients``, and so on.
+        loss: the data loss.
+        parameters: by full name.
+        x: a batch (N, …).
+        y: its targets.
+        weights: of the rows.
+        penalties: terms added to the loss.
+        method: ``"projection"`` or ``"full"``.
+        draws: the draws of the dropouts.
+        kinks: whether kinks pass, where the loss has no slope to compare with.
+        rng: see ``check_gradients``.
+
+    Raises:
+        GradientError: they differ; it names the parameters, with analytic and numeric value.
+        InputError: see ``check_gradients``.
+
+    Example:
+        >>> from netparity.nn import Affine, MeanSquaredError, NAMED, Network
+        >>> network, rng = Network((("line", Affine(2, 1)),)), np.random.default_rng(0)
+        >>> parameters = network.initialize(NAMED["standard_normal"], rng)
+        >>> assert_gradients(
+        ...     network, MeanSquaredError(), parameters, np.ones((3, 2)), np.ones(3), rng=rng
+        ... )
+
+    **Parity**: ``torch.autograd.gradcheck`` raises likewise, by a tolerance given by hand.
+    """
+    found = check_gradients(
+        network, loss, parameters, x, y,
+        weights=weights, penalties=penalties, method=method, draws=draws, rng=rng,
+    )  # fmt: skip
+    wrong = [mismatch for mismatch in found if not (kinks and mismatch.kink)]
+    if wrong:
+        raise GradientError(wrong)

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal
 
 import numpy as np
 
 from netparity.errors import InputError
-from netparity.nn.arrays import Array
-from netparity.nn.losses.base import aligned, class_indices
+from netparity.nn.arrays import FRESH, Array
+from netparity.nn.losses.targets import aligned, class_indices
 
 #: From predictions and targets to a number.
 Metric = Callable[[Array, Array], float]
 
 
-def accuracy(prediction: Array, target: Array) -> float:
+def accuracy(prediction: Array, target: Array, *, ignored: int | None = None) -> float:
     """The share of rows whose greatest score is that of their class.
 
     Args:
         prediction: scores (N, …, C), C of at least 2: logits or probabilities.
         target: classes (N, …) or (N, …, 1), or one-hot (N, …, C).
+        ignored: a label whose rows do not count.
 
     Returns:
-        From 0 to 1. Of several greatest scores the first one counts; a row with NaN is wrong.
+        From 0 to 1, or NaN where no row counts. Of several greatest scores the first one
+        counts; a row with NaN is wrong.
 
     Raises:
         InputError: the shapes do not fit, a label is no class, or there is no row.
@@ -38,13 +41,18 @@ def accuracy(prediction: Array, target: Array) -> float:
     first of equal scores. Keras's ``"accuracy"`` means something else by the shapes: one output
     is compared with 0.5. All take a NaN for the greatest score.
     """
-    scores, labels = _scores(prediction, target, name="accuracy")
+    scores, labels = _scores(prediction, target, name="accuracy", ignored=ignored)
     right = (scores.argmax(axis=1) == labels) & ~np.isnan(scores).any(axis=1)
-    return float(np.mean(right))
+    return _share(right)
 
 
 def top_k_accuracy(
-    prediction: Array, target: Array, k: int = 5, *, ties: Literal["first", "all"] = "first"
+    prediction: Array,
+    target: Array,
+    k: int = 5,
+    *,
+    ties: Literal["first", "all"] = "first",
+    ignored: int | None = None,
 ) -> float:
     """The share of rows whose class is among their k greatest scores.
 
@@ -53,9 +61,10 @@ def top_k_accuracy(
         target: classes, as for ``accuracy``.
         k: from 1 to C.
         ties: of equal scores at the border, whether the first ones count or all.
+        ignored: a label whose rows do not count.
 
     Returns:
-        From 0 to 1. A row with NaN is wrong.
+        From 0 to 1, or NaN where no row counts. A row with NaN is wrong.
 
     Raises:
         InputError: as ``accuracy``, or k is out of range.
@@ -69,7 +78,7 @@ def top_k_accuracy(
     **Parity** (`argmax-ties`): Keras and ``tf.math.in_top_k`` count all that equal the k-th
     score; scikit-learn the last ones; ``torch.topk`` promises no order.
     """
-    scores, labels = _scores(prediction, target, name="top-k accuracy")
+    scores, labels = _scores(prediction, target, name="top-k accuracy", ignored=ignored)
     if not 1 <= k <= scores.shape[1]:
         raise InputError(
             f"top-k accuracy: k out of range. Expected from 1 to the {scores.shape[1]} classes. "
@@ -80,7 +89,7 @@ def top_k_accuracy(
     if ties == "first":
         ahead |= (scores == own) & (np.arange(scores.shape[1]) < labels[:, np.newaxis])
     right = (ahead.sum(axis=1) < k) & ~np.isnan(scores).any(axis=1)
-    return float(np.mean(right))
+    return _share(right)
 
 
 def binary_accuracy(
@@ -111,12 +120,12 @@ def binary_accuracy(
     Keras compares logits with 0.5 as well unless given ``threshold=0``.
     """
     prediction = _some(prediction, name="binary accuracy")
-    truth = aligned(prediction, target, name="binary accuracy")
+    truth = aligned(prediction, target, FRESH, name="binary accuracy")
     if not ((truth == 0.0) | (truth == 1.0)).all():
         raise InputError("binary accuracy: expected targets of 0 and 1; received others")
     positive = prediction >= threshold if inclusive else prediction > threshold
     right = (positive == (truth == 1.0)) & ~np.isnan(prediction)
-    return float(np.mean(right))
+    return _share(right)
 
 
 def mean_squared_error(prediction: Array, target: Array) -> float:
@@ -134,7 +143,7 @@ def mean_squared_error(prediction: Array, target: Array) -> float:
         0.5
     """
     prediction = _some(prediction, name="mean squared error")
-    difference = prediction - aligned(prediction, target, name="mean squared error")
+    difference = prediction - aligned(prediction, target, FRESH, name="mean squared error")
     return float(np.mean(np.square(difference)))
 
 
@@ -153,16 +162,17 @@ def mean_absolute_error(prediction: Array, target: Array) -> float:
         0.5
     """
     prediction = _some(prediction, name="mean absolute error")
-    difference = prediction - aligned(prediction, target, name="mean absolute error")
+    difference = prediction - aligned(prediction, target, FRESH, name="mean absolute error")
     return float(np.mean(np.abs(difference)))
 
 
-def confusion_matrix(prediction: Array, target: Array) -> Array:
+def confusion_matrix(prediction: Array, target: Array, *, ignored: int | None = None) -> Array:
     """How often rows of each class are taken for each class.
 
     Args:
         prediction: scores (N, …, C).
         target: classes, as for ``accuracy``.
+        ignored: a label whose rows do not count.
 
     Returns:
         Counts (C, C): rows are the true classes, columns the predicted ones.
@@ -180,7 +190,7 @@ def confusion_matrix(prediction: Array, target: Array) -> Array:
     **Parity**: the same axes in scikit-learn and TensorFlow; some texts have them the other way
     round.
     """
-    scores, labels = _scores(prediction, target, name="confusion matrix")
+    scores, labels = _scores(prediction, target, name="confusion matrix", ignored=ignored)
     classes = scores.shape[1]
     pairs = labels * classes + scores.argmax(axis=1)
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
@@ -222,6 +232,11 @@ def named_metrics(metrics: Sequence[str] | Mapping[str, Metric]) -> dict[str, Me
     return {name: METRICS[name] for name in metrics}
 
 
+def _share(right: Array) -> float:
+    """The share of what is right, NaN of nothing."""
+    return float(np.mean(right)) if right.size else math.nan
+
+
 def _some(prediction: Array, *, name: str) -> Array:
     """The prediction, which must hold something."""
     prediction = np.asarray(prediction)
@@ -233,7 +248,9 @@ def _some(prediction: Array, *, name: str) -> Array:
     return prediction
 
 
-def _scores(prediction: Array, target: Array, *, name: str) -> tuple[Array, Array]:
+def _scores(
+    prediction: Array, target: Array, *, name: str, ignored: int | None
+) -> tuple[Array, Array]:
     """Scores (M, C) and classes (M,), all leading axes being one."""
     prediction, target = _some(prediction, name=name), np.asarray(target)
     classes = prediction.shape[-1]
@@ -243,15 +260,8 @@ def _scores(prediction: Array, target: Array, *, name: str) -> tuple[Array, Arra
             f"classes. Received: {prediction.shape}",
             hint="for one output a row, take binary_accuracy",
         )
-    leading = prediction.shape[:-1]
+    labels, kept = class_indices(
+        target, prediction.shape[:-1], classes, FRESH, name=name, ignored=ignored
+    )
     scores = prediction.reshape(-1, classes)
-    if target.shape == prediction.shape:
-        target = target.reshape(-1, classes)
-    elif target.shape in (leading, (*leading, 1)):
-        target = target.reshape(-1)
-    else:
-        raise InputError(
-            f"{name}: target of another shape. Expected classes {leading} or one-hot "
-            f"{prediction.shape}. Received: {target.shape}"
-        )
-    return scores, class_indices(target, classes, len(scores), name=name)
+    return (scores, labels) if kept is None else (scores[kept], labels[kept])

@@ -66,11 +66,23 @@ def restore_solver(solver: Solver, path: Path, *, strict: bool) -> None:
         InputError: it cannot be read, or does not fit; the solver is as before then.
     """
     arrays, facts = read_checkpoint(path)
-    _check_settings(solver, path, facts["settings"], strict=strict)
+    try:
+        settings, state = dict(facts["settings"]), dict(facts["state"])
+        rng, position = decoded(facts["rng"]), Position(**decoded(facts["position"]))
+        kind, best = rng["bit_generator"], facts["best"]
+        found = best and Best(
+            int(best["epoch"]),
+            float(best["value"]),
+            _group(arrays, "best/parameters"),
+            _group(arrays, "best/buffers"),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"checkpoint `{path}` is damaged: {error!r}") from error
+    _check_settings(solver, path, settings, strict=strict)
     live = _live(solver)
     for group, expected in live.items():
         _check_matching(path, group, expected, _group(arrays, group))
-    own, kind = solver.rng.bit_generator.state["bit_generator"], facts["rng"]["bit_generator"]
+    own = solver.rng.bit_generator.state["bit_generator"]
     if kind != own:
         raise InputError(
             f"checkpoint `{path}` is of another random generator. Expected {own}. Received: {kind}"
@@ -79,18 +91,11 @@ def restore_solver(solver: Solver, path: Path, *, strict: bool) -> None:
         stored = _group(arrays, group)
         for name, array in expected.items():
             array[...] = stored[name]
-    solver.state.update(facts["state"])
-    solver.rng.bit_generator.state = decoded(facts["rng"])
+    solver.state.update(state)
+    solver.rng.bit_generator.state = rng
     solver.history.clear()
     solver.history.update({name: a.tolist() for name, a in _group(arrays, "history").items()})
-    solver.position = Position(**decoded(facts["position"]))
-    best = facts["best"]
-    solver.best = best and Best(
-        best["epoch"],
-        best["value"],
-        _group(arrays, "best/parameters"),
-        _group(arrays, "best/buffers"),
-    )
+    solver.position, solver.best = position, found
 
 
 def _live(solver: Solver) -> dict[str, Mapping[str, Array]]:
