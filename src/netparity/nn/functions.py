@@ -130,14 +130,14 @@ def select(condition: Array, x: Array | float, other: Array, out: Array, memory:
     """``x`` where the condition holds, else ``other``, to the bit.
 
     ``np.where`` takes a branch at each element, which costs several times as much where the
-    condition is as random as signs are; here bits are masked.
+    condition is as random as signs are; here bits are changed without one.
 
     Args:
         condition: booleans in the shape of ``out``.
         x: an array that broadcasts to it, or a number.
         other: an array that broadcasts to it.
         out: the result, float32 or float64; may be ``x`` or ``other`` itself.
-        memory: where the mask comes from.
+        memory: where an intermediate array comes from.
 
     Returns:
         ``out``.
@@ -148,12 +148,12 @@ def select(condition: Array, x: Array | float, other: Array, out: Array, memory:
         array([-0.5,  2. ])
     """
     integer = np.dtype(f"i{out.dtype.itemsize}")
-    mask = memory.empty("select", out.shape, integer)
-    np.copyto(mask, condition)
-    np.negative(mask, out=mask)
     bits = other.view(integer)
-    mask &= np.bitwise_xor(np.asarray(x, out.dtype).view(integer), bits)
-    np.bitwise_xor(mask, bits, out=out.view(integer))
+    # Where the two differ: all of it, times 1 or 0, turns one into the other or leaves it.
+    change = memory.empty("change", out.shape, integer)
+    np.bitwise_xor(np.asarray(x, out.dtype).view(integer), bits, out=change)
+    change *= condition
+    np.bitwise_xor(change, bits, out=out.view(integer))
     return out
 
 
@@ -242,8 +242,17 @@ def sigmoid_of_decay(x: Array, decay: Array, memory: Memory = FRESH) -> Array:
     return np.divide(y, decay, out=y)
 
 
-def _reduced_shape(x: Array, axis: int | None) -> tuple[int, ...]:
-    """The shape of a reduction that keeps its axes."""
+def reduced_shape(x: Array, axis: int | None) -> tuple[int, ...]:
+    """The shape of a reduction that keeps its axes.
+
+    Args:
+        x: what is reduced.
+        axis: along which axis; ``None``: along all.
+
+    Example:
+        >>> reduced_shape(np.zeros((2, 3)), -1), reduced_shape(np.zeros((2, 3)), None)
+        ((2, 1), (1, 1))
+    """
     if axis is None:
         return (1,) * x.ndim
     place = axis % x.ndim
@@ -268,7 +277,7 @@ def log_softmax(x: Array, axis: int | None = -1, memory: Memory = FRESH) -> Arra
     Source: algebra: a constant added to all of ``x`` leaves it as it is.
     """
     shifted = memory.empty("log softmax", x.shape, x.dtype)
-    reduced = memory.empty("reduced", _reduced_shape(x, axis), x.dtype)
+    reduced = memory.empty("reduced", reduced_shape(x, axis), x.dtype)
     np.subtract(x, np.max(x, axis, out=reduced, keepdims=True), out=shifted)
     exponentials = np.exp(shifted, out=memory.empty("exponentials", x.shape, x.dtype))
     np.sum(exponentials, axis, out=reduced, keepdims=True)
@@ -294,7 +303,7 @@ def softmax(x: Array, axis: int | None = -1, memory: Memory = FRESH) -> Array:
     Source: algebra.
     """
     y = memory.empty("softmax", x.shape, x.dtype)
-    reduced = memory.empty("reduced", _reduced_shape(x, axis), x.dtype)
+    reduced = memory.empty("reduced", reduced_shape(x, axis), x.dtype)
     np.subtract(x, np.max(x, axis, out=reduced, keepdims=True), out=y)
     np.exp(y, out=y)
     y /= np.sum(y, axis, out=reduced, keepdims=True)

@@ -9,7 +9,7 @@ from typing import final
 import numpy as np
 
 from netparity.nn.arrays import Array
-from netparity.nn.functions import log_softmax, softmax
+from netparity.nn.functions import log_softmax, reduced_shape, softmax
 from netparity.nn.layers.base import INFERENCE, Backward, Context, Layer
 
 
@@ -48,7 +48,8 @@ class Softmax(Layer):
 
         def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
             dx = np.multiply(dy, y, out=memory.empty("dx", x.shape, x.dtype))
-            np.subtract(dy, dx.sum(axis=self.axis, keepdims=True), out=dx)
+            total = memory.empty("total", reduced_shape(x, self.axis), x.dtype)
+            np.subtract(dy, np.sum(dx, self.axis, out=total, keepdims=True), out=dx)
             dx *= y
             return dx, {}
 
@@ -86,7 +87,8 @@ class LogSoftmax(Layer):
 
         def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
             dx = np.exp(y, out=memory.empty("dx", x.shape, x.dtype))
-            dx *= dy.sum(axis=self.axis, keepdims=True)
+            total = memory.empty("total", reduced_shape(x, self.axis), x.dtype)
+            dx *= np.sum(dy, self.axis, out=total, keepdims=True)
             np.subtract(dy, dx, out=dx)
             return dx, {}
 
