@@ -25,6 +25,7 @@ from netparity.nn.composites import (
     fully_connected_net,
     two_layer_net,
 )
+from netparity.nn.constraints import Constraint, MaxNorm
 from netparity.nn.gradient_check import (
     GradientError,
     Mismatch,
@@ -102,7 +103,7 @@ from netparity.nn.metrics import (
 )
 from netparity.nn.network import Gradients, Network, Tape
 from netparity.nn.optimizers import SGD, Adam, Optimizer, State
-from netparity.nn.penalties import L1, L2, Penalty, Scope, in_scope
+from netparity.nn.penalties import L1, L2, ElasticNet, Penalty, Scope, in_scope
 from netparity.nn.solver import Solver
 
 __all__ = [
@@ -132,10 +133,12 @@ __all__ = [
     "Checkpoint",
     "Concatenate",
     "Constant",
+    "Constraint",
     "Context",
     "CosineDistance",
     "Dropout",
     "EarlyStopping",
+    "ElasticNet",
     "Flatten",
     "GaussianNegativeLogLikelihood",
     "GradientError",
@@ -154,6 +157,7 @@ __all__ = [
     "LogCosh",
     "LogSoftmax",
     "Loss",
+    "MaxNorm",
     "MeanAbsoluteError",
     "MeanSquaredError",
     "Memory",
