@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, Final
 
+import msgspec
+
 from netparity import nn
 from netparity.errors import InputError
 from netparity.nn.initializers import Law
@@ -115,7 +117,15 @@ def _made(kind: Any, what: str, given: Mapping[str, Any], constants: Mapping[str
     known = [field.name for field in fields(kind) if field.name not in given]
     for name in constants:
         choose(what, name, known)
-    return kind(**given, **constants)
+    try:
+        return msgspec.convert({**given, **constants}, kind)
+    except msgspec.ValidationError as error:
+        if isinstance(error.__cause__, InputError):
+            raise error.__cause__ from None
+        text, _, place = str(error).partition(" - at `$.")
+        raise InputError(
+            f"{what} cannot be used: {place.rstrip('`')}. {text.replace('`', '')}"
+        ) from None
 
 
 def build_schedule(configuration: Configuration, steps: int) -> Callable[[int], float] | None:
@@ -145,7 +155,7 @@ def build_loss(configuration: Configuration) -> nn.Loss:
     """
     if configuration.loss == "hinge":
         return nn.MulticlassHinge()
-    return nn.SoftmaxCrossEntropy()
+    return nn.SoftmaxCrossEntropy(label_smoothing=configuration.label_smoothing)
 
 
 def build_solver(configuration: Configuration, data: Data, rows: int) -> nn.Solver:

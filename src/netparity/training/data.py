@@ -182,7 +182,7 @@ def _archive(file: Path) -> Data:
     if not file.is_file():
         raise InputError(f"no such file: `{file}`")
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise InputError(

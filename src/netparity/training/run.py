@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, final
@@ -10,7 +12,6 @@ import numpy as np
 
 from netparity.nn import Solver
 from netparity.nn.callbacks import Callback, EarlyStopping
-from netparity.nn.checkpoints import Checkpoint
 from netparity.nn.metrics import accuracy, confusion_matrix
 from netparity.progress import NullProgress, Reporter
 from netparity.training import folder as files
@@ -23,6 +24,8 @@ from netparity.training.statistics import standard_error
 #: Called after each epoch; what it raises ends the run.
 OnEpoch = Callable[[Epoch], None]
 _MONITORED: Final = "validation_accuracy"
+#: Seconds between two checkpoints, at least: waiting for the disk takes longer than a small epoch.
+PAUSE: Final = 5.0
 
 
 def validate(configuration: Configuration, data: Data, on_epoch: OnEpoch) -> Epoch:
@@ -82,9 +85,10 @@ def train(
     """
     parts = split(data, configuration)
     solver = build_solver(configuration, data, len(parts.training))
-    if not resume:
+    if resume:
+        solver.restore(folder / files.LAST)
+    else:
         files.begin(folder, configuration)
-    watcher = _Keeper(configuration, folder, on_epoch)
     held_out = parts.validation
     try:
         with np.errstate(all="ignore"):
@@ -97,8 +101,7 @@ def train(
                 early_stopping=None if held_out is None else EarlyStopping(
                     configuration.patience, _MONITORED, restore_best=True
                 ),
-                callbacks=(watcher,),
-                checkpoint=Checkpoint(folder / files.LAST),
+                callbacks=(_Keeper(folder, configuration.epochs, on_epoch),),
                 resume=resume,
                 augment=build_augmentation(configuration, data),
                 progress=NullProgress() if progress is None else progress,
@@ -107,8 +110,7 @@ def train(
         solver.save(folder / files.LAST)
         raise
     history = epochs(solver)
-    if held_out is None:
-        solver.save(folder / files.BEST)
+    solver.save(folder / files.BEST)
     result = _result(configuration, data, solver, history, parts.test)
     files.finish(folder, data, solver, history, result)
     return result
@@ -142,17 +144,19 @@ def epochs(solver: Solver) -> tuple[Epoch, ...]:
 
 @final
 class _Keeper(Callback):
-    """Writes the best parameters so far, and passes each epoch on."""
+    """Writes the checkpoints, and passes each epoch on."""
 
-    def __init__(
-        self, configuration: Configuration, folder: Path, on_epoch: OnEpoch | None
-    ) -> None:
-        self._folder, self._on_epoch = folder, on_epoch
+    def __init__(self, folder: Path, epochs: int, on_epoch: OnEpoch | None) -> None:
+        self._file, self._epochs, self._on_epoch = folder / files.LAST, epochs, on_epoch
+        self._last = -math.inf
 
     def on_epoch(self, solver: Solver, epoch: int, values: Mapping[str, float]) -> None:
         """After each epoch."""
-        if solver.best is not None and solver.best.epoch == epoch:
-            solver.save(self._folder / files.BEST)
+        now = time.monotonic()
+        last = epoch == self._epochs or solver.stopped is not None
+        if last or now - self._last >= PAUSE:
+            solver.save(self._file)
+            self._last = now
         if self._on_epoch is not None:
             self._on_epoch(epochs(solver)[-1])
 

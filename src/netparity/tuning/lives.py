@@ -8,6 +8,8 @@ worker, should it only have been asleep, sees that its trial was taken away and 
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -26,9 +28,10 @@ SIGNS_PER_GRACE: Final = 9
 #: A trial that has been the end of this many workers is not tried again.
 MOST_RETRIES: Final = 3
 
-#: Attributes of a trial: its worker, its sign of life, the first trial that it is a retry of,
-#: and how many there have been before it.
+#: Attributes of a trial: its worker, where that runs (for people), its sign of life, the first
+#: trial that it is a retry of, and how many there have been before it.
 WORKER: Final = "worker"
+PROCESS: Final = "process"
 SIGN: Final = "sign"
 RETRY_OF: Final = "retry of"
 RETRIES: Final = "retries"
@@ -54,6 +57,7 @@ class Signs:
         self._thread = threading.Thread(target=self._give, daemon=True)
         self.lost = False
         trial.set_user_attr(WORKER, worker)
+        trial.set_user_attr(PROCESS, f"{socket.gethostname()}:{os.getpid()}")
 
     def __enter__(self) -> Self:
         self._thread.start()
