@@ -16,6 +16,7 @@ from netparity.nn.arrays import FRESH, Array, Memory, packed, views
 from netparity.nn.batches import Batches, HeldOut, Partial, Sampling
 from netparity.nn.callbacks import Best, Callback, EarlyStopping
 from netparity.nn.checkpoints import Checkpoint
+from netparity.nn.constraints import Constraint
 from netparity.nn.engine import Engine, FusedUpdate, Plan, kernels_of, update_in_place
 from netparity.nn.fitting import Fit, Position
 from netparity.nn.initializers import NAMED, Constant, Law
@@ -109,7 +110,7 @@ class Solver:
         laws: Mapping[str, Law] | Law | None = None,
         rng: np.random.Generator | None = None,
         penalties: Sequence[Penalty] = (),
-        constraints: Sequence[Any] = (),
+        constraints: Sequence[Constraint] = (),
         clipping: Any = None,
         schedule: Callable[[int], float] | None = None,
         batch_size: int = 32,
@@ -367,6 +368,8 @@ class Solver:
                 optimizer's state are as before then.
         """
         x, y = np.asarray(x), np.asarray(y)
+        if draws is not None and self.accumulate > 1:
+            raise InputError("draws cannot be given where gradients are accumulated")
         if self.accumulate == 1:
             return self.advance(((x, y, weights),), draws)[0][0]
         size = self.batch_size
@@ -401,7 +404,7 @@ class Solver:
             share = 1.0 / len(losses) if self.accumulation == "mean" else 1.0
             for name, total in self._sums.items():
                 np.multiply(total, share, out=self._gradients_of[name])
-        self._update(self._gradients_of, self.learning_rate)
+        self._apply(self._gradients_of)
         self.history["loss"].append(sum(loss for loss, _ in losses) / len(losses))
         return losses
 
@@ -422,7 +425,7 @@ class Solver:
                     f"{self.network.parameter_shapes()}. Received: shape {np.shape(gradient)}"
                 )
             own[name] = np.array(gradient, self.dtype, order="C")
-        self._update(own, self.learning_rate)
+        self._apply(own)
 
     def _gradients(
         self, x: Array, y: Array, weights: Array | None, draws: Sequence[Array] | None = None
@@ -512,6 +515,12 @@ class Solver:
                 np.copyto(total, self._gradients_of[name])
             else:
                 total += self._gradients_of[name]
+
+    def _apply(self, gradients: Mapping[str, Array]) -> None:
+        """One update by gradients, which may be changed."""
+        self._update(gradients, self.learning_rate)
+        for constraint in self.constraints:
+            constraint.apply_in_place(self._parameters, memory=self._memory.within("constraints"))
 
     def _update(self, gradients: Mapping[str, Array], learning_rate: float) -> None:
         """One update of the parameters and the optimizer's state, where they lie."""

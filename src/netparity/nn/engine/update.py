@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -50,26 +48,12 @@ def update_in_place(
     for name, w, g, kept in _pieces(optimizer, parameters, gradients, slots):
         own = {key: {name: array} for key, array in kept.items()}
         before = {**state, **own}
-        updated, after = _updated(optimizer, {name: w}, {name: g}, before, learning_rate)
+        updated, after = optimizer.update({name: w}, {name: g}, before, learning_rate)
         np.copyto(w, updated[name])
         for key, array in kept.items():
             np.copyto(array, after[key][name])
         following.update({key: value for key, value in after.items() if key not in slots})
     state.update(following)
-
-
-def _updated(
-    optimizer: Optimizer,
-    parameters: Mapping[str, Array],
-    gradients: Mapping[str, Array],
-    state: State,
-    learning_rate: float,
-) -> tuple[dict[str, Array], State]:
-    """The pure update at a rate."""
-    if learning_rate != optimizer.learning_rate:
-        changed: Any = optimizer
-        optimizer = replace(changed, learning_rate=learning_rate)
-    return optimizer.update(parameters, gradients, state)
 
 
 def _pieces(
@@ -79,7 +63,7 @@ def _pieces(
     slots: Mapping[str, Mapping[str, Array]],
 ) -> Iterator[tuple[str, Array, Array, dict[str, Array]]]:
     """What is updated by one call: a name to do it under, parameter, gradient, slots."""
-    if not getattr(optimizer, "elementwise", True):
+    if not optimizer.elementwise:
         for name, gradient in gradients.items():
             kept = {key: slot[name] for key, slot in slots.items() if name in slot}
             yield name, parameters[name], gradient, kept
