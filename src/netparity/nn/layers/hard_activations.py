@@ -91,7 +91,8 @@ class HardSigmoid(Layer):
     Source: M. Courbariaux, Y. Bengio, J.-P. David, "BinaryConnect", NIPS 2015.
 
     **Parity** (`hard-sigmoid-formula`): the slope is 1/6 in torch, JAX and Keras 3, 0.2 in
-    Keras up to 2; at the corners the derivative is 0 in all of them.
+    Keras up to 2; at the corners the derivative is 0 in all of them. torch's derivative has 1/6
+    rounded to float32 even in float64.
     """
 
     slope: float = 1.0 / 6.0
