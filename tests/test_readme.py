@@ -26,7 +26,8 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_there_are_programs_for_each_way_to_join():
-    assert set(FILES) == {"left.py", "right.py", "keras_side.py", "graph_side.py"}
+    sides = {"left.py", "right.py", "keras_side.py", "graph_side.py", "sklearn_side.py"}
+    assert set(FILES) == sides
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -34,8 +35,10 @@ def test_a_side_predicts(folder, name):
     from netparity import adapt
     from netparity.datasets import load
 
+    digits = load("digits")
     side = adapt(importlib.import_module(Path(name).stem).side)
-    assert side.predict(load("digits").x_test[:3]).shape == (3, 10)
+    side.prepare(digits.x_train, digits.y_train)
+    assert side.predict(digits.x_test[:3]).shape == (3, 10)
 
 
 def test_the_first_comparison_from_python(folder):

@@ -1,6 +1,6 @@
 """netparity finds where two implementations of one neural network part, and proves why.
 
-``compare(left, right)`` runs the diagnosis; ``Scratch``, ``Torch``, ``Keras`` and
+``compare(left, right)`` runs the diagnosis; ``Scratch``, ``Torch``, ``Keras``, ``Sklearn`` and
 ``TensorFlowGraph`` say what a side is made of. Importing netparity imports no framework:
 each name is loaded when it is first used.
 """
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from netparity.implementations import adapt
     from netparity.implementations.keras import Keras
     from netparity.implementations.scratch import Scratch
+    from netparity.implementations.sklearn import Sklearn
     from netparity.implementations.tensorflow_graph import TensorFlowGraph
     from netparity.implementations.torch import Torch
     from netparity.report.model import Report
@@ -27,6 +28,7 @@ __all__ = [
     "Keras",
     "Report",
     "Scratch",
+    "Sklearn",
     "TensorFlowGraph",
     "Torch",
     "__version__",
@@ -39,6 +41,7 @@ _HOMES: Final = {
     "Keras": "netparity.implementations.keras",
     "Report": "netparity.report.model",
     "Scratch": "netparity.implementations.scratch",
+    "Sklearn": "netparity.implementations.sklearn",
     "TensorFlowGraph": "netparity.implementations.tensorflow_graph",
     "Torch": "netparity.implementations.torch",
     "adapt": "netparity.implementations",

@@ -90,6 +90,7 @@ def compare(
     pair = open_pair(left, right, seed)
     x, y = _data(data, left, right)
     _check_data(x, y)
+    pair.show(x, y)
     rng = np.random.default_rng(seed)
     rows = min(batch_size, MAXIMUM_PROBE_ROWS)
     known_names = {c.id for c in catalogue.all_conventions()} | set(STAGES)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from netparity import randomness
 from netparity.implementations import adapt
-from netparity.implementations.base import Implementation
+from netparity.implementations.base import Array, Implementation
 from netparity.loading import Loaded, load
 
 Which = Literal["left", "right"]
@@ -55,6 +55,7 @@ class Pair:
     right: Side
     seed: int
     origin: randomness.GlobalRandomStates = field(repr=False)
+    data: tuple[Array, Array | None] | None = field(default=None, repr=False)
 
     def sides(self) -> tuple[Side, Side]:
         """Left, then right."""
@@ -63,14 +64,26 @@ class Pair:
     def rebuild(self) -> tuple[Implementation, Implementation]:
         """Builds the pair again from the same global random states, left first."""
         self.origin.restore()
-        left = construct(self.left.loaded, self.seed)
-        return left, construct(self.right.loaded, self.seed)
+        return self.construct(self.left), self.construct(self.right)
 
     def rebuild_only(self, which: Which) -> Implementation:
         """Builds one side alone from the pair's first random states."""
         self.origin.restore()
-        side = self.left if which == "left" else self.right
-        return construct(side.loaded, self.seed)
+        return self.construct(self.left if which == "left" else self.right)
+
+    def construct(self, side: Side) -> Implementation:
+        """Builds a side from where the global random streams are now."""
+        live = construct(side.loaded, self.seed)
+        if self.data is not None:
+            live.prepare(*self.data)
+        return live
+
+    def show(self, x: Array, y: Array | None) -> None:
+        """Shows both sides the data; where one waits for that, the pair is built again."""
+        self.data = (x, y)
+        if any(side.live.needs_data for side in self.sides()):
+            for side, live in zip(self.sides(), self.rebuild(), strict=True):
+                side.live, side.built = live, live.state()
 
 
 def open_pair(left: Any, right: Any, seed: int) -> Pair:

@@ -11,7 +11,7 @@ from netparity.diagnosis import fresh
 from netparity.diagnosis.align import Pairing
 from netparity.diagnosis.candidates import Both, Candidate, start_from_left
 from netparity.diagnosis.identify import Identified
-from netparity.diagnosis.sides import Pair, Side, construct
+from netparity.diagnosis.sides import Pair, Side
 from netparity.diagnosis.twin import Values
 from netparity.report.model import Evidence
 
@@ -49,8 +49,8 @@ def position(both: Both, pair: Pair, pairing: Pairing) -> Iterator[Candidate]:
     if rewound_difference != 0.0:
         return
     pair.origin.restore()
-    construct(pair.right.loaded, pair.seed)
-    second = construct(pair.left.loaded, pair.seed)
+    pair.construct(pair.right)
+    second = pair.construct(pair.left)
     swapped = _largest(pairing.to_left(right.parameters), _values(left, second.parameters()))
     apart = _largest(here, pairing.to_left(right.parameters))
     used = ", ".join(depends_on(pair, pair.right)) or "a global generator"
@@ -88,7 +88,7 @@ def depends_on(pair: Pair, side: Side) -> list[str]:
     before = fresh.digest(pair.rebuild_only(side.which).parameters())
     pair.origin.restore()
     randomness.disturb(SEED)
-    if fresh.digest(construct(side.loaded, pair.seed).parameters()) == before:
+    if fresh.digest(pair.construct(side).parameters()) == before:
         pair.origin.restore()
         return []
     found = []
@@ -98,7 +98,7 @@ def depends_on(pair: Pair, side: Side) -> list[str]:
             continue
         pair.origin.restore()
         randomness.seed(name, SEED)
-        other = construct(side.loaded, pair.seed)
+        other = pair.construct(side)
         if fresh.digest(other.parameters()) != before:
             found.append(name)
     pair.origin.restore()

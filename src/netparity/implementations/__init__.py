@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from typing import Any
 
@@ -15,6 +16,7 @@ _ACCEPTED = (
     "netparity.Torch(module, loss, optimizer)",
     "netparity.Keras(model), or the Keras model itself",
     "netparity.TensorFlowGraph(session, inputs, targets, predictions, loss, train_op, …)",
+    "netparity.Sklearn(estimator), or the MLPClassifier or MLPRegressor itself",
     "a netparity.nn.Solver",
 )
 
@@ -26,8 +28,9 @@ def adapt(obj: Any) -> Implementation:
     of a framework cannot exist without it.
 
     Args:
-        obj: an implementation, a Keras model, a torch module (forward only), a solver of
-            ``netparity.nn``, or an object in the cs231n convention.
+        obj: an implementation, a Keras model, a torch module (forward only), a perceptron of
+            scikit-learn (a copy of it is driven), a solver of ``netparity.nn``, or an object
+            in the cs231n convention.
 
     Returns:
         The implementation; the object itself where it is one.
@@ -53,6 +56,11 @@ def adapt(obj: Any) -> Implementation:
         from netparity.implementations.torch import Torch
 
         return Torch(obj)
+    if any(_is_a(obj, "sklearn.neural_network", f"MLP{k}") for k in ("Classifier", "Regressor")):
+        from netparity.implementations.sklearn import Sklearn
+
+        # Nothing of the author's looks at this object, so the author's own stays as it is.
+        return Sklearn(copy.deepcopy(obj))
     if _is_a(obj, "netparity.nn", "Solver"):
         from netparity.implementations.solver import SolverSide
 
@@ -89,7 +97,9 @@ def _hint(obj: Any) -> str:
         return "give it together with its module: netparity.Torch(module, loss, optimizer); "
     if home == "tensorflow":
         return "a TF 1 session is given with its tensors: netparity.TensorFlowGraph(…); "
-    if home in ("sklearn", "flax", "jax", "optax", "haiku"):
+    if home == "sklearn":
+        return "of scikit-learn only MLPClassifier and MLPRegressor are networks; "
+    if home in ("flax", "jax", "optax", "haiku"):
         return f"{home} is not supported yet: wrap it in netparity.Scratch; "
     if callable(obj) and not hasattr(obj, "loss"):
         return "a function has to return an implementation when it is called; "

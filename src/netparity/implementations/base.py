@@ -78,6 +78,13 @@ class Implementation(ABC):
     name: str = "implementation"
     framework: str = "numpy"
     version: str = ""
+    #: Whether the side must see the data before it is driven: it draws its parameters from
+    #: their shapes, or its feeding depends on their number.
+    needs_data: bool = False
+
+    def prepare(self, x: Array, y: Array | None) -> None:
+        """Shows the side the data it will be driven with (``needs_data``)."""
+        return
 
     # ---- read -------------------------------------------------------------------------
     @property
