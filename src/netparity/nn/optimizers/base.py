@@ -171,6 +171,19 @@ def interpolated(average: Array, value: Array, beta: float) -> Array:
     return value - (value - average) * beta
 
 
+def check_decay(optimizer: Optimizer) -> None:
+    """Refuses a weight decay that has no meaning.
+
+    Args:
+        optimizer: any.
+
+    Raises:
+        InputError: ``weight_decay`` is negative, or ``decay`` is no word for it.
+    """
+    check_word(optimizer, "decay", "coupled", "decoupled")
+    check_range(optimizer, "weight_decay")
+
+
 def check_word(optimizer: Optimizer, name: str, *expected: str) -> None:
     """Refuses a switch that is set to a word of no meaning.
 
