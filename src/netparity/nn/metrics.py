@@ -75,8 +75,8 @@ def top_k_accuracy(
 
     Source: O. Russakovsky et al., "ImageNet large scale visual recognition challenge", 2015.
 
-    **Parity** (`argmax-ties`): Keras and ``tf.math.in_top_k`` count all that equal the k-th
-    score; scikit-learn the last ones; ``torch.topk`` promises no order.
+    **Parity** (`argmax-ties`): Keras and ``tf.math.in_top_k``, which takes float32 only, count
+    all that equal the k-th score; scikit-learn the last ones; ``torch.topk`` promises no order.
     """
     scores, labels = _scores(prediction, target, name="top-k accuracy", ignored=ignored)
     if not 1 <= k <= scores.shape[1]:
