@@ -68,6 +68,8 @@ class FusedUpdate:
         held = (parameters, gradients, *(state.get(slot, {}) for slot in optimizer.slots))
         if not isinstance(optimizer, SGD | Adam) or any(flat(arrays) is None for arrays in held):
             return None
+        if isinstance(optimizer, Adam) and optimizer.amsgrad and optimizer.amsgrad_form != "raw":
+            return None
         return cls(optimizer, parameters, gradients, state, kernels)
 
     def fits(self, optimizer: Optimizer, gradients: Mapping[str, Array], state: State) -> bool:
@@ -117,10 +119,7 @@ class FusedUpdate:
 
     def _adam(self, optimizer: Adam, rate: float, step: int) -> None:
         t, beta1, beta2 = self._type, float(optimizer.beta1), float(optimizer.beta2)
-        correction1 = correction2 = 1.0
-        if optimizer.bias_correction:
-            correction1 -= optimizer._power(beta1, step)
-            correction2 -= optimizer._power(beta2, step)
+        correction1, correction2 = optimizer.corrections(step)
         hat = optimizer.epsilon_placement == "hat"
         factor = rate * math.sqrt(correction2) / correction1 if hat else rate / correction1
         for part, coupled, decoupled in self._ranges:

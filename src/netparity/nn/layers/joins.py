@@ -21,7 +21,7 @@ class Add(Layer):
     ``y = x + Σ others``; backward ``dy`` to each.
 
     Args:
-        sources: names of earlier layers, or ``"input"`` for the network's input.
+        names: earlier layers, or ``"input"`` for the network's input.
 
     Shapes: ``x``, every source and ``y`` the same.
 
@@ -37,7 +37,12 @@ class Add(Layer):
     **Parity**: torch and JAX write ``x + other``, Keras has ``layers.Add``.
     """
 
-    sources: tuple[str, ...]
+    names: tuple[str, ...]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The earlier layers."""
+        return self.names
 
     def apply(
         self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
@@ -62,7 +67,7 @@ class Concatenate(Layer):
     """The layer's input and the outputs of its sources laid side by side, ``x`` first.
 
     Args:
-        sources: names of earlier layers, or ``"input"`` for the network's input.
+        names: earlier layers, or ``"input"`` for the network's input.
         axis: along which; the last by default.
 
     Shapes: ``x`` and every source equal but for ``axis``; ``y`` has the sum of their lengths.
@@ -79,8 +84,13 @@ class Concatenate(Layer):
     **Parity**: along the last axis in Keras and JAX; ``torch.cat`` takes axis 0 by default.
     """
 
-    sources: tuple[str, ...]
+    names: tuple[str, ...]
     axis: int = -1
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The earlier layers."""
+        return self.names
 
     def apply(
         self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
