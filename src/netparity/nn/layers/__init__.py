@@ -4,14 +4,18 @@ from netparity.nn.layers.activations import GELU, Identity, Sigmoid, SiLU, Softp
 from netparity.nn.layers.affine import Affine
 from netparity.nn.layers.base import INFERENCE, Backward, Context, Layer
 from netparity.nn.layers.batch_normalization import BatchNorm
+from netparity.nn.layers.convolution import Conv2D, DepthwiseConv2D
 from netparity.nn.layers.dropout import Dropout
 from netparity.nn.layers.group_normalization import GroupNorm
 from netparity.nn.layers.hard_activations import HardSigmoid, HardSwish, HardTanh
 from netparity.nn.layers.joins import Add, Concatenate, Take
 from netparity.nn.layers.normalization import LayerNorm, RMSNorm
+from netparity.nn.layers.pooling import AveragePool2D, GlobalAveragePool2D, MaxPool2D
 from netparity.nn.layers.rectifiers import CELU, ELU, SELU, LeakyReLU, PReLU, ReLU
-from netparity.nn.layers.shape import Flatten
+from netparity.nn.layers.resize import UpSample2D
+from netparity.nn.layers.shape import Flatten, Permute
 from netparity.nn.layers.softmax import LogSoftmax, Softmax
+from netparity.nn.layers.transposed_convolution import ConvTranspose2D
 
 __all__ = [
     "CELU",
@@ -21,12 +25,17 @@ __all__ = [
     "SELU",
     "Add",
     "Affine",
+    "AveragePool2D",
     "Backward",
     "BatchNorm",
     "Concatenate",
     "Context",
+    "Conv2D",
+    "ConvTranspose2D",
+    "DepthwiseConv2D",
     "Dropout",
     "Flatten",
+    "GlobalAveragePool2D",
     "GroupNorm",
     "HardSigmoid",
     "HardSwish",
@@ -36,7 +45,9 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "LogSoftmax",
+    "MaxPool2D",
     "PReLU",
+    "Permute",
     "RMSNorm",
     "ReLU",
     "SiLU",
@@ -45,4 +56,5 @@ __all__ = [
     "Softplus",
     "Take",
     "Tanh",
+    "UpSample2D",
 ]
