@@ -14,8 +14,9 @@ from netparity.nn.losses.base import BatchReduction, Loss, Reduction, weigh
 from netparity.nn.losses.probabilities import ClassInput, clipped, negative_log
 from netparity.nn.losses.targets import aligned
 
-#: What torch divides by at least in the derivative of its clamped logarithms.
-_TORCH_FLOOR = 1e-12
+#: What torch divides by at least in the derivative of its clamped logarithms: 1e-12 in float32,
+#: in float64 too.
+_TORCH_FLOOR = float(np.float32(1e-12))
 
 
 @final
