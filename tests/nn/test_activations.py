@@ -184,8 +184,8 @@ def test_erf_is_that_of_the_c_library_within_one_ulp() -> None:
     )  # fmt: skip
     expected = np.array([math.erf(value) for value in x])
     actual = erf(x)
-    # Both follow the same approximations; the exponentials of another library, and the constant
-    # for tiny x that the C library takes, cost one ulp here and there.
+    # Both follow the same approximations; the exponential, and the constant that the C library
+    # takes for tiny x, cost one ulp here and there.
     assert ulp_apart(actual, expected) <= 1
     assert (np.signbit(actual) == np.signbit(x)).all()
     assert np.isnan(erf(np.array([np.nan]))).all()

@@ -448,6 +448,11 @@ def test_a_batch_of_one(shape: tuple[int, ...]) -> None:
     torch = pytest.importorskip("torch")
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         torch.nn.BatchNorm1d(4)(torch.ones(1, 4))
+    always = replace(refusing, inference="batch")
+    with pytest.raises(InputError, match="Received: 1"):
+        run(always, parameters, x, x, training=False)
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        torch.nn.BatchNorm1d(4, track_running_stats=False).eval()(torch.ones(1, 4))
 
 
 @pytest.mark.parametrize("place", ["inside", "outside", "both"])
@@ -484,6 +489,24 @@ def test_fast_variance_cancels() -> None:
                .apply({}, x)[0] - exact).max() for fast in (True, False)
     ]  # fmt: skip
     assert errors[0] > 20 * errors[1]
+
+
+def test_fast_variance_is_never_negative() -> None:
+    # The mean of squares of 0.1 rounds below the square of the mean: without the limit the root
+    # of a negative number, as ε is next to nothing.
+    found_negative = False
+    for count in range(2, 40):
+        x = np.full((count, 1), 0.1, np.float32)
+        cut = (x * x).sum() / count - (x.sum() / count) ** 2
+        found_negative |= bool(cut < 0.0)
+        for layer, array in (
+            (BatchNorm(1, epsilon=1e-30, fast_variance=True), x),
+            (LayerNorm((count,), epsilon=1e-30, fast_variance=True), x.T),
+            (GroupNorm(1, count, epsilon=1e-30, fast_variance=True), x.T),
+        ):
+            found = run(layer, values(layer, dtype=np.float32), array, np.ones_like(array))
+            assert all(np.isfinite(value).all() for value in found.values())
+    assert found_negative
 
 
 def test_scales_are_no_weights() -> None:

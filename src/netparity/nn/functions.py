@@ -73,12 +73,12 @@ def _polynomial(x: Array, coefficients: tuple[float, ...]) -> Array:
 
 def _erf_tail(x: Array, p: tuple[float, ...], q: tuple[float, ...]) -> Array:
     """The error function between 1.25 and 6 by one expansion of erfc in ``1/x²``."""
-    s = 1.0 / (x * x)
-    # The upper half of x, the square of which is exact, so that exp(−x²) keeps its last bits.
-    upper = (x.view(np.uint64) & np.uint64(0xFFFFFFFF00000000)).view(np.float64)
-    decay = np.exp(-upper * upper - 0.5625)
-    decay *= np.exp((upper - x) * (upper + x) + _polynomial(s, p) / _polynomial(s, q))
-    return np.asarray(1.0 - decay / x)
+    square = x * x
+    s = 1.0 / square
+    exponent = _polynomial(s, p) / _polynomial(s, q)
+    exponent -= square
+    exponent -= 0.5625
+    return np.asarray(1.0 - np.exp(exponent) / x)
 
 
 def _erf_block(x: Array) -> Array:

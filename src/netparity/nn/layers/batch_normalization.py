@@ -47,7 +47,7 @@ class BatchNorm(Layer):
         update_statistics: ``False`` never moves the running statistics.
         frozen: ``True`` takes the running statistics in training, too, and keeps them.
         inference: ``"batch"`` takes the batch's statistics in inference, too.
-        batch_of_one: what training does where a channel has one value only, the variance of
+        batch_of_one: what comes of statistics of one value for each channel, the variance of
             which is 0: ``"shift"`` gives the shift, ``"refuse"`` raises.
         scale: whether there is a ``scale`` (γ).
         shift: whether there is a ``shift`` (β).
@@ -124,7 +124,7 @@ class BatchNorm(Layer):
         by_batch = not self.frozen and (context.training or self.inference == "batch")
         centred = memory.empty("centred", view.shape, x.dtype)
         if by_batch:
-            self._check_count(cut.count, context.training)
+            self._check_count(cut.count)
             mean = cut.sum(view) / cut.count
             np.subtract(view, cut.spread(mean), out=centred)
             if self.fast_variance:
@@ -172,9 +172,9 @@ class BatchNorm(Layer):
 
         return y, backward
 
-    def _check_count(self, count: int, training: bool) -> None:
+    def _check_count(self, count: int) -> None:
         """Whether there are enough values for statistics."""
-        if count == 0 or (count == 1 and training and self.batch_of_one == "refuse"):
+        if count == 0 or (count == 1 and self.batch_of_one == "refuse"):
             raise InputError(
                 f"too few values for statistics. Expected more than "
                 f"{0 if self.batch_of_one == 'shift' else 1} for each channel. Received: {count}",
