@@ -6,14 +6,18 @@ from netparity.nn.layers.base import INFERENCE, Backward, Context, Layer
 from netparity.nn.layers.batch_normalization import BatchNorm
 from netparity.nn.layers.convolution import Conv2D, DepthwiseConv2D
 from netparity.nn.layers.dropout import Dropout
+from netparity.nn.layers.embedding import Embedding
 from netparity.nn.layers.group_normalization import GroupNorm
+from netparity.nn.layers.gru import GRU
 from netparity.nn.layers.hard_activations import HardSigmoid, HardSwish, HardTanh
 from netparity.nn.layers.joins import Add, Concatenate, Take
+from netparity.nn.layers.lstm import LSTM
 from netparity.nn.layers.normalization import LayerNorm, RMSNorm
 from netparity.nn.layers.pooling import AveragePool2D, GlobalAveragePool2D, MaxPool2D
 from netparity.nn.layers.rectifiers import CELU, ELU, SELU, LeakyReLU, PReLU, ReLU
 from netparity.nn.layers.resize import UpSample2D
 from netparity.nn.layers.shape import Flatten, Permute
+from netparity.nn.layers.simple_rnn import SimpleRNN
 from netparity.nn.layers.softmax import LogSoftmax, Softmax
 from netparity.nn.layers.transposed_convolution import ConvTranspose2D
 
@@ -21,7 +25,9 @@ __all__ = [
     "CELU",
     "ELU",
     "GELU",
+    "GRU",
     "INFERENCE",
+    "LSTM",
     "SELU",
     "Add",
     "Affine",
@@ -34,6 +40,7 @@ __all__ = [
     "ConvTranspose2D",
     "DepthwiseConv2D",
     "Dropout",
+    "Embedding",
     "Flatten",
     "GlobalAveragePool2D",
     "GroupNorm",
@@ -52,6 +59,7 @@ __all__ = [
     "ReLU",
     "SiLU",
     "Sigmoid",
+    "SimpleRNN",
     "Softmax",
     "Softplus",
     "Take",
