@@ -1,5 +1,12 @@
+import signal
+import tracemalloc
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from netparity.errors import InputError
 from netparity.nn import (
@@ -8,15 +15,22 @@ from netparity.nn import (
     SGD,
     Adam,
     Affine,
+    BatchNorm,
+    Callback,
     Dropout,
+    EarlyStopping,
+    Loss,
     MeanSquaredError,
     Network,
+    PReLU,
     Sigmoid,
     Softmax,
     SoftmaxCrossEntropy,
     Solver,
     Tanh,
+    fully_connected_net,
 )
+from netparity.nn.constraints import MaxNorm
 
 NETWORK = Network((("a", Affine(2, 8)), ("tanh", Tanh()), ("b", Affine(8, 2))))
 XOR = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
@@ -152,3 +166,471 @@ def test_progress_is_told_to_whoever_asks_and_never_on_stdout(
     # Where stderr is no terminal, a run of less than five seconds stays quiet.
     solver.fit(XOR, LABELS, epochs=2, progress=True)
     assert capsys.readouterr() == ("", "")
+
+
+# ---- values ------------------------------------------------------------------------------
+NORMALIZED = fully_connected_net(2, (8,), 2, normalization="batch", dropout=0.25)
+
+
+def copies(solver: Solver) -> dict[str, np.ndarray]:
+    return {name: array.copy() for name, array in solver.values.items()}
+
+
+def assert_equal(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> None:
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+def test_parameters_are_live_and_lie_in_one_buffer() -> None:
+    solver = Solver(NORMALIZED, SoftmaxCrossEntropy(), Adam(0.1))
+    live, buffers, state = solver.parameters, solver.buffers, solver.state
+    arrays = list(solver.values.values())
+    before, snapshot = copies(solver), solver.snapshot()
+    solver.fit(XOR, LABELS, epochs=2)
+    assert solver.parameters is live
+    assert solver.buffers is buffers
+    assert solver.state is state
+    assert all(a is b for a, b in zip(arrays, solver.values.values(), strict=True))
+    for group in (live, buffers, state["first_moment"], state["second_moment"]):
+        assert len({id(array.base) for array in group.values()}) == 1
+    assert_equal(snapshot, before)
+    for name, array in snapshot.items():
+        assert not np.array_equal(solver.values[name], array), name
+    solver.load(snapshot)
+    assert_equal(solver.values, before)
+    with pytest.raises(AttributeError):
+        solver.parameters = snapshot  # type: ignore[misc]
+
+
+def test_values_may_be_given_with_or_without_buffers() -> None:
+    trained = Solver(NORMALIZED, SoftmaxCrossEntropy(), Adam(0.1))
+    trained.fit(XOR, LABELS, epochs=2)
+    taken = Solver(NORMALIZED, SoftmaxCrossEntropy(), SGD(0.1), parameters=trained.snapshot())
+    assert_equal(taken.values, trained.values)
+    first = Solver(NORMALIZED, SoftmaxCrossEntropy(), SGD(0.1), parameters=trained.parameters)
+    assert_equal(first.parameters, trained.parameters)
+    assert_equal(first.buffers, NORMALIZED.initial_buffers())
+    second = Solver(NORMALIZED, SoftmaxCrossEntropy(), SGD(0.1), buffers=trained.buffers)
+    assert_equal(second.buffers, trained.buffers)
+
+
+def test_values_that_do_not_fit_are_refused_and_none_is_written() -> None:
+    solver = Solver(NORMALIZED, SoftmaxCrossEntropy(), SGD(0.1))
+    before = copies(solver)
+    fitting = {"affine1.bias": np.ones(8)}
+    with pytest.raises(InputError, match=r"'affine2.weight'.*Expected \(8, 2\).*\(2, 8\)"):
+        solver.load({**fitting, "affine2.weight": np.zeros((2, 8))})
+    with pytest.raises(InputError, match="'affine9.bias'.*Expected affine1.weight, "):
+        solver.load({**fitting, "affine9.bias": np.zeros(8)})
+    assert_equal(solver.values, before)
+    with pytest.raises(InputError, match=r"'affine1.weight' is missing. Expected shape \(2, 8\)"):
+        Solver(NORMALIZED, SoftmaxCrossEntropy(), SGD(0.1), parameters=fitting)
+    with pytest.raises(InputError, match="float32 or float64.*float16"):
+        Solver(NORMALIZED, SoftmaxCrossEntropy(), SGD(0.1), dtype=np.float16)
+
+
+def test_default_laws_by_the_parameters_own_names() -> None:
+    network = Network((("a", Affine(2, 3)), ("norm", BatchNorm(3)), ("prelu", PReLU())))
+    values = Solver(network, MeanSquaredError(), SGD(0.1)).parameters
+    np.testing.assert_array_equal(values["norm.scale"], np.ones(3))
+    np.testing.assert_array_equal(values["norm.shift"], np.zeros(3))
+    np.testing.assert_array_equal(values["a.bias"], np.zeros(3))
+    np.testing.assert_array_equal(values["prelu.slope"], 0.25)
+    assert 0 < np.abs(values["a.weight"]).max() <= np.sqrt(6 / 5)
+
+
+def test_running_statistics_move_in_training_only() -> None:
+    solver = Solver(NORMALIZED, SoftmaxCrossEntropy(), SGD(0.1), batch_size=4)
+    before = copies(solver)
+    solver.loss_and_gradients(XOR, LABELS)
+    solver.predict(XOR)
+    solver.evaluate(XOR, LABELS, ("accuracy",))
+    assert_equal(solver.values, before)
+    z = XOR @ before["affine1.weight"]
+    solver.step(XOR, LABELS)
+    np.testing.assert_allclose(
+        solver.buffers["affine1_norm.running_mean"], 0.1 * z.mean(0),
+        # Sums of four terms, a product: a few roundings of terms up to the largest.
+        rtol=0, atol=8 * np.finfo(float).eps * np.abs(z).max(),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", ["plain", "compiled"])
+def test_a_failed_step_changes_nothing_but_the_generator(engine: Any) -> None:
+    if engine == "compiled":
+        pytest.importorskip("numba")
+    solver = Solver(NORMALIZED, SoftmaxCrossEntropy(), Adam(0.1), engine=engine)
+    solver.step(XOR, LABELS)
+    before, state, history = copies(solver), solver.state["step"], list(solver.history["loss"])
+    moments = {name: array.copy() for name, array in solver.state["first_moment"].items()}
+    with pytest.raises(InputError, match="step 2.*input itself is not finite.*'affine1'"):
+        solver.step(np.full((4, 2), np.nan), LABELS)
+    with pytest.raises(InputError, match="label is not a class"):
+        solver.step(XOR, LABELS + 5)
+    assert_equal(solver.values, before)
+    assert_equal(solver.state["first_moment"], moments)
+    assert (solver.state["step"], solver.history["loss"]) == (state, history)
+
+
+# ---- accumulation ------------------------------------------------------------------------
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(
+    rows=st.integers(1, 13), size=st.integers(1, 4), pieces=st.integers(2, 4),
+    accumulation=st.sampled_from(["mean", "sum"]), dtype=st.sampled_from([np.float32, np.float64]),
+)  # fmt: skip
+def test_accumulated_gradients_are_the_mean_or_sum_of_the_batches(
+    rows: int, size: int, pieces: int, accumulation: str, dtype: type
+) -> None:
+    rng = np.random.default_rng(rows)
+    x, y = rng.normal(size=(rows, 2)), rng.integers(0, 2, rows)
+    options: dict[str, Any] = {"penalties": (L2(0.5),), "dtype": dtype, "engine": "plain"}
+    solver = Solver(
+        NETWORK, SoftmaxCrossEntropy(), SGD(0.5), batch_size=size, sampling="sequential",
+        accumulate=pieces, accumulation=accumulation, **options,
+    )  # fmt: skip
+    reference = Solver(NETWORK, SoftmaxCrossEntropy(), SGD(0.5), **options)
+    for start in range(0, rows, size * pieces):
+        batches = [slice(i, i + size) for i in range(start, min(start + size * pieces, rows), size)]
+        parts = [reference.loss_and_gradients(x[batch], y[batch]) for batch in batches]
+        total = {name: sum(part[2][name] for part in parts) for name in reference.parameters}
+        share = 1.0 / len(parts) if accumulation == "mean" and len(parts) > 1 else 1.0
+        reference.update({name: gradient * share for name, gradient in total.items()})
+        reference.history["loss"].append(sum(a + b for a, b, _ in parts) / len(parts))
+    solver.fit(x, y, epochs=1)
+    assert_equal(solver.parameters, reference.parameters)
+    assert solver.history["loss"] == reference.history["loss"]
+    assert solver.state["step"] == -(-rows // (size * pieces))
+    with pytest.raises(InputError, match="draws cannot be given"):
+        solver.step(x, y, draws=[])
+
+
+def test_one_step_of_many_rows_is_worked_off_in_pieces() -> None:
+    one = Solver(NETWORK, SoftmaxCrossEntropy(), SGD(0.5), batch_size=2, accumulate=2)
+    whole = Solver(NETWORK, SoftmaxCrossEntropy(), SGD(0.5))
+    assert one.step(XOR, LABELS) == pytest.approx(whole.step(XOR, LABELS), rel=1e-15)
+    for name, array in one.parameters.items():
+        # The mean of two halves is that of the whole, but for the order of four terms.
+        np.testing.assert_allclose(array, whole.parameters[name], rtol=0, atol=1e-15)
+    for options in ({"accumulate": 0}, {"accumulation": "median"}):
+        with pytest.raises(InputError, match="accumulation: expected at least 1"):
+            Solver(NETWORK, SoftmaxCrossEntropy(), SGD(0.5), **options)  # type: ignore[arg-type]
+
+
+def test_a_partial_batch_weighs_its_rows_only() -> None:
+    solver = Solver(NETWORK, SoftmaxCrossEntropy(), SGD(0.1), batch_size=3, sampling="sequential")
+    solver.fit(XOR, LABELS, epochs=1)
+    three, one = solver.history["loss"]
+    assert solver.history["epoch_loss"] == [(three * 3 + one) / 4]
+
+
+def test_sample_weights_go_with_their_rows() -> None:
+    weights = np.array([0.0, 1.0, 2.0, 0.5])
+    solver = Solver(NETWORK, SoftmaxCrossEntropy(), SGD(0.5), batch_size=3)
+    reference = Solver(NETWORK, SoftmaxCrossEntropy(), SGD(0.5))
+    solver.fit(XOR, LABELS, epochs=2, sample_weights=weights)
+    rng = np.random.default_rng(0)
+    NETWORK.initialize(NAMED["glorot_uniform"], rng)
+    reference.load(Solver(NETWORK, SoftmaxCrossEntropy(), SGD(0.5)).parameters)
+    drawn = np.random.default_rng(0)
+    for name, shape in NETWORK.parameter_shapes().items():
+        if name.endswith("weight"):
+            NAMED["glorot_uniform"].sample(shape, *shape, drawn, float)
+    for _ in range(2):
+        order = drawn.permutation(4)
+        for rows in (order[:3], order[3:]):
+            reference.step(XOR[rows], LABELS[rows], weights[rows])
+    assert_equal(solver.parameters, reference.parameters)
+    with pytest.raises(InputError, match=r"sample weights.*\(4,\).*\(3,\)"):
+        solver.fit(XOR, LABELS, epochs=1, sample_weights=weights[:3])
+
+
+# ---- rates and constraints ---------------------------------------------------------------
+def test_a_schedule_gives_each_update_its_rate() -> None:
+    rates = [0.5, 0.25, 0.125, 1.0]
+    solver = Solver(
+        NETWORK, SoftmaxCrossEntropy(), SGD(9.0), schedule=rates.__getitem__, engine="plain"
+    )
+    for rate in rates[:3]:
+        assert solver.learning_rate == rate
+        before, gradients = copies(solver), solver.loss_and_gradients(XOR, LABELS)[2]
+        solver.step(XOR, LABELS)
+        for name, array in solver.parameters.items():
+            np.testing.assert_array_equal(array, before[name] - gradients[name] * rate)
+    fitted = Solver(NETWORK, SoftmaxCrossEntropy(), SGD(9.0), batch_size=2,
+                    schedule=rates.__getitem__)  # fmt: skip
+    assert fitted.fit(XOR, LABELS, epochs=2)["learning_rate"] == [0.25, 1.0]
+
+
+def test_constraints_hold_after_each_update() -> None:
+    solver = Solver(
+        NETWORK, SoftmaxCrossEntropy(), SGD(5.0), constraints=(MaxNorm(0.5, epsilon=0.0),)
+    )
+    for _ in range(3):
+        solver.step(XOR, LABELS)
+        for name, array in solver.parameters.items():
+            if name.endswith("weight"):
+                # The norm of a rescaled column: a quotient, a product and the sum of squares.
+                assert np.linalg.norm(array, axis=0).max() <= 0.5 * (1 + 8 * np.finfo(float).eps)
+
+
+# ---- epochs ------------------------------------------------------------------------------
+DATA = np.random.default_rng(7)
+X, Y = DATA.normal(size=(40, 2)), DATA.integers(0, 2, 40)
+
+
+def test_metrics_of_each_epoch_are_those_after_it() -> None:
+    seen: list[dict[str, float]] = []
+
+    class Look(Callback):
+        def on_epoch(self, solver: Solver, epoch: int, values: Mapping[str, float]) -> None:
+            assert epoch == len(seen) + 1
+            now = solver.predict(X[:30]).argmax(1) == Y[:30]
+            held = solver.evaluate(X[30:], Y[30:], ("accuracy",))
+            seen.append(
+                {
+                    "epoch_loss": solver.history["epoch_loss"][-1],
+                    "accuracy": float(now.mean()),
+                    "validation_loss": SoftmaxCrossEntropy().value(solver.predict(X[30:]), Y[30:]),
+                    "validation_accuracy": held["accuracy"],
+                }
+            )
+            assert values == seen[-1]
+
+    solver = Solver(NORMALIZED, SoftmaxCrossEntropy(), Adam(0.05), penalties=(L2(0.5),))
+    history = solver.fit(X, Y, 3, validation=0.25, metrics=("accuracy",), callbacks=(Look(),))
+    assert history is solver.history
+    for name in seen[0]:
+        assert history[name] == [values[name] for values in seen]
+    assert solver.stopped is None
+
+
+@pytest.mark.parametrize("held_out", ["tail", "random"])
+def test_rows_held_out_are_not_trained_on(held_out: Any) -> None:
+    fed: list[np.ndarray] = []
+
+    def look(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        fed.append(x.copy())
+        return x
+
+    solver = Solver(NETWORK, SoftmaxCrossEntropy(), SGD(0.1))
+    solver.fit(X, Y, 1, validation=0.25, held_out=held_out, augment=look)
+    rows = {tuple(row) for row in np.concatenate(fed)}
+    assert len(rows) == 30
+    assert (rows == {tuple(row) for row in X[:30]}) == (held_out == "tail")
+    given = Solver(NETWORK, SoftmaxCrossEntropy(), SGD(0.1))
+    given.fit(X[:30], Y[:30], 1, validation=(X[30:], Y[30:]))
+    if held_out == "tail":
+        assert given.history == solver.history
+        assert_equal(given.parameters, solver.parameters)
+
+
+def test_the_best_and_the_last_parameters_are_two() -> None:
+    after: list[dict[str, np.ndarray]] = []
+
+    class Keep(Callback):
+        def on_epoch(self, solver: Solver, epoch: int, values: Mapping[str, float]) -> None:
+            after.append(copies(solver))
+
+    solver = Solver(NORMALIZED, SoftmaxCrossEntropy(), Adam(0.3))
+    history = solver.fit(X, Y, 12, validation=0.25, callbacks=(Keep(),))
+    best = solver.best
+    assert best is not None
+    assert best.epoch == 1 + int(np.argmin(history["validation_loss"]))
+    assert best.epoch < 12
+    assert best.value == min(history["validation_loss"])
+    assert_equal({**best.parameters, **best.buffers}, after[best.epoch - 1])
+    assert_equal(solver.values, after[-1])
+    assert solver.best_parameters is best.parameters
+    # Neither moves with the other.
+    solver.step(X, Y)
+    assert_equal({**best.parameters, **best.buffers}, after[best.epoch - 1])
+    best.parameters["affine1.weight"][...] = 9.0
+    assert np.abs(solver.parameters["affine1.weight"]).max() < 9.0
+
+
+def test_early_stopping_stops_and_restores() -> None:
+    class Given(Callback):
+        """Nothing; the metric below is what is steered by."""
+
+    wanted = iter([0.5, 0.75, 0.75, 0.625, 0.25, 1.0])
+    metrics = {"mine": lambda prediction, target: next(wanted)}
+    for restore in (False, True):
+        wanted = iter([9, 0.5, 9, 0.75, 9, 0.75, 9, 0.625, 9, 0.25, 9, 1.0])
+        rule = EarlyStopping(2, "validation_mine", "max", restore_best=restore)
+        solver = Solver(NETWORK, SoftmaxCrossEntropy(), SGD(0.5))
+        history = solver.fit(
+            X, Y, 6, validation=0.5, metrics=metrics, early_stopping=rule, callbacks=(Given(),)
+        )
+        assert history["validation_mine"] == [0.5, 0.75, 0.75, 0.625]
+        assert solver.stopped == "validation_mine is no better than 2 epochs ago"
+        assert solver.best is not None
+        assert (solver.best.epoch, solver.best.value) == (2, 0.75)
+        same = all(
+            np.array_equal(array, solver.best.parameters[name])
+            for name, array in solver.parameters.items()
+        )
+        assert same == restore
+    assert solver.fit(X, Y, 1)["epoch_loss"][4:] != []
+    assert solver.stopped is None
+    assert solver.best is None
+
+
+def test_nan_is_never_the_best() -> None:
+    rule = EarlyStopping(3, "v")
+    assert not rule.better(np.nan, None)
+    assert not rule.better(np.nan, 1.0)
+    assert rule.better(1e300, None)
+    with pytest.raises(InputError, match="patience.*at least 1.*0"):
+        EarlyStopping(0)
+    with pytest.raises(InputError, match="minimum delta.*-1"):
+        EarlyStopping(1, minimum_delta=-1.0)
+    with pytest.raises(InputError, match="mode.*'least'"):
+        EarlyStopping(1, mode="least")  # type: ignore[arg-type]
+    solver = Solver(NETWORK, SoftmaxCrossEntropy(), SGD(0.5))
+    with pytest.raises(InputError, match="'validation_loss' is not recorded.*epoch_loss"):
+        solver.fit(X, Y, 1, early_stopping=EarlyStopping(1))
+    assert solver.state["step"] == 0
+    # Without validation rows another quantity can be watched.
+    solver.fit(X, Y, 2, early_stopping=EarlyStopping(1, "epoch_loss"))
+    assert solver.best is not None
+
+
+def test_a_callback_stops_by_saying_why() -> None:
+    class Enough(Callback):
+        def on_step(self, solver: Solver, step: int, loss: float) -> str | None:
+            assert step == solver.state["step"]
+            assert loss == solver.history["loss"][-1]
+            return "three steps are enough" if step == 3 else None
+
+    solver = Solver(NETWORK, SoftmaxCrossEntropy(), SGD(0.1), batch_size=10)
+    history = solver.fit(X, Y, 5, callbacks=(Enough(), Callback()))
+    assert (len(history["loss"]), solver.stopped) == (3, "three steps are enough")
+    assert history["epoch_loss"] == []
+
+
+@pytest.mark.parametrize("moment", [1, 4, 6])
+def test_an_interrupt_comes_after_the_step_and_the_run_can_go_on(moment: int) -> None:
+    def solver() -> Solver:
+        return Solver(
+            NORMALIZED,
+            SoftmaxCrossEntropy(),
+            Adam(0.1),
+            batch_size=10,
+            rng=np.random.default_rng(2),
+        )
+
+    def interrupt(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        if cut.state["step"] == moment - 1:
+            signal.raise_signal(signal.SIGINT)
+        return x
+
+    whole, cut = solver(), solver()
+    whole.fit(X, Y, 2, validation=0.25)
+    with pytest.raises(KeyboardInterrupt):
+        cut.fit(X, Y, 2, validation=0.25, augment=interrupt)
+    assert cut.state["step"] == moment
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    cut.predict(X)
+    cut.fit(X, Y, 2, validation=0.25, resume=True)
+    assert cut.history == whole.history
+    assert_equal(cut.values, whole.values)
+
+
+def test_a_second_interrupt_ends_at_once() -> None:
+    def interrupt(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("not reached")
+
+    solver = Solver(NETWORK, SoftmaxCrossEntropy(), SGD(0.1))
+    with pytest.raises(KeyboardInterrupt):
+        solver.fit(X, Y, 1, augment=interrupt)
+    assert solver.state["step"] == 0
+
+
+def test_a_handler_of_the_programs_own_is_left_alone() -> None:
+    calls: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: calls.append(number))
+    try:
+        solver = Solver(NETWORK, SoftmaxCrossEntropy(), SGD(0.1), batch_size=40)
+
+        def interrupt(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+            signal.raise_signal(signal.SIGINT)
+            return x
+
+        solver.fit(X, Y, 2, augment=interrupt)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert calls == [signal.SIGINT] * 2
+
+
+def test_predictions_in_pieces_are_those_of_the_pieces() -> None:
+    solver = Solver(NORMALIZED, SoftmaxCrossEntropy(), SGD(0.1))
+    solver.fit(X, Y, 1)
+    pieces = [
+        solver.network.forward(solver.values, X[i : i + 7]).prediction for i in range(0, 40, 7)
+    ]
+    np.testing.assert_array_equal(solver.predict(X, rows=7), np.concatenate(pieces))
+    np.testing.assert_array_equal(
+        solver.predict(X), solver.network.forward(solver.values, X).prediction
+    )
+    assert solver.predict(np.tile(X, (9, 1))).shape == (360, 2)
+
+
+def test_data_of_other_dtypes_train_as_their_values_do() -> None:
+    pixels = DATA.integers(0, 3, (12, 2)).astype(np.uint8)
+    labels = DATA.integers(0, 2, 12)
+    runs = []
+    for x, y in ((pixels, labels), (pixels.astype(np.float64), labels.astype(np.int8))):
+        solver = Solver(NETWORK, SoftmaxCrossEntropy(), SGD(0.1), batch_size=5, dtype=np.float32)
+        solver.fit(np.asfortranarray(x), y, 2, validation=0.25, metrics=("accuracy",))
+        assert {array.dtype for array in solver.values.values()} == {np.dtype(np.float32)}
+        runs.append(solver)
+    assert runs[0].history == runs[1].history
+    assert_equal(runs[0].parameters, runs[1].parameters)
+
+
+class Peaks(Callback):
+    """The most memory held within each step beyond what was held before it."""
+
+    def __init__(self) -> None:
+        self.found: list[int] = []
+        self.before = 0
+
+    def on_step(self, solver: Solver, step: int, loss: float) -> None:
+        now, peak = tracemalloc.get_traced_memory()
+        # The first epoch has a batch of each size that there is.
+        if solver.position.epoch > 0:
+            self.found.append(peak - self.before)
+        self.before = now
+        tracemalloc.reset_peak()
+
+
+@pytest.mark.parametrize("engine", ["plain", "compiled"])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"accumulate": 2}, {"constraints": (MaxNorm(1.0),)}, {"dtype": np.float64}],
+    ids=str,
+)
+@pytest.mark.parametrize("loss", [SoftmaxCrossEntropy(), MeanSquaredError()], ids=repr)
+def test_a_step_allocates_nothing_large(loss: Loss, options: dict[str, Any], engine: Any) -> None:
+    if engine == "compiled":
+        pytest.importorskip("numba")
+    rng = np.random.default_rng(0)
+    # Every array of a batch or of parameters is of at least 128 KiB: 256 × 128 float32.
+    x, y = rng.normal(size=(640, 256)), rng.integers(0, 128, 640)
+    solver = Solver(
+        fully_connected_net(256, (256, 128), 128, normalization="batch", dropout=0.25),
+        loss, Adam(1e-3), batch_size=256, engine=engine, **{"dtype": np.float32, **options},
+    )  # fmt: skip
+    peaks = Peaks()
+    tracemalloc.start()
+    try:
+        solver.fit(x, y, 4, callbacks=(peaks,), sample_weights=np.ones(640))
+    finally:
+        tracemalloc.stop()
+    assert len(peaks.found) == (6 if "accumulate" in options else 9)
+    # Less than one array of 128 KiB: what is allocated within a step are blocks of an update
+    # of at most 64 KiB, two at a time, and small objects.
+    assert max(peaks.found) < 2 * 65536 + 8192, peaks.found
