@@ -3,9 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from netparity import nn
 from netparity.conventions import Place
+from netparity.errors import InputError
 from netparity.implementations.solver import SolverSide
 
 RNG = np.random.default_rng(0)
@@ -70,3 +72,111 @@ def test_adjusts_every_switch_and_back():
     fresh.step(X, Y)
     for name, value in fresh.parameters().items():
         assert np.array_equal(value, live.parameters()[name])
+
+
+def normalized():
+    network = nn.fully_connected_net(3, (4,), 2, normalization="batch", dropout=0.5)
+    # Without compiled loops, which sum in another order than the pure functions do.
+    return SolverSide(nn.Solver(network, nn.SoftmaxCrossEntropy(), nn.Adam(0.1), engine="plain"))
+
+
+def everything(live):
+    solver = live.solver
+    slots = {
+        f"{key}/{name}": array
+        for key, slot in solver.state.items()
+        if isinstance(slot, dict)
+        for name, array in slot.items()
+    }
+    found = {**solver.values, **slots, "step": np.array(solver.state["step"])}
+    found |= {f"history/{name}": np.array(v) for name, v in solver.history.items()}
+    return {name: np.array(array) for name, array in found.items()}
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(
+        one[name].tobytes() == other[name].tobytes() for name in one
+    )
+
+
+def test_restoring_is_exact_also_for_running_statistics_and_into_the_live_arrays():
+    live = normalized()
+    live.step(X, Y)
+    arrays, saved = dict(live.solver.values), live.state()
+    before, generator = everything(live), live.solver.rng.bit_generator.state
+    for _ in range(3):
+        live.step(X, Y)
+    live.solver.fit(X, Y, 1, validation=0.25)
+    assert not same(everything(live), before)
+    for name, value in saved.values.items():
+        assert not np.shares_memory(value, live.solver.values[name])
+    live.restore(saved)
+    restored = everything(live)
+    # A name that the history got since is there, and empty.
+    assert restored.pop("history/validation_loss").size == 0
+    assert same(restored, before)
+    assert live.solver.rng.bit_generator.state == generator
+    assert all(array is live.solver.values[name] for name, array in arrays.items())
+    # The saved state is no view either: it can be put back again.
+    live.step(X, Y)
+    once = everything(live)
+    live.restore(saved)
+    live.step(X, Y)
+    assert same(everything(live), once)
+
+
+def test_a_step_with_given_draws_is_the_solvers_own():
+    live, own = normalized(), normalized()
+    rng = np.random.default_rng(1)
+    live.solver.rng, own.solver.rng = np.random.default_rng(1), np.random.default_rng(1)
+    draws = [rng.random(shape) for shape in live.dropouts(X)]
+    live.step(X, Y, draws=draws)
+    own.solver.step(X, Y)
+    assert same(everything(live), everything(own))
+    assert np.abs(live.solver.buffers["affine1_norm.running_mean"]).max() > 0
+
+
+def test_looking_leaves_running_statistics_alone():
+    live = normalized()
+    live.step(X, Y)
+    before = everything(live)
+    live.predict(X, training=True)
+    live.activations(X, training=True)
+    live.gradients(X, Y)
+    live.loss(X, Y)
+    live.declared(X[:3])
+    assert same(everything(live), before)
+
+
+def test_parameters_are_written_into_the_live_arrays():
+    live = normalized()
+    arrays = dict(live.solver.parameters)
+    values = {name: np.full_like(value, 0.5) for name, value in live.parameters().items()}
+    live.set_parameters(values)
+    values["affine1.bias"][...] = 9.0
+    for name, array in live.solver.parameters.items():
+        assert array is arrays[name]
+        assert (array == 0.5).all()
+    with pytest.raises(InputError, match=r"solver, parameters, 'affine1.bias': expected \(4,\)"):
+        live.set_parameters({"affine1.bias": np.zeros(3)})
+
+
+def test_other_buffers_cannot_be_adjusted_to():
+    live = normalized()
+    said = live.declared(X[:3])
+    frozen = tuple(
+        (n, replace(v, frozen=True) if isinstance(v, nn.BatchNorm) else v) for n, v in said.layers
+    )
+    assert live.adjust(replace(said, layers=frozen), X[:3])
+    without = tuple((n, v) for n, v in said.layers if n != "affine1_norm")
+    assert not live.adjust(replace(said, layers=without), X[:3])
+    plain = nn.BatchNorm(4, scale=False, shift=False)
+    bare = SolverSide(
+        nn.Solver(
+            nn.Network((("a", nn.Affine(3, 4)), ("b", nn.Affine(4, 2)))),
+            nn.SoftmaxCrossEntropy(), nn.SGD(0.1),
+        )
+    )  # fmt: skip
+    said = bare.declared(X[:3])
+    more = (said.layers[0], ("norm", plain), said.layers[1])
+    assert not bare.adjust(replace(said, layers=more), X[:3])
