@@ -216,8 +216,9 @@ def _size_of_terms(
     """A bound on the mean (or sum) of the sizes of the terms of such a loss."""
     largest = 1.0
     if isinstance(loss, KullbackLeibler | PoissonNegativeLogLikelihood):
-        # t log t, log t! and exp x are not larger than this at the inputs above.
-        largest = float(np.abs(prediction).max() * max(1.0, np.abs(target).max()) + 8.0)
+        # |t x|, exp x, and t log t and log t!, which are below t² + 1.
+        t = max(1.0, float(np.abs(target).max()))
+        largest = float(np.abs(prediction).max()) * t + float(np.exp(prediction.max())) + t * t + 1
     columns = 1 if getattr(loss, "outputs", "mean") == "mean" else prediction.shape[-1]
     rows = len(prediction) if loss.batch == "sum" else 1
     return largest * columns * rows * (1.0 if weights is None else float(weights.max()))

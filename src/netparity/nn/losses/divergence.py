@@ -53,7 +53,8 @@ class KullbackLeibler(Loss):
     **Parity** (`kldiv-argument-order`): torch's ``kl_div`` and optax take ``(log q, t)``, Keras
     ``(t, q)``, clipped at 1e-7: all run over t. torch's default reduction, ``"mean"``, divides
     by N · C (``outputs="mean"``) and warns that a later release will not; ``"batchmean"`` is the
-    mean over rows of the sum over classes. With the arguments exchanged it is ``over="prediction"``.
+    mean over rows of the sum over classes. With the arguments exchanged:
+    ``over="prediction"``.
     """
 
     input: Given = "log-probabilities"
