@@ -10,6 +10,7 @@ import msgspec
 
 from netparity import nn
 from netparity.errors import InputError
+from netparity.nn import optimizers
 from netparity.nn.initializers import Law
 from netparity.nn.layers import Layer
 from netparity.nn.optimizers import Optimizer
@@ -33,7 +34,19 @@ _LAWS: Final[Mapping[str, str]] = {
     "lecun": "lecun_normal",
     "torch": "torch_linear",
 }
-_OPTIMIZERS: Final[Mapping[str, type[Optimizer]]] = {"sgd": nn.SGD, "adam": nn.Adam}
+_OPTIMIZERS: Final[Mapping[str, type[Optimizer]]] = {
+    "sgd": optimizers.SGD,
+    "adam": optimizers.Adam,
+    "adamax": optimizers.Adamax,
+    "nadam": optimizers.NAdam,
+    "radam": optimizers.RAdam,
+    "adagrad": optimizers.AdaGrad,
+    "adadelta": optimizers.Adadelta,
+    "rmsprop": optimizers.RMSProp,
+    "lion": optimizers.Lion,
+    "ftrl": optimizers.Ftrl,
+    "muon": optimizers.Muon,
+}
 
 
 def build_network(configuration: Configuration, inputs: int, classes: int) -> nn.Network:
@@ -114,7 +127,11 @@ def build_optimizer(configuration: Configuration) -> Optimizer:
 
 def _made(kind: Any, what: str, given: Mapping[str, Any], constants: Mapping[str, Constant]) -> Any:
     """An object of a dataclass from what is given and from constants that a user named."""
-    known = [field.name for field in fields(kind) if field.name not in given]
+    known = [
+        field.name
+        for field in fields(kind)
+        if field.name not in given and isinstance(field.default, bool | int | float | str)
+    ]
     for name in constants:
         choose(what, name, known)
     try:

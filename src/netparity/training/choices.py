@@ -10,7 +10,19 @@ from netparity.errors import InputError
 
 ACTIVATIONS: Final = ("relu", "leaky-relu", "elu", "gelu", "silu", "tanh", "sigmoid")
 INITIALIZATIONS: Final = ("he", "glorot", "lecun", "torch")
-OPTIMIZERS: Final = ("sgd", "adam")
+OPTIMIZERS: Final = (
+    "sgd",
+    "adam",
+    "adamax",
+    "nadam",
+    "radam",
+    "adagrad",
+    "adadelta",
+    "rmsprop",
+    "lion",
+    "ftrl",
+    "muon",
+)
 SCHEDULES: Final = ("constant",)
 LOSSES: Final = ("cross-entropy", "hinge")
 STANDARDIZATIONS: Final = ("none", "global", "feature")

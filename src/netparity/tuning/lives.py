@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: have given in that time: some may be late, or lost on the way.
 GRACE: Final = 45.0
 SIGNS_PER_GRACE: Final = 9
+#: Seconds until two workers that were handed one trial have both written their names.
+_CLAIM: Final = 0.2
 #: A trial that has been the end of this many workers is not tried again.
 MOST_RETRIES: Final = 3
 
@@ -79,6 +81,27 @@ class Signs:
             # A storage that cannot be reached for a moment: the next sign may get through.
             except Exception:
                 continue
+
+
+def claimed(study: Study, trial: Trial, worker: str) -> bool:
+    """Whether a trial is this worker's alone.
+
+    Optuna can hand one trial of the queue to two workers at once where the database is SQLite,
+    which has no lock on a row. Each has written its name by the time this is asked, and the
+    last one stands.
+
+    Args:
+        study: the study.
+        trial: a trial that was asked for, with signs of life.
+        worker: the name of this worker.
+    """
+    now = study.get_trials(deepcopy=False)[trial.number]
+    if RETRY_OF not in now.user_attrs and "fixed_params" not in now.system_attrs:
+        # It was drawn, not queued.
+        return True
+    time.sleep(_CLAIM)
+    now = study.get_trials(deepcopy=False)[trial.number]
+    return now.user_attrs.get(WORKER) == worker and not now.state.is_finished()
 
 
 @final

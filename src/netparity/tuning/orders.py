@@ -24,6 +24,8 @@ SETTINGS: Final = "settings"
 FAILURE: Final = "failure"
 BEST_EPOCH: Final = "best epoch"
 RESULT: Final = "result"
+#: Attribute of a trial that was begun when there were enough, and was not run.
+SURPLUS: Final = "surplus"
 
 
 @final

@@ -5,7 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import uuid
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, Final, final
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self, final
 
 from netparity.errors import InputError
 from netparity.progress import Reporter
@@ -21,85 +22,137 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at the study, for the progress.
 _LOOK: Final = 1.0
-#: So many workers may die in one stage; more is no accident.
+#: So many workers may die in one search; more is no accident.
 _MOST_DEATHS: Final = 10
 
 
 @final
 class _Worker:
-    """One process."""
+    """One process, and the line to it."""
 
-    def __init__(self, orders: Orders, stage: Stage, deadline: float | None) -> None:
+    def __init__(self, orders: Orders) -> None:
         # A forked process would inherit BLAS's threads in whatever state they are.
         context = multiprocessing.get_context("spawn")
         self.name = uuid.uuid4().hex
-        self.reports: Connection
-        self.reports, theirs = context.Pipe(duplex=False)
+        self.line: Connection
+        self.line, theirs = context.Pipe()
         self.process: SpawnProcess = context.Process(
-            target=work.main, args=(orders, stage, self.name, deadline, theirs), daemon=True
+            target=work.main, args=(orders, self.name, theirs), daemon=True
         )
         self.process.start()
         theirs.close()
+        self.busy = False
 
-    def report(self) -> tuple[str, ...] | None:
-        """What went wrong, as far as the process could say it."""
+    def begin(self, stage: Stage, deadline: float | None) -> None:
+        """Hands it a stage."""
+        self.busy = True
         try:
-            return self.reports.recv() if self.reports.poll() else None
-        except EOFError:
+            self.line.send((stage, deadline))
+        except OSError:
+            # It has died; whoever waits for it sees that.
+            return
+
+    def message(self) -> tuple[str, ...] | None:
+        """What it has to say, if anything."""
+        try:
+            return self.line.recv() if self.line.poll() else None
+        except (EOFError, OSError):
             return None
 
 
-def run_stage(
-    study: Study,
-    stage: Stage,
-    orders: Orders,
-    progress: Reporter,
-    span: tuple[float, float],
-    deadline: float | None,
-) -> None:
-    """Runs a stage to its end with this machine's workers.
-
-    A worker that dies is replaced, and its trial tried again.
+@final
+class Workers:
+    """The workers of one search; begun when there is something to do, and ended with it.
 
     Args:
-        study: the stage's.
-        stage: the stage.
         orders: those of the search.
-        progress: told how far it has come.
-        span: the fractions of the whole between which this stage lies.
-        deadline: by ``time.time``, when no more trials are begun.
-
-    Raises:
-        InputError: a worker could not go on, or too many died.
     """
-    if _through(study, stage):
-        return
-    workers = [_Worker(orders, stage, deadline) for _ in range(orders.workers)]
-    deaths = 0
-    try:
-        while workers:
-            _say(study, stage, progress, span)
-            wait([one.process.sentinel for one in workers], timeout=_LOOK)
-            for one in [one for one in workers if not one.process.is_alive()]:
-                workers.remove(one)
-                _release(study, one)
-                _complain(one)
-                if one.process.exitcode != 0:
-                    deaths += 1
-                    if deaths > _MOST_DEATHS:
-                        raise InputError(
-                            f"{deaths} workers have died, the last with exit status "
-                            f"{one.process.exitcode}",
-                            hint="is there enough memory for so many workers? The study stays: "
-                            "run the same command again",
-                        )
-                    if not _through(study, stage):
-                        workers.append(_Worker(orders, stage, deadline))
-    finally:
-        for one in workers:
+
+    def __init__(self, orders: Orders) -> None:
+        self._orders = orders
+        self._workers: list[_Worker] = []
+        self._deaths = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for one in self._workers:
             one.process.kill()
             one.process.join()
-            _release(study, one)
+            one.line.close()
+
+    def run(
+        self,
+        study: Study,
+        stage: Stage,
+        progress: Reporter,
+        span: tuple[float, float],
+        deadline: float | None,
+    ) -> None:
+        """Runs a stage to its end.
+
+        A worker that dies is replaced, and its trial tried again.
+
+        Args:
+            study: the stage's.
+            stage: the stage.
+            progress: told how far it has come.
+            span: the fractions of the whole between which this stage lies.
+            deadline: by ``time.time``, when no more trials are begun.
+
+        Raises:
+            InputError: a worker could not go on, or too many died.
+        """
+        if _through(study, stage):
+            return
+        while len(self._workers) < self._orders.workers:
+            self._workers.append(_Worker(self._orders))
+        for one in self._workers:
+            one.begin(stage, deadline)
+        try:
+            while any(one.busy for one in self._workers):
+                _say(study, stage, progress, span)
+                wait([one.line for one in self._workers if one.busy], timeout=_LOOK)
+                for one in list(self._workers):
+                    self._look(one, study, stage, deadline)
+        except BaseException:
+            # Interrupted, or a worker could not go on: what the others have begun is put back.
+            for one in self._workers:
+                one.process.kill()
+                one.process.join()
+                _release(study, one)
+            raise
+
+    def _look(self, one: _Worker, study: Study, stage: Stage, deadline: float | None) -> None:
+        """Hears what a worker has to say, and replaces it if it has died."""
+        message = one.message()
+        if message is not None:
+            if message[0] == "input":
+                raise InputError(message[1], hint=message[2] or None)
+            if message[0] == "fault":
+                raise RuntimeError(f"a worker failed:\n{message[1]}")
+            one.busy = False
+        if one.process.is_alive() or not one.busy:
+            return
+        self._workers.remove(one)
+        one.line.close()
+        _release(study, one)
+        self._deaths += 1
+        if self._deaths > _MOST_DEATHS:
+            raise InputError(
+                f"{self._deaths} workers have died, the last with exit status "
+                f"{one.process.exitcode}",
+                hint="is there enough memory for so many workers? The study stays: run the same "
+                "command again",
+            )
+        self._workers.append(_Worker(self._orders))
+        self._workers[-1].begin(stage, deadline)
 
 
 def _through(study: Study, stage: Stage) -> bool:
@@ -117,16 +170,6 @@ def _release(study: Study, worker: _Worker) -> None:
     for trial in study.get_trials(deepcopy=False, states=running):
         if trial.user_attrs.get(WORKER) == worker.name:
             try_again(study, trial)
-
-
-def _complain(worker: _Worker) -> None:
-    """Raises what a worker has reported."""
-    report = worker.report()
-    if report is None:
-        return
-    if report[0] == "input":
-        raise InputError(report[1], hint=report[2])
-    raise RuntimeError(f"a worker failed:\n{report[1]}")
 
 
 def _say(study: Study, stage: Stage, progress: Reporter, span: tuple[float, float]) -> None:

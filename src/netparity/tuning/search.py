@@ -20,7 +20,7 @@ from netparity.training.statistics import Mean, mean
 from netparity.tuning import space as spaces
 from netparity.tuning.lives import RETRY_OF, position
 from netparity.tuning.orders import FAILURE, RESULT, Orders, Stage, found, join
-from netparity.tuning.processes import run_stage
+from netparity.tuning.processes import Workers
 from netparity.tuning.space import Found, Point
 from netparity.tuning.storage import open_storage, optuna, problems
 
@@ -123,7 +123,7 @@ def search(
         data=digest(data),
         space=wide,
     )
-    with problems(orders.storage):
+    with problems(orders.storage), Workers(orders) as workers:
         storage = open_storage(orders.storage)
 
         def run(
@@ -133,7 +133,7 @@ def search(
             deadline: float | None = None,
         ) -> Study:
             study, stage = join(storage, stage, [dict(point) for point in queue])
-            run_stage(study, stage, orders, progress, span, deadline)
+            workers.run(study, stage, progress, span, deadline)
             return study
 
         coarse = run(coarse_stage, (0.0, 0.3), deadline=_deadline(plan, began, _COARSE_TIME))
@@ -147,7 +147,12 @@ def search(
             space=spaces.narrowed(wide, tried),
         )
         top = [one.point for one in spaces.best(tried)]
-        fine = run(fine_stage, (0.3, 0.6), top[:_QUEUED], _deadline(plan, began, 1.0))
+        fine = run(
+            fine_stage,
+            (0.3, 0.6),
+            top[: min(_QUEUED, fine_stage.trials)],
+            _deadline(plan, began, 1.0),
+        )
         points = _finalists(_some(fine, coarse), plan.finalists)
         confirm_stage = _repeating(fine_stage, "confirm", plan, points)
         means = _means(run(confirm_stage, (0.6, 0.85)), len(points))

@@ -100,7 +100,19 @@ _FEWEST: Final = 3
 
 #: The learning rate that an optimizer commonly has; the search looks for factors on it, so that
 #: one dimension suits all optimizers.
-USUAL_RATES: Final[Mapping[str, float]] = {"adam": 1e-3, "sgd": 0.05, "rmsprop": 1e-3}
+USUAL_RATES: Final[Mapping[str, float]] = {
+    "sgd": 0.05,
+    "adam": 1e-3,
+    "adamax": 2e-3,
+    "nadam": 1e-3,
+    "radam": 1e-3,
+    "adagrad": 1e-2,
+    "adadelta": 1.0,
+    "rmsprop": 1e-3,
+    "lion": 1e-4,
+    "ftrl": 1e-2,
+    "muon": 0.02,
+}
 #: Constants that differ from the optimizer's own.
 CONSTANTS: Final[Mapping[str, dict[str, Any]]] = {"sgd": {"momentum": 0.9, "nesterov": True}}
 
@@ -207,9 +219,7 @@ def at(point: Point, base: Configuration, given: Collection[str]) -> Configurati
         fields["hidden"] = [int(point["width"])] * int(point["depth"])
     rate = base.learning_rate
     if "rate" in point:
-        rate = fields["learning_rate"] = _rounded(
-            USUAL_RATES.get(optimizer, 1e-3) * float(point["rate"])
-        )
+        rate = fields["learning_rate"] = _rounded(USUAL_RATES[optimizer] * float(point["rate"]))
     if "decay" in point:
         fields["weight_decay"] = _rounded(float(point["decay"]) / max(rate, 1e-12))
     for name in ("dropout", "input_dropout", "label_smoothing"):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,8 @@ FORMS: Final = {
 }
 #: Seconds a writer waits for the others where the file can have only one.
 _PATIENCE: Final = 60.0
+#: Seconds between attempts to open a database.
+_PAUSES: Final = (0.2, 0.5, 1.0)
 #: Seconds to wait for a proxy that does not answer.
 _ANSWER: Final = 10.0
 
@@ -102,22 +105,16 @@ def _journal(path: str) -> BaseStorage:
 
 
 def _grpc(url: str, rest: str) -> BaseStorage:
+    import grpc
     from optuna.storages import GrpcStorageProxy
 
     host, _, port = rest.rstrip("/").rpartition(":")
     if not host or not port.isdecimal():
         raise InputError(f"`--storage {url}` is not understood. Expected {FORMS['grpc']}")
-    try:
-        import grpc
-    except ImportError as error:
-        raise MissingDependencyError(
-            "a study behind a proxy needs grpcio, which is not installed",
-            hint="pip install 'netparity[tune]'",
-        ) from error
     proxy = GrpcStorageProxy(host=host, port=int(port))
     try:
         proxy.wait_server_ready(timeout=_ANSWER)
-    except (grpc.FutureTimeoutError, TimeoutError) as error:
+    except (grpc.FutureTimeoutError, OSError) as error:
         raise InputError(
             f"nothing answers at `{url}`", hint="optuna.storages.run_grpc_proxy_server starts one"
         ) from error
@@ -132,6 +129,11 @@ def _database(url: str, scheme: str) -> BaseStorage:
     if scheme.startswith("sqlite"):
         arguments["connect_args"] = {"timeout": _PATIENCE}
     try:
+        for pause in _PAUSES:
+            # Whoever comes first makes the tables; who comes at the same moment trips over that.
+            with suppress(sqlalchemy.exc.DBAPIError):
+                return RDBStorage(url, engine_kwargs=arguments)
+            time.sleep(pause)
         return RDBStorage(url, engine_kwargs=arguments)
     except (sqlalchemy.exc.ArgumentError, sqlalchemy.exc.NoSuchModuleError) as error:
         near = difflib.get_close_matches(scheme, FORMS, n=1, cutoff=0.5)
@@ -140,10 +142,11 @@ def _database(url: str, scheme: str) -> BaseStorage:
             f"{', '.join(FORMS.values())}",
             hint=f"did you mean `{FORMS[near[0]]}`?" if near else None,
         ) from error
-    except ModuleNotFoundError as error:
+    except ImportError as error:
+        driver = getattr(error.__cause__ or error, "name", None) or "of its database"
         raise MissingDependencyError(
-            f"`--storage {shown(url)}` needs the package {error.name}, which is not installed",
-            hint=f"pip install {error.name}",
+            f"`--storage {shown(url)}` needs the package {driver}, which is not installed",
+            hint=f"pip install {driver}",
         ) from error
 
 
@@ -159,14 +162,28 @@ def problems(url: str) -> Iterator[None]:
     """
     import sqlalchemy
 
-    failures = (sqlalchemy.exc.SQLAlchemyError, optuna().exceptions.StorageInternalError, OSError)
+    failures: tuple[type[BaseException], ...] = (
+        sqlalchemy.exc.SQLAlchemyError,
+        optuna().exceptions.StorageInternalError,
+        OSError,
+    )
+    if url.startswith("grpc:"):
+        try:
+            import grpc
+        except ImportError as error:
+            raise MissingDependencyError(
+                "a study behind a proxy needs grpcio, which is not installed",
+                hint="pip install 'netparity[tune]'",
+            ) from error
+        failures += (grpc.RpcError,)
     try:
         yield
     except InputError:
         raise
     except failures as error:
         cause = error.__cause__ or error
-        reason = str(getattr(cause, "orig", None) or cause).strip().splitlines()[0]
+        told = str(getattr(cause, "orig", None) or cause).strip().splitlines()
+        reason = told[0] if told else type(cause).__name__
         raise InputError(
             f"the study in `{shown(url)}` cannot be read or written: {reason}",
             hint="what was written before stays: run the same command again once this is mended",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 import msgspec
 
 from netparity.tuning.lives import RETRY_OF
-from netparity.tuning.orders import FAILURE
+from netparity.tuning.orders import FAILURE, SURPLUS
 from netparity.tuning.space import LABELS, Value
 from netparity.tuning.storage import optuna, quiet
 
@@ -44,7 +44,11 @@ def trials(study: Study) -> tuple[Tried, ...]:
     Args:
         study: the study.
     """
-    return tuple(_tried(one) for one in study.get_trials(deepcopy=False) if one.state.is_finished())
+    return tuple(
+        _tried(one)
+        for one in study.get_trials(deepcopy=False)
+        if one.state.is_finished() and SURPLUS not in one.user_attrs
+    )
 
 
 def _tried(trial: FrozenTrial) -> Tried:
@@ -110,4 +114,4 @@ def plain(value: Any) -> Any:
     Args:
         value: any.
     """
-    return msgspec.to_builtins(value)
+    return msgspec.json.decode(msgspec.json.encode(value))

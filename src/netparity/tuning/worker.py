@@ -19,8 +19,17 @@ from netparity.training.data import Data, load
 from netparity.training.history import Epoch
 from netparity.training.run import train, validate
 from netparity.tuning.folder import seed_folder
-from netparity.tuning.lives import RETRY_OF, Signs, Watch, position, try_again
-from netparity.tuning.orders import BEST_EPOCH, FAILURE, RESULT, Orders, Stage, join, sampler
+from netparity.tuning.lives import RETRY_OF, Signs, Watch, claimed, position, try_again
+from netparity.tuning.orders import (
+    BEST_EPOCH,
+    FAILURE,
+    RESULT,
+    SURPLUS,
+    Orders,
+    Stage,
+    join,
+    sampler,
+)
 from netparity.tuning.space import suggested
 from netparity.tuning.storage import open_storage, optuna, problems
 
@@ -28,7 +37,7 @@ if TYPE_CHECKING:
     from optuna import Study, Trial
 
 #: Seconds between two looks at a study in which there is nothing to do but wait.
-_LOOK: Final = 1.0
+_LOOK: Final = 0.5
 
 
 class _TakenAway(Exception):
@@ -39,18 +48,15 @@ class _Orphaned(Exception):
     """The process that started this one has ended."""
 
 
-def main(
-    orders: Orders, stage: Stage, worker: str, deadline: float | None, reports: Connection
-) -> None:
-    """Runs trials until the stage is through.
+def main(orders: Orders, worker: str, line: Connection) -> None:
+    """Runs the trials of each stage it is handed.
 
     Args:
         orders: those of the search.
-        stage: the stage.
         worker: a name for this process, like no other.
-        deadline: by ``time.time``, when no more trials are begun.
-        reports: where to say what went wrong: ``("input", message, hint)`` or
-            ``("fault", traceback)``.
+        line: to the process that started it. A stage comes in with its deadline by
+            ``time.time`` (or ``None``), when no more trials are begun; ``("done",)``,
+            ``("input", message, hint)`` or ``("fault", traceback)`` goes out.
     """
     # Interrupting is the parent's affair: it puts the trials of its workers back.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -63,13 +69,23 @@ def main(
             np.errstate(all="ignore"),
             problems(orders.storage),
         ):
-            _work(orders, stage, worker, deadline)
+            storage = open_storage(orders.storage)
+            data: Data | None = None
+            while True:
+                try:
+                    stage, deadline = line.recv()
+                except EOFError:
+                    return
+                data = load(configured(stage.base), orders.data_dir) if data is None else data
+                study, _ = join(storage, stage)
+                _work(orders, stage, data, study, worker, deadline)
+                line.send(("done",))
     except InputError as error:
-        reports.send(("input", error.message, error.hint))
+        line.send(("input", error.message, error.hint or ""))
     except _Orphaned:
         pass
     except BaseException:
-        reports.send(("fault", traceback.format_exc()))
+        line.send(("fault", traceback.format_exc()))
         raise
 
 
@@ -78,9 +94,10 @@ def _threads(orders: Orders) -> int:
     return max(1, multiprocessing.cpu_count() // orders.workers)
 
 
-def _work(orders: Orders, stage: Stage, worker: str, deadline: float | None) -> None:
-    study, _ = join(open_storage(orders.storage), stage)
-    data = load(configured(stage.base), orders.data_dir)
+def _work(
+    orders: Orders, stage: Stage, data: Data, study: Study, worker: str, deadline: float | None
+) -> None:
+    """Runs trials until the stage is through."""
     watch = Watch(orders.grace)
     states = optuna().trial.TrialState
     while True:
@@ -99,10 +116,13 @@ def _work(orders: Orders, stage: Stage, worker: str, deadline: float | None) -> 
             continue
         trial = study.ask()
         with Signs(trial, worker, orders.interval) as signs:
+            if not claimed(study, trial, worker):
+                continue
             # Two workers may have seen the last free place at once.
             first = int(trial.user_attrs.get(RETRY_OF, trial.number))
             place = position(study.get_trials(deepcopy=False), first)
             if place >= stage.trials:
+                trial.set_user_attr(SURPLUS, True)
                 _tell(study, trial, None, states.FAIL)
             else:
                 _attempt(orders, stage, data, study, trial, signs, place)
@@ -131,7 +151,7 @@ def _attempt(
             value = _repeated(orders, stage, data, trial, place, watch)
     except optuna().TrialPruned:
         _tell(study, trial, None, states.PRUNED)
-    except _TakenAway:
+    except (_TakenAway, optuna().exceptions.UpdateFinishedTrialError):
         pass
     except _Orphaned:
         try_again(study, study.get_trials(deepcopy=False)[trial.number])

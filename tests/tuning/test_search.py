@@ -1,0 +1,241 @@
+"""Real searches on the digits, small: with several workers, killed ones, and gone on with."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+optuna = pytest.importorskip("optuna")
+
+from netparity import cli  # noqa: E402 (only where Optuna is there)
+from netparity.errors import InputError  # noqa: E402 (the same)
+from netparity.progress import NullProgress  # noqa: E402 (the same)
+from netparity.tuning.command import as_text, run  # noqa: E402 (the same)
+from netparity.tuning.lives import PROCESS, RETRY_OF  # noqa: E402 (the same)
+from netparity.tuning.search import Plan  # noqa: E402 (the same)
+from netparity.tuning.storage import open_storage, sqlite_in  # noqa: E402 (the same)
+
+#: The coarse stage's trials must last long enough for one to be caught in the middle.
+SMALL: dict[str, Any] = {"rows": 1000, "validation": 0.3, "hidden": [20], "epochs": 36}
+PLAN = Plan(study="small", trials=6, finalists=2, seeds=2, timeout=None)
+STATES = optuna.trial.TrialState
+EVERYTHING = {
+    "best.toml", "study.db", "study.json", "study.png", "curves.png", "weights.png", "seeds",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def one_thread_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+
+
+def studies(storage: str) -> dict[str, optuna.Study]:
+    opened = open_storage(storage)
+    return {
+        one.study_name: optuna.load_study(study_name=one.study_name, storage=opened)
+        for one in optuna.get_all_study_summaries(opened)
+    }
+
+
+def ended(study: optuna.Study) -> int:
+    return sum(one.state in (STATES.COMPLETE, STATES.PRUNED) for one in study.trials)
+
+
+def counts(storage: str) -> dict[str, int]:
+    return {name: len(study.trials) for name, study in studies(storage).items()}
+
+
+def running(storage: str) -> list[tuple[optuna.Study, optuna.trial.FrozenTrial]]:
+    """The trials that a worker has signed, with their studies."""
+    if not Path(storage.removeprefix("sqlite:///")).exists():
+        return []
+    try:
+        return [
+            (study, trial)
+            for study in studies(storage).values()
+            for trial in study.get_trials(states=(STATES.RUNNING,))
+            if PROCESS in trial.user_attrs
+        ]
+    except InputError:
+        # The tables are being made.
+        return []
+
+
+def process_of(trial: optuna.trial.FrozenTrial) -> int:
+    return int(trial.user_attrs[PROCESS].rpartition(":")[2])
+
+
+@dataclass
+class Search:
+    """A search on the digits by two workers, the first of which was killed in a trial."""
+
+    folder: Path
+    killed: int
+    result: dict[str, Any]
+
+    @property
+    def storage(self) -> str:
+        return sqlite_in(self.folder)
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Search:
+    folder = tmp_path_factory.mktemp("search") / "out"
+    results: list[dict[str, Any]] = []
+    search = threading.Thread(
+        target=lambda: results.append(run(SMALL, folder, PLAN, workers=2, progress=NullProgress()))
+    )
+    search.start()
+    while not (found := running(sqlite_in(folder))):
+        assert search.is_alive()
+    os.kill(process_of(found[0][1]), signal.SIGKILL)
+    search.join()
+    return Search(folder, found[0][1].number, results[0])
+
+
+def test_a_killed_worker_loses_its_trial_which_is_tried_again(searched):
+    study = studies(searched.storage)["small/coarse"]
+    lost = study.trials[searched.killed]
+    assert lost.state == STATES.FAIL
+    (again,) = (one for one in study.trials if one.user_attrs.get(RETRY_OF) == lost.number)
+    assert again.state in (STATES.COMPLETE, STATES.PRUNED)
+    # What was not yet drawn of its point is drawn anew.
+    assert lost.params.items() <= again.params.items()
+    assert ended(study) == 4
+    assert "1 lost with their worker and tried again" in as_text(searched.result, searched.folder)
+
+
+def test_a_search_chooses_by_validation_and_tests_once(searched):
+    folder, result = searched.folder, searched.result
+    assert {file.name for file in folder.iterdir()} >= EVERYTHING
+    trials = studies(searched.storage)
+    (confirm,) = (study for name, study in trials.items() if "/confirm/" in name)
+    (final,) = (study for name, study in trials.items() if "/final/" in name)
+    assert [ended(trials[f"small/{name}"]) for name in ("coarse", "fine")] == [4, 2]
+    assert (ended(confirm), ended(final)) == (4, 2)
+    # Only the last stage has looked at the test rows.
+    for name, study in trials.items():
+        tested = ["result" in trial.user_attrs for trial in study.trials]
+        assert sum(tested) == (2 if "/final/" in name else 0)
+    assert len(result["final"]["test"]["each"]) == 2
+    assert result["final"]["test"]["rows"] == 360
+    assert result == json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    told = as_text(result, folder)
+    assert f"{100 * result['final']['test']['mean']:.1f} % ±" in told
+    assert f"netparity train {folder / 'best.toml'}" in told
+
+
+def test_the_coarse_stage_has_a_third_of_the_epochs(searched):
+    trials = studies(searched.storage)
+    for name, epochs in (("coarse", 12), ("fine", 36)):
+        lengths = {
+            len(trial.intermediate_values)
+            for trial in trials[f"small/{name}"].trials
+            if trial.state == STATES.COMPLETE
+        }
+        assert lengths == {epochs}
+
+
+def test_the_fine_ranges_lie_within_the_coarse_ones_and_begin_with_their_best(searched):
+    trials = studies(searched.storage)
+    spaces = [
+        trials[f"small/{name}"].user_attrs["settings"]["space"] for name in ("coarse", "fine")
+    ]
+    wide, narrow = spaces
+    assert wide.keys() == narrow.keys()
+    assert "width" not in wide
+    for name, dimension in narrow.items():
+        if dimension["type"] == "numbers":
+            assert wide[name]["low"] <= dimension["low"] <= dimension["high"] <= wide[name]["high"]
+        else:
+            assert set(dimension["values"]) <= set(wide[name]["values"])
+    best = max(
+        (one for one in trials["small/coarse"].trials if one.state == STATES.COMPLETE),
+        key=lambda one: one.value,
+    )
+    assert trials["small/fine"].trials[0].params == best.params
+
+
+def test_what_was_chosen_can_be_trained_to_the_same_result(searched, tmp_path, capsys):
+    folder, result = searched.folder, searched.result
+    words = ["train", str(folder / "best.toml"), "--output", str(tmp_path), "--format", "json"]
+    assert cli.main(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["test"]["accuracy"] == result["final"]["test"]["each"][0]
+    assert found["configuration"] == result["chosen"]
+
+
+def test_the_same_search_again_begins_no_trial(searched):
+    before = counts(searched.storage)
+    again = run(SMALL, searched.folder, PLAN, workers=2, progress=NullProgress())
+    assert again == searched.result
+    assert counts(searched.storage) == before
+
+
+def test_a_search_of_the_same_name_about_something_else_is_refused(searched, capsys):
+    words = ["tune", "--validation", "0.3", "--hidden", "20", "--study", "small",
+             "--output", str(searched.folder)]  # fmt: skip
+    assert cli.main([*words, "--rows", "1000", "--epochs", "39"]) == 2
+    error = capsys.readouterr().err
+    assert (
+        "the study `small/coarse` is about something else: epochs is 12 there and 13 here" in error
+    )
+    assert "--study" in error
+    assert cli.main([*words, "--rows", "999", "--epochs", "36"]) == 2
+    assert "rows is 1000 there and 999 here; its data are others" in capsys.readouterr().err
+
+
+def test_a_search_that_is_killed_as_a_whole_goes_on(tmp_path):
+    """By the same command; its trial is tried again once it has given no signs for a while."""
+    storage = sqlite_in(tmp_path)
+    words = ["tune", "--validation", "0.3", "--hidden", "20", "--epochs", "45", "--trials", "2",
+             "--finalists", "1", "--seeds", "1", "--study", "gone", "--grace", "1",
+             "--output", str(tmp_path)]  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "netparity", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    while not (found := running(storage)):
+        assert process.poll() is None
+    (_, lost), *_ = found
+    # The worker first: it would put its trial back when it sees that its parent is gone.
+    os.kill(process_of(lost), signal.SIGKILL)
+    process.kill()
+    process.communicate()
+    before = studies(storage)["gone/coarse"].trials[lost.number]
+    if before.state == STATES.FAIL:
+        pytest.skip("the parent was quick enough to put the trial back before it was killed")
+    assert cli.main(words) == 0
+    study = studies(storage)["gone/coarse"]
+    assert study.trials[lost.number].state == STATES.FAIL
+    assert any(one.user_attrs.get(RETRY_OF) == lost.number for one in study.trials)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--validation", "0"], "no row is held out to choose by"),
+        (["--storage", "sqllite:///a.db"], "did you mean `sqlite:///path/study.db`?"),
+        (["--trails", "3"], "Did you mean --trials"),
+        (["--trials", "1"], "trials"),
+        (["--workers", "0"], "workers"),
+        (["--optimizer", "admm"], "did you mean `adam`?"),
+        (["--learning-rate", "1e30", "--optimizer", "sgd", "--trials", "2", "--hidden", "5"],
+         "every trial of `netparity/coarse` failed, the last with: the loss is not finite"),
+        (["--timeout", "1e-9"], "no trial of `netparity/coarse` has been run to its end"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_searched_is_status_2(words, said, tmp_path, capsys):
+    assert cli.main(["tune", "--rows", "50", "--output", str(tmp_path), *words]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert said in captured.err
+    assert "Traceback" not in captured.err
