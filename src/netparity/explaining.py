@@ -100,7 +100,7 @@ def _entry(entry: Convention) -> RenderableType:
         ("How it shows", {"": entry.signature} if entry.signature else {}),
         ("Who does what", entry.defaults),
         ("How to change it", entry.fix),
-        ("In netparity.nn", {"": entry.imitate} if entry.imitate else {}),
+        ("In netparity.nn", _reference(entry)),
         ("Where it is documented", {"": entry.reference} if entry.reference else {}),
     ):
         if rows:
@@ -109,6 +109,13 @@ def _entry(entry: Convention) -> RenderableType:
                 grid.add_row(key, value) if key else grid.add_row(value)
             parts += ["", Text(heading, "bold underline"), Padding(grid, (0, 0, 0, 2))]
     return Group(*parts)
+
+
+def _reference(entry: Convention) -> dict[str, str]:
+    """How the reference network imitates it, or why it has no switch for it."""
+    if entry.imitate:
+        return {"": entry.imitate}
+    return {"": f"no switch: {entry.left_out}"} if entry.left_out else {}
 
 
 def _record(entry: Convention) -> dict[str, Any]:

@@ -20,6 +20,7 @@ DATA_FEEDING: tuple[Convention, ...] = (
             "numpy": "np.random.shuffle or permutation, where a program shuffles",
         },
         signature="batch losses differ; the losses per sample, sorted, agree",
+        imitate='Batches(32, sampling="sequential")',
         fix={
             "torch": "DataLoader(dataset, batch_size=batch_size, shuffle={value})",
             "keras": "model.fit(x, y, shuffle={value})",
@@ -44,6 +45,7 @@ DATA_FEEDING: tuple[Convention, ...] = (
             "keras": "TensorFlow backend with a global seed: one permutation for all epochs (3.15)",
         },
         signature="epochs e and e + 1 have the same order; batch losses look periodic",
+        left_out="a replay of Keras's; rows can be fed in any order by hand",
         fix={
             "keras": (
                 "model.fit(tf.data.Dataset.from_tensor_slices((x, "
@@ -69,6 +71,7 @@ DATA_FEEDING: tuple[Convention, ...] = (
             "tensorflow": "local shuffle",
         },
         signature="no row comes more than buffer - 1 places early",
+        left_out="feeding by tf.data only; rows can be fed in any order by hand",
         fix={
             "tensorflow": "dataset = dataset.shuffle({value})  # at least the number of rows",
         },
@@ -86,6 +89,7 @@ DATA_FEEDING: tuple[Convention, ...] = (
             "tensorflow": "reshuffles each iteration",
         },
         signature="order differs from epoch to epoch on one side and repeats on the other",
+        left_out="feeding by tf.data only; rows can be fed in any order by hand",
         fix={
             "tensorflow": "dataset.shuffle(len(x), seed=seed, reshuffle_each_iteration={value})",
         },
@@ -105,6 +109,7 @@ DATA_FEEDING: tuple[Convention, ...] = (
             "sklearn": "early_stopping uses a shuffled train_test_split, stratified for classes",
         },
         signature="the training rows of one side are x[:n(1-f)]",
+        imitate='partial(split_rows, held_out="random")',
         fix={
             "keras": (
                 "model.fit(x[train], y[train], validation_data=(x[validation], y[validation]))"
@@ -135,6 +140,7 @@ DATA_FEEDING: tuple[Convention, ...] = (
             "numpy": "N // B iterations drop it (cs231n solver); range(0, N, B) keeps it",
         },
         signature="steps per epoch are the ceiling on one side and the floor on the other",
+        imitate='Batches(32, partial="dropped")',
         fix={
             "torch": "DataLoader(dataset, batch_size=batch_size, drop_last={value})",
             "keras": "model.fit(dataset.batch(batch_size, drop_remainder={value}))",
@@ -161,6 +167,7 @@ DATA_FEEDING: tuple[Convention, ...] = (
             "numpy": "np.random.choice(N, B), as in the cs231n solver, replaces",
         },
         signature="a row stands twice in a batch; rows seen in an epoch are fewer than N",
+        imitate='Batches(32, sampling="replacement")',
         fix={
             "torch": (
                 "DataLoader(dataset, sampler=RandomSampler(dataset, replacement={value}), "
@@ -192,6 +199,7 @@ DATA_FEEDING: tuple[Convention, ...] = (
             "sklearn": '"auto": min(200, N)',
         },
         signature="steps per epoch differ",
+        imitate="Batches(1)",
         fix={
             "torch": "DataLoader(dataset, batch_size={value})",
             "keras": "model.fit(x, y, batch_size={value})",
@@ -211,6 +219,7 @@ DATA_FEEDING: tuple[Convention, ...] = (
             "and an epoch has another number of updates."
         ),
         signature="rows per step and steps per epoch differ",
+        imitate="Batches(64)",
         fix={
             "torch": "DataLoader(dataset, batch_size={value})",
             "keras": "model.fit(x, y, batch_size={value})",
@@ -230,6 +239,7 @@ DATA_FEEDING: tuple[Convention, ...] = (
             "follows its framework.)"
         ),
         signature="the set of rows of an epoch is equal, the rows of the batches are not",
+        left_out="the order of the rows handed over, not a switch",
         fix={
             "torch": (
                 "DataLoader(dataset, batch_size=batch_size, sampler={value})  # one list of rows "
@@ -253,6 +263,7 @@ DATA_FEEDING: tuple[Convention, ...] = (
         title="duration of training",
         statement="One side trains for more epochs or steps than the other.",
         signature="the shorter run is a prefix of the longer",
+        left_out="an argument of `fit`, not a switch",
         fix={
             "torch": "for epoch in range({value}): ...",
             "keras": "model.fit(x, y, epochs={value})",

@@ -20,6 +20,7 @@ DATA_VALUES: tuple[Convention, ...] = (
             "sklearn": "no scaling",
         },
         signature="x_right = 255·x_left, up to centring; first-layer gradients have the ratio 255",
+        left_out="a matter of the data handed over",
         fix={
             "torch": "x = x.float() / {value}",
             "keras": "x = layers.Rescaling(1 / {value})(x)",
@@ -44,6 +45,7 @@ DATA_VALUES: tuple[Convention, ...] = (
             "numpy": "ddof=0",
         },
         signature="ratio √(n/(n-1)) in all columns",
+        left_out="a matter of the data handed over",
         fix={
             "torch": "x.std(dim=0, correction={value})",
             "numpy": "x.std(axis=0, ddof={value})",
@@ -71,6 +73,7 @@ DATA_VALUES: tuple[Convention, ...] = (
         signature=(
             "noise near 1e-7 on one side and 1e-16 on the other; gone when both run in float64"
         ),
+        left_out="an argument of the Solver, `dtype`",
         fix={
             "torch": "model = model.double()",
             "keras": (
@@ -101,6 +104,7 @@ DATA_VALUES: tuple[Convention, ...] = (
             "keras": "Categorical for one-hot, Sparse for integers",
         },
         signature="targets of shape (N,) against (N, C)",
+        left_out="both are read: whole numbers and one-hot rows",
         fix={
             "torch": "y = y.long()",
             "keras": "y = keras.utils.to_categorical(y, {value})",
@@ -127,6 +131,7 @@ DATA_VALUES: tuple[Convention, ...] = (
             "numpy": "broadcasts",
         },
         signature="loss = var(ŷ) + var(y) + (mean ŷ - mean y)²; predictions collapse to the mean",
+        left_out="refused or aligned, never broadcast",
         fix={
             "torch": "y = y.reshape(prediction.shape)",
             "jax": "y = y.reshape(prediction.shape)",
@@ -143,6 +148,7 @@ DATA_VALUES: tuple[Convention, ...] = (
             "another way. (`pixel-scaling`, `std-ddof` or `label-encoding` where they fit.)"
         ),
         signature="rows fed at the same step are an affine or another function of each other",
+        left_out="a matter of the data handed over",
         fix={
             "torch": "x = transform(x)  # {value}",
             "keras": "x = preprocess(x)  # {value}",

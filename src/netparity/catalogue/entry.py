@@ -19,6 +19,7 @@ class Convention:
             ``numpy``) → what it does, with the version where that changed.
         signature: how the difference shows in numbers.
         imitate: how to set it in ``netparity.nn`` (a line of code), or ``None``.
+        left_out: why ``netparity.nn`` has no switch for it, where it has none.
         fix: framework → the line of code that changes it there. ``{value}`` stands for the
             value to set.
         reference: where this is documented or defined.
@@ -32,6 +33,7 @@ class Convention:
     defaults: Mapping[str, str] = field(default_factory=dict)
     signature: str = ""
     imitate: str | None = None
+    left_out: str = ""
     fix: Mapping[str, str] = field(default_factory=dict)
     reference: str = ""
     bug: bool = False

@@ -72,6 +72,7 @@ FORWARD_ACTIVATIONS: tuple[Convention, ...] = (
             "jax": "clip(x/6 + 0.5)",
         },
         signature="slopes at 0 are 1/6 and 1/5",
+        imitate="HardSigmoid(slope=0.2)",
         fix={
             "torch": "y = torch.clamp({value} * x + 0.5, 0, 1)",
             "keras": "y = keras.ops.clip({value} * x + 0.5, 0, 1)",

@@ -24,6 +24,7 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
             "jax": "Flax count_include_pad=True",
         },
         signature="only border cells differ, by ratios such as 9/6 and 9/4",
+        imitate='AveragePool2D(3, 1, padding="same", count_include_pad=False)',
         fix={
             "torch": "nn.AvgPool2d(kernel_size, padding=padding, count_include_pad={value})",
             "jax": "nn.avg_pool(x, window_shape, padding=padding, count_include_pad={value})",
@@ -44,6 +45,7 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
             "numpy": "np.pad fills with 0 unless told otherwise",
         },
         signature="zeros at the border where all inputs are negative",
+        imitate='MaxPool2D(3, 1, padding=1, pad_value="zero")',
         fix={
             "torch": "F.max_pool2d(x, kernel_size, padding=padding)  # instead of F.pad before it",
             "numpy": "x = np.pad(x, widths, constant_values=-np.inf)",
@@ -64,6 +66,7 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
             "keras": "nearest",
         },
         signature="outputs are piecewise constant on one side",
+        imitate='UpSample2D(2, mode="bilinear")',
         fix={
             "torch": "nn.Upsample(scale_factor=scale, mode={value})",
             "keras": "layers.UpSampling2D(size, interpolation={value})",
@@ -87,6 +90,7 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
             "jax": "half-pixel",
         },
         signature="differences grow toward one border, or vanish at the corners",
+        imitate='UpSample2D(2, mode="bilinear", grid="align-corners")',
         fix={
             "torch": 'F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners={value})',
             "tensorflow": "tf.compat.v1.image.resize_bilinear(x, size, half_pixel_centers={value})",
@@ -111,6 +115,7 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
             "jax": "antialias=True",
         },
         signature="outputs agree when enlarging and differ when shrinking",
+        left_out="downsampling is not in the reference network",
         fix={
             "torch": 'F.interpolate(x, size=size, mode="bilinear", antialias={value})',
             "keras": "layers.Resizing(height, width, antialias={value})",
@@ -133,6 +138,7 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
             "keras": "Attention: none; MultiHeadAttention: 1/√d",
         },
         signature="scores before the softmax have the ratio √d",
+        left_out="attention is not in the reference network",
         fix={
             "torch": "F.scaled_dot_product_attention(query, key, value, scale={value})",
             "keras": "outputs = layers.Attention()([query * {value}, values, key])",
@@ -229,6 +235,7 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
             "jax": "a fresh NNX Dropout is on",
         },
         signature="predictions vary from run to run in inference mode",
+        imitate="Context(training=True)",
         fix={
             "torch": "x = F.dropout(x, p, training=self.training)",
             "keras": "y = model(x, training={value})",
@@ -253,6 +260,7 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
             "keras": "SpatialDropout2D: whole channels",
         },
         signature="zeros come in complete channels on one side",
+        imitate="Dropout(0.5, channel_axis=-1)",
         fix={
             "torch": "nn.Dropout2d(p={value})",
             "keras": "layers.SpatialDropout2D({value})",
@@ -292,6 +300,7 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
             "dropout off."
         ),
         signature="one side draws no mask, the other drops all units or raises",
+        left_out="a rate outside [0, 1] is refused",
         fix={
             "torch": "nn.Dropout(p={value})  # between 0 and 1",
             "keras": "layers.Dropout({value})",
@@ -312,6 +321,7 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
             "keras": 'recurrent_activation="sigmoid" (Keras 3)',
         },
         signature="gates saturate at exactly 0 and 1; outputs fit with the other function",
+        imitate='LSTM(8, 16, gate_activation="hard-sigmoid")',
         fix={
             "keras": "layers.LSTM(units, recurrent_activation={value})",
             "torch": "torch.nn.LSTM(inputs, hidden)  # always the sigmoid: change the other side",
@@ -328,6 +338,7 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
             "equal parameters and input."
         ),
         signature="the layer's output differs above the floor and no candidate reaches it",
+        left_out="any mistake whatever: there is no switch for it",
         fix={
             "torch": "print(layer(x))  # compare this layer alone, on the same input",
             "numpy": "print(forward_layer(x))  # compare this layer alone, on the same input",

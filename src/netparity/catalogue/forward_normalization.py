@@ -19,6 +19,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
             "jax": "Flax epsilon=1e-5",
         },
         signature="per channel the ratio √((v + ε₁)/(v + ε₂)) in training mode",
+        imitate="BatchNorm(8, epsilon=1e-3)",
         fix={
             "torch": "nn.BatchNorm2d(channels, eps={value})",
             "keras": "layers.BatchNormalization(epsilon={value})",
@@ -42,6 +43,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
             "jax": "Flax momentum=0.99, weight of the old value",
         },
         signature="after k steps running statistics hold 1 - (1 - m)ᵏ of the batch statistics",
+        imitate="BatchNorm(8, momentum=0.99)",
         fix={
             "torch": "nn.BatchNorm2d(channels, momentum={value})  # 1 - Keras's momentum",
             "keras": "layers.BatchNormalization(momentum={value})  # 1 - torch's momentum",
@@ -67,6 +69,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
             "jax": "biased",
         },
         signature="the running variance alone has the ratio n/(n - 1); training outputs agree",
+        imitate='BatchNorm(8, running_variance="unbiased")',
         fix={
             "torch": "bn.running_var.mul_((n - 1) / n)  # before it is compared or handed over",
             "keras": "moving_variance.assign(moving_variance * n / (n - 1))",
@@ -89,6 +92,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
             "jax": "NNX: training mode; Linen: use_running_average must be given",
         },
         signature="one output is normalized by the batch, the other by stored statistics",
+        imitate='BatchNorm(8, inference="batch")',
         fix={
             "torch": "model.eval()  # or model.train(): {value}",
             "keras": "y = model(x, training={value})",
@@ -113,6 +117,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
             "keras": "trainable=False forces inference mode",
         },
         signature="one side's output follows the batch though both are frozen",
+        imitate="BatchNorm(8, frozen=True)",
         fix={
             "torch": "bn.eval()  # besides requires_grad_(False)",
             "keras": "bn.trainable = {value}",
@@ -132,6 +137,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
             "keras": "returns beta",
         },
         signature="an exception on one side, constant outputs on the other",
+        imitate='BatchNorm(8, batch_of_one="refuse")',
         fix={
             "torch": "DataLoader(dataset, batch_size=batch_size, drop_last=True)",
             "keras": "dataset.batch(batch_size, drop_remainder=True)",
@@ -151,6 +157,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
             "keras": "normalizes with the biased variance",
         },
         signature="training outputs have the ratio √((n - 1)/n), which changes with the batch size",
+        imitate='BatchNorm(8, normalize_with="unbiased")',
         fix={
             "torch": "variance = x.var(dim=0, correction=0)",
             "numpy": "variance = x.var(axis=0)  # ddof=0",
@@ -172,6 +179,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
             "jax": "inside the root",
         },
         signature="per channel the ratio √(v + ε)/(√v + ε), strongest at small variance",
+        imitate='BatchNorm(8, epsilon_placement="outside")',
         fix={
             "torch": "y = (x - mean) / torch.sqrt(variance + {value})",
             "numpy": "y = (x - mean) / np.sqrt(variance + {value})",
@@ -188,6 +196,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
             "collection is thrown away (Linen). Training agrees, inference does not."
         ),
         signature="running statistics equal 0 and 1 after training steps",
+        imitate="BatchNorm(8, update_statistics=False)",
         fix={
             "tensorflow": (
                 'with tf.control_dependencies(tf.compat.v1.get_collection("update_ops")): train_op '
@@ -217,6 +226,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
             "jax": "Flax epsilon=1e-6",
         },
         signature="per row the ratio √((v + ε₁)/(v + ε₂))",
+        imitate="LayerNorm(8, epsilon=1e-3)",
         fix={
             "torch": "nn.LayerNorm(shape, eps={value})",
             "keras": "layers.LayerNormalization(epsilon={value})",
@@ -238,6 +248,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
             "jax": "the last axis",
         },
         signature="parameters have other shapes; means vanish over other axes",
+        imitate="LayerNorm((4, 4, 8))",
         fix={
             "torch": "nn.LayerNorm(x.shape[-1])",
             "keras": "layers.LayerNormalization(axis={value})",
@@ -256,6 +267,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
             "jax": "Flax epsilon=1e-6",
         },
         signature="per group the ratio √((v + ε₁)/(v + ε₂))",
+        imitate="GroupNorm(2, 8, epsilon=1e-3)",
         fix={
             "torch": "nn.GroupNorm(groups, channels, eps={value})",
             "keras": "layers.GroupNormalization(groups, epsilon={value})",
@@ -277,6 +289,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
             "jax": "Flax epsilon=1e-6",
         },
         signature="per row the ratio √((m + ε₁)/(m + ε₂)) with m the mean square",
+        imitate="RMSNorm(8, epsilon=1.19e-7)",
         fix={
             "torch": "nn.RMSNorm(shape, eps={value})",
             "keras": "layers.RMSNormalization(epsilon={value})",
@@ -299,6 +312,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
             "jax": "Flax use_fast_variance=True, relative error 8.6e-2",
         },
         signature="errors grow with (mean/deviation)² and vanish in float64",
+        imitate="LayerNorm(8, fast_variance=True)",
         fix={
             "jax": "nn.LayerNorm(use_fast_variance={value})",
             "numpy": "variance = np.mean((x - x.mean(axis=-1, keepdims=True)) ** 2, axis=-1)",

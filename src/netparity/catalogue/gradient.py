@@ -54,6 +54,7 @@ GRADIENT: tuple[Convention, ...] = (
             "numpy": "the mask x == x.max() gives every tied entry the full gradient",
         },
         signature="differences only at exact ties, such as equal pixels after a ReLU",
+        imitate='MaxPool2D(2, ties="all")',
         fix={
             "torch": "y = x.amax(dim)  # or x.max(dim).values, which picks one",
             "numpy": (
@@ -78,6 +79,7 @@ GRADIENT: tuple[Convention, ...] = (
             "jax": "fresh at each call",
         },
         signature="gradient at step t = sum of the other side's gradients of steps 1…t",
+        left_out="gradients are new at each step; nothing piles up",
         fix={
             "torch": "optimizer.zero_grad()  # before loss.backward()",
             "numpy": "gradients = [np.zeros_like(w) for w in weights]  # at the start of each step",
@@ -100,6 +102,7 @@ GRADIENT: tuple[Convention, ...] = (
             "gradient ratio equals the batch size (or its inverse) in all parameters, losses "
             "equal; the ratio follows the batch size"
         ),
+        left_out="a bug of one side: set by the diagnosis on its twin, not in the network",
         fix={
             "numpy": "dscores = (probabilities - one_hot) / len(x)  # once, and nowhere else",
         },
@@ -119,6 +122,7 @@ GRADIENT: tuple[Convention, ...] = (
             "gradient / numerical gradient of its own loss = c in every parameter, at every batch "
             "size"
         ),
+        left_out="a bug of one side: set by the diagnosis on its twin, not in the network",
         fix={
             "torch": "loss = {value} * loss  # so that loss and gradient belong together",
             "numpy": "dscores *= {value}",
@@ -141,6 +145,7 @@ GRADIENT: tuple[Convention, ...] = (
             "gradient at the logits equals dy·p·(1 - p) and not p·(dy - Σⱼdyⱼpⱼ); with "
             "cross-entropy only the true class's entry agrees"
         ),
+        left_out="a bug of one side, not in the network",
         fix={
             "numpy": "dz = p * (dy - np.sum(dy * p, axis=-1, keepdims=True))",
         },
@@ -165,6 +170,7 @@ GRADIENT: tuple[Convention, ...] = (
             "a layer's gradient equals a(j)ᵀ·delta(k) of other layers; the outermost layer is "
             "right, forward and loss agree"
         ),
+        left_out="a bug of one side: set by the diagnosis on its twin, not in the network",
         fix={
             "numpy": (
                 "dW[l] = activations[l].T @ delta[l]; db[l] = delta[l].sum(axis=0)  # one index l; "
@@ -219,6 +225,7 @@ GRADIENT: tuple[Convention, ...] = (
             "analytic and central-difference gradients disagree far above the check's rounding "
             "error"
         ),
+        left_out="any mistake whatever: there is no switch for it",
         fix={
             "torch": (
                 "torch.autograd.gradcheck(function, inputs)  # in float64, to find the operation"

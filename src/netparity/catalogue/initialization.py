@@ -174,6 +174,7 @@ INITIALIZATION: tuple[Convention, ...] = (
             "keras": "an instance repeats its values (3.15, all backends)",
         },
         signature="two layers of equal shape have identical initial weights",
+        left_out="laws are pure and the generator is explicit: drawing twice gives other values",
         fix={
             "keras": (
                 "layers.Dense(units, kernel_initializer={value})  # a new instance, or its name, "
@@ -222,6 +223,7 @@ INITIALIZATION: tuple[Convention, ...] = (
             "values differ, distributions agree; loading one side's values into the other closes "
             "the difference"
         ),
+        left_out="a draw, not a switch: parameters can be handed over",
         fix={
             "torch": (
                 "model.load_state_dict(state)  # from the other side's arrays, weights transposed"

@@ -65,6 +65,7 @@ LOSS_REGRESSION: tuple[Convention, ...] = (
             "jax": "optax.huber_loss: slope delta",
         },
         signature="loss ratio equals β",
+        imitate='Huber(delta=0.5, form="smooth-l1")',
         fix={
             "torch": (
                 "loss = {value} * F.smooth_l1_loss(prediction, y, beta={value})  # equals Huber "
@@ -92,6 +93,7 @@ LOSS_REGRESSION: tuple[Convention, ...] = (
             "jax": "optax (log q, p), one value per row",
         },
         signature="ratio C, or another value where p and q or logarithms are exchanged",
+        imitate='KullbackLeibler(over="prediction")',
         fix={
             "torch": 'F.kl_div(q.log(), p, reduction="batchmean")',
             "keras": "keras.losses.KLDivergence()(p, q)",
@@ -113,6 +115,7 @@ LOSS_REGRESSION: tuple[Convention, ...] = (
             "jax": "optax.cosine_distance: 1 - cos",
         },
         signature="losses differ by exactly 1",
+        imitate='CosineDistance(form="minus")',
         fix={
             "keras": "loss = 1 + keras.losses.CosineSimilarity()(y, prediction)",
             "torch": "loss = -F.cosine_similarity(prediction, y).mean()",
@@ -132,6 +135,7 @@ LOSS_REGRESSION: tuple[Convention, ...] = (
             "keras": "x - y·log x",
         },
         signature="loss agrees after x is replaced by log x",
+        imitate='PoissonNegativeLogLikelihood(input="rate")',
         fix={
             "torch": "nn.PoissonNLLLoss(log_input={value})",
             "keras": "loss = keras.losses.Poisson()(y, keras.ops.exp(x))",
@@ -150,6 +154,7 @@ LOSS_REGRESSION: tuple[Convention, ...] = (
             "torch": "full=False: without the constant; eps=1e-6",
         },
         signature="losses differ by 0.9189, gradients agree",
+        imitate="GaussianNegativeLogLikelihood(constant=True)",
         fix={
             "torch": "nn.GaussianNLLLoss(full={value})",
             "numpy": "loss = 0.5 * (np.log(v) + (prediction - y) ** 2 / v).mean()",
@@ -168,6 +173,7 @@ LOSS_REGRESSION: tuple[Convention, ...] = (
             "keras": "mean of log cosh",
         },
         signature="infinite on one side for large errors",
+        imitate="LogCosh()",
         fix={
             "torch": "loss = (e + F.softplus(-2 * e) - math.log(2)).mean()",
             "keras": "keras.losses.LogCosh()",

@@ -22,6 +22,7 @@ LOSS_WEIGHTING: tuple[Convention, ...] = (
             "tensorflow": "v1 losses: /number of nonzero weights",
         },
         signature="loss ratio N/Σw, another in each batch",
+        imitate='SoftmaxCrossEntropy(batch="weighted-mean", class_weights=(1.0, 2.0))',
         fix={
             "torch": 'loss = (weight[y] * F.cross_entropy(logits, y, reduction="none")).mean()',
             "keras": "model.fit(x, y, sample_weight=w[y] * len(y) / w[y].sum())",
@@ -41,6 +42,7 @@ LOSS_WEIGHTING: tuple[Convention, ...] = (
             "tensorflow": "v1: SUM_BY_NONZERO_WEIGHTS",
         },
         signature="loss ratio N/Σw",
+        imitate='MeanSquaredError(batch="weighted-mean")',
         fix={
             "keras": (
                 'keras.losses.MeanSquaredError(reduction={value})  # "mean_with_sample_weight" '
@@ -64,6 +66,7 @@ LOSS_WEIGHTING: tuple[Convention, ...] = (
             "keras": "gamma=2, apply_class_balancing=False",
         },
         signature="loss has the ratio α or 1 - α per class",
+        imitate="BinaryFocal(gamma=2.0, alpha=0.25)",
         fix={
             "keras": "keras.losses.BinaryFocalCrossentropy(apply_class_balancing={value})",
             "numpy": "loss = alpha * (1 - p) ** gamma * -np.log(p)",
@@ -83,6 +86,7 @@ LOSS_WEIGHTING: tuple[Convention, ...] = (
             "keras": "class axis -1, mean over N·T",
         },
         signature="loss ratio T, or garbage where axes are exchanged at C = T",
+        imitate='SoftmaxCrossEntropy(batch="mean")',
         fix={
             "torch": "loss = F.cross_entropy(logits.transpose(1, 2), y)",
             "keras": "keras.losses.SparseCategoricalCrossentropy(axis=-1, from_logits=True)",
@@ -105,6 +109,7 @@ LOSS_WEIGHTING: tuple[Convention, ...] = (
             "jax": "optax: -1 wraps to the last class",
         },
         signature="loss ratio N/valid",
+        imitate="SoftmaxCrossEntropy(ignore_index=-100)",
         fix={
             "torch": "nn.CrossEntropyLoss(ignore_index={value})",
             "keras": "keras.losses.SparseCategoricalCrossentropy(ignore_class={value})",
@@ -126,6 +131,7 @@ LOSS_WEIGHTING: tuple[Convention, ...] = (
             "jax": "by hand, or a where argument",
         },
         signature="loss ratio valid/all",
+        left_out="masks are not in the reference network; `ignore_index` and sample weights are",
         fix={
             "torch": "loss = (losses * mask).sum() / mask.sum()",
             "numpy": "loss = (losses * mask).sum() / mask.sum()",
@@ -145,6 +151,7 @@ LOSS_WEIGHTING: tuple[Convention, ...] = (
             "keras": "mean over the batch",
         },
         signature="per-row ratio equals the target length",
+        left_out="the CTC loss is not in the reference network",
         fix={
             "torch": (
                 'loss = F.ctc_loss(log_probs, y, lengths, target_lengths, reduction="sum") / len(y)'
@@ -165,6 +172,7 @@ LOSS_WEIGHTING: tuple[Convention, ...] = (
             "keras": "sum of head losses",
         },
         signature="total / mean of heads = number of heads",
+        left_out="networks have one output",
         fix={
             "keras": "model.compile(loss=losses, loss_weights={value})",
             "torch": "loss = sum(losses)",

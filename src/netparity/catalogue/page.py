@@ -76,6 +76,8 @@ def render_entry(convention: Convention) -> str:
         parts.append(f"Shows as: {convention.signature}.")
     if convention.imitate is not None:
         parts.append(f"In `netparity.nn`: `{convention.imitate}`")
+    elif convention.left_out:
+        parts.append(f"No switch of `netparity.nn`: {convention.left_out}.")
     if convention.fix:
         lines = "\n".join(
             f"# {FRAMEWORK_TITLES[framework]}\n{line}" for framework, line in convention.fix.items()

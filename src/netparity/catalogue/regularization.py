@@ -126,6 +126,7 @@ REGULARIZATION: tuple[Convention, ...] = (
             "reported loss difference = penalty(w) at every step, while a metric of the same "
             "formula agrees"
         ),
+        left_out="the Solver records both, with and without the penalty",
         fix={
             "torch": (
                 "print(loss.item() + {value} * sum((w ** 2).sum().item() for w in weights))  # ½λ "
@@ -157,6 +158,7 @@ REGULARIZATION: tuple[Convention, ...] = (
             "keras": "Σ over the batch, divided by N",
         },
         signature="penalty ratio equals the batch size",
+        left_out="penalties are on parameters only",
         fix={
             "keras": (
                 "activity_regularizer=keras.regularizers.L2({value})  # times N for a sum over the "

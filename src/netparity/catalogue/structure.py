@@ -21,6 +21,7 @@ STRUCTURE: tuple[Convention, ...] = (
             "numpy": "np.convolve flips the kernel, np.correlate does not",
         },
         signature="equal after the kernel is turned by 180 degrees",
+        imitate="Conv2D(3, 8, 3, flip=True)",
         fix={
             "torch": "conv.weight.data = conv.weight.data.flip(-1, -2)",
             "numpy": 'y = np.correlate(x, w, mode="valid")',
@@ -41,6 +42,7 @@ STRUCTURE: tuple[Convention, ...] = (
             "jax": 'Flax padding="SAME"',
         },
         signature="output shapes differ by k - 1",
+        imitate='Conv2D(3, 8, 3, padding="same")',
         fix={
             "torch": "nn.Conv2d(inputs, outputs, kernel_size, padding={value})",
             "keras": "layers.Conv2D(filters, kernel_size, padding={value})",
@@ -69,6 +71,7 @@ STRUCTURE: tuple[Convention, ...] = (
             "numpy": "cs231n pads both sides alike",
         },
         signature="the interior of the output is shifted by one pixel; equal after padding (0, 1)",
+        imitate="Conv2D(3, 8, 3, stride=2, padding=1)",
         fix={
             "torch": "x = F.pad(x, (0, 1, 0, 1))  # before a convolution with padding=0",
             "keras": (
@@ -91,6 +94,7 @@ STRUCTURE: tuple[Convention, ...] = (
             "jax": "Flax max_pool and avg_pool have stride 1",
         },
         signature="output shapes differ",
+        imitate="MaxPool2D(2, stride=1)",
         fix={
             "torch": "nn.MaxPool2d(kernel_size, stride={value})",
             "keras": "layers.MaxPooling2D(pool_size, strides={value})",
@@ -117,6 +121,7 @@ STRUCTURE: tuple[Convention, ...] = (
             "outputs differ by about 0.1 after four steps; exact once the blocks and reset_after "
             "agree"
         ),
+        imitate="GRU(8, 16, reset_after=False)",
         fix={
             "keras": "layers.GRU(units, reset_after={value})",
             "torch": (
@@ -142,6 +147,7 @@ STRUCTURE: tuple[Convention, ...] = (
             "sklearn": "one logistic unit",
         },
         signature="output widths 1 and 2; the difference of the two logits equals the one",
+        left_out="two layouts of the last layer, not a switch: affine layers of one and of two outputs are both there",
         fix={
             "torch": "nn.Linear(inputs, {value})",
             "keras": "layers.Dense({value})",
@@ -160,6 +166,7 @@ STRUCTURE: tuple[Convention, ...] = (
             "sklearn": "MLPRegressor(loss=…) first since loss was added (1.9)",
         },
         signature="InvalidParameterError when the estimator is fitted",
+        left_out="concerns a call in scikit-learn only",
         fix={
             "sklearn": "MLPRegressor(hidden_layer_sizes={value})",
         },
@@ -176,6 +183,7 @@ STRUCTURE: tuple[Convention, ...] = (
         signature=(
             "the chains of parameter shapes and layer outputs align only when one layer is left out"
         ),
+        left_out="another network, not a switch: leave the layer out",
         fix={
             "torch": "model = nn.Sequential(*layers, {value})",
             "keras": "model.add({value})",
@@ -239,6 +247,7 @@ STRUCTURE: tuple[Convention, ...] = (
             "and it is no bias and no whole layer."
         ),
         signature="a parameter remains after the pairing",
+        left_out="another network, not a switch",
         fix={
             "torch": (
                 "print(dict(model.named_parameters()).keys())  # then compare with pairs left=right"

@@ -25,6 +25,7 @@ STRUCTURE_LAYOUTS: tuple[Convention, ...] = (
             "shapes are transposed; for square layers the outputs differ while one side's array "
             "equals the other's transpose"
         ),
+        left_out="one layout, (D, M), is kept; the adapters transpose",
         fix={
             "torch": "layer.weight.data = torch.from_numpy(kernel.T.copy())",
             "keras": "layer.set_weights([weight.T, bias])",
@@ -50,6 +51,7 @@ STRUCTURE_LAYOUTS: tuple[Convention, ...] = (
             "numpy": "cs231n (F, C, HH, WW) on NCHW",
         },
         signature="the same set of kernel values under permuted axes",
+        left_out="one layout, (kh, kw, in, out), is kept; the adapters permute",
         fix={
             "torch": "conv.weight.data = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy())",
             "keras": "conv.set_weights([weight.transpose(2, 3, 1, 0), bias])",
@@ -73,6 +75,7 @@ STRUCTURE_LAYOUTS: tuple[Convention, ...] = (
             "jax": "feature_group_count=in, kernel (kh, kw, 1, in·m)",
         },
         signature="the same set of kernel values under permuted axes",
+        left_out="one layout is kept; the adapters permute",
         fix={
             "torch": (
                 "conv.weight.data = torch.from_numpy(kernel.transpose(2, 3, 0, 1).reshape(-1, 1, "
@@ -101,6 +104,7 @@ STRUCTURE_LAYOUTS: tuple[Convention, ...] = (
             "jax": "Flax (kh, kw, in, out), flipped unless transpose_kernel=True",
         },
         signature="the kernel is flipped in space or has in and out exchanged",
+        imitate="ConvTranspose2D(8, 3, 3, flip=True)",
         fix={
             "torch": "conv.weight.data = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy())",
             "keras": "layer.set_weights([weight.transpose(2, 3, 1, 0), bias])",
@@ -128,6 +132,7 @@ STRUCTURE_LAYOUTS: tuple[Convention, ...] = (
             "feature maps agree after a transpose, the next dense layer's output does not, until "
             "its rows are permuted"
         ),
+        imitate='Flatten(order="CHW", layout="NHWC")',
         fix={
             "torch": "x = x.permute(0, 2, 3, 1).flatten(1)  # flatten in NHWC order",
             "keras": "x = layers.Flatten()(layers.Permute((3, 1, 2))(x))  # flatten in NCHW order",
@@ -159,6 +164,7 @@ STRUCTURE_LAYOUTS: tuple[Convention, ...] = (
             "bias counts differ: b_keras = b_ih + b_hh; after a step of SGD Δ(b_ih + b_hh) = "
             "2Δb_keras for LSTM and simple RNN"
         ),
+        imitate='LSTM(8, 16, bias="two")',
         fix={
             "torch": (
                 "rnn.bias_hh_l0.requires_grad_(False).zero_()  # b_ih then acts as the only bias; "
@@ -184,6 +190,7 @@ STRUCTURE_LAYOUTS: tuple[Convention, ...] = (
             "jax": "Flax: named gates",
         },
         signature="a permutation of the four blocks makes the outputs equal",
+        imitate='LSTM(8, 16, gate_order="ijfo")',
         fix={
             "torch": "weight = weight.reshape(4, hidden, -1)[[0, 2, 1, 3]].reshape(4 * hidden, -1)",
             "keras": (
@@ -211,6 +218,7 @@ STRUCTURE_LAYOUTS: tuple[Convention, ...] = (
             "jax": "Flax: named gates r, z, n",
         },
         signature="exchanging the first two blocks makes the outputs equal",
+        imitate='GRU(8, 16, gate_order="rzn")',
         fix={
             "torch": "weight = weight.reshape(3, hidden, -1)[[1, 0, 2]].reshape(3 * hidden, -1)",
             "keras": (
@@ -235,6 +243,7 @@ STRUCTURE_LAYOUTS: tuple[Convention, ...] = (
             "jax": "Flax nn.RNN (N, T, F), time_major=False",
         },
         signature="outputs agree after the first two axes are exchanged",
+        imitate="LSTM(8, 16, time_major=True)",
         fix={
             "torch": "torch.nn.LSTM(inputs, hidden, batch_first=True)",
             "keras": "x = keras.ops.swapaxes(x, 0, 1)  # keep (N, T, F)",
@@ -257,6 +266,7 @@ STRUCTURE_LAYOUTS: tuple[Convention, ...] = (
             "jax": "Flax query, key, value (E, h, d), out (h, d, E)",
         },
         signature="equal after a reshape and a transpose",
+        left_out="attention is not in the reference network",
         fix={
             "torch": (
                 "attention.in_proj_weight.data = torch.cat([k.reshape(e, -1).T for k in (query, "
@@ -278,6 +288,7 @@ STRUCTURE_LAYOUTS: tuple[Convention, ...] = (
             "after the activation, or dropout before or after pooling."
         ),
         signature="the outputs of a side are reproduced once two layers are exchanged",
+        left_out="another network, not a switch: put the layers in the other order",
         fix={
             "torch": "nn.Sequential({value})",
             "keras": "keras.Sequential([{value}])",

@@ -164,6 +164,7 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
             "numpy": "cs231n: outside; decay 0.99",
         },
         signature="first step ηg/(√((1 - rho)g²) + ε) against ηg/√((1 - rho)g² + ε)",
+        imitate='RMSProp(0.001, epsilon=1e-7, epsilon_placement="inside")',
         fix={
             "torch": "torch.optim.RMSprop(parameters, lr=lr, alpha=alpha, eps={value})",
             "keras": "keras.optimizers.RMSprop(lr, rho=rho, epsilon={value})",
@@ -190,6 +191,7 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
             "jax": "optax initial_scale=0.0",
         },
         signature="first step proportional to g, or to sign(g)",
+        imitate="RMSProp(0.001, initial_accumulator=1.0)",
         fix={
             "torch": 'optimizer.state[p]["square_avg"].fill_({value})',
             "keras": "[v.assign(keras.ops.ones_like(v) * {value}) for v in optimizer._velocities]",
@@ -213,6 +215,7 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
             "keras": "√(v - a² + ε)",
         },
         signature="differs from the plain form where gradients keep their sign",
+        imitate="RMSProp(0.001, centered=True)",
         fix={
             "torch": "torch.optim.RMSprop(parameters, centered={value})",
             "keras": "keras.optimizers.RMSprop(centered={value})",
@@ -235,6 +238,7 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
             "jax": "optax: start 0.1, eps=1e-7 inside",
         },
         signature="first step η·sign(g), or ηg/√(0.1 + g²)",
+        imitate='AdaGrad(0.001, epsilon=1e-7, epsilon_placement="inside", initial_accumulator=0.1)',
         fix={
             "torch": "torch.optim.Adagrad(parameters, initial_accumulator_value={value})",
             "keras": "keras.optimizers.Adagrad(initial_accumulator_value={value})",
@@ -264,6 +268,7 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
             "jax": "optax: rho=0.9, eps=1e-6",
         },
         signature="step ratio 1000",
+        imitate="Adadelta(0.001, rho=0.95, epsilon=1e-7)",
         fix={
             "torch": "torch.optim.Adadelta(parameters, lr={value})",
             "keras": "keras.optimizers.Adadelta(learning_rate={value})",
@@ -286,6 +291,7 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
             "jax": "max(β₂u, |g| + ε)",
         },
         signature="steps agree for large gradients",
+        imitate='Adamax(0.001, epsilon_placement="outside")',
         fix={
             "torch": "torch.optim.Adamax(parameters, lr=lr, eps={value})",
             "keras": "keras.optimizers.Adamax(lr, epsilon={value})",
@@ -307,6 +313,7 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
             "jax": "optax.nadam: no schedule",
         },
         signature="steps differ in the first hundred updates",
+        imitate="NAdam(0.001, momentum_decay=1.0)",
         fix={
             "torch": (
                 "torch.optim.NAdam(parameters, lr=lr, momentum_decay={value})  # 1.0 reproduces "
@@ -333,6 +340,7 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
             ),
         },
         signature="step ratio",
+        imitate="RAdam(0.001)",
         fix={
             "torch": "torch.optim.RAdam(parameters, lr={value})",
             "keras": "keras.optimizers.Adafactor(learning_rate={value})",
@@ -353,6 +361,7 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
             "jax": "optax.lion weight_decay=1e-3",
         },
         signature="Δ differs by ηλw",
+        imitate="Lion(1e-4, weight_decay=1e-3)",
         fix={
             "keras": "keras.optimizers.Lion(lr, weight_decay={value})",
             "jax": "optax.lion(lr, weight_decay={value})",
@@ -372,6 +381,7 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
             "keras": "learning_rate=1e-3, weight_decay=0.004, momentum=0.95",
         },
         signature="Δ differs by ηλw",
+        imitate="Muon(0.001, weight_decay=0.004)",
         fix={
             "torch": "torch.optim.Muon(matrices, weight_decay={value})",
             "keras": "keras.optimizers.Muon(weight_decay={value})",

@@ -88,6 +88,7 @@ UPDATE_GRADIENTS: tuple[Convention, ...] = (
             "jax": "optax.MultiSteps: mean",
         },
         signature="gradient ratio k",
+        imitate='partial(Solver, accumulate=4, accumulation="sum")',
         fix={
             "torch": "(loss / {value}).backward()  # divided by the number of accumulated batches",
             "keras": "keras.optimizers.SGD(lr, gradient_accumulation_steps={value})",
@@ -113,6 +114,7 @@ UPDATE_GRADIENTS: tuple[Convention, ...] = (
             "jax": "optax.ema debias=True",
         },
         signature="averages differ after the second step",
+        imitate="ExponentialMovingAverage(momentum=0.99)",
         fix={
             "torch": "AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn({value}))",
             "keras": "keras.optimizers.SGD(lr, use_ema=True, ema_momentum={value})",
@@ -134,6 +136,7 @@ UPDATE_GRADIENTS: tuple[Convention, ...] = (
             "keras": "TensorFlow backend: not summed first; JAX and torch backends: summed (3.15)",
         },
         signature="rows of repeated tokens differ, by a factor near √k and up to k",
+        left_out="a row's gradients are always summed before the update",
         fix={
             "keras": (
                 "x = layers.Dense(features, use_bias=False)(keras.ops.one_hot(tokens, {value}))  # "
@@ -190,6 +193,7 @@ UPDATE_GRADIENTS: tuple[Convention, ...] = (
             "torch": "zero_grad() missing in the loop",
         },
         signature="step t moves by the sum of the gradients of steps 1…t",
+        left_out="a bug of one side, not in the network",
         fix={
             "torch": "optimizer.zero_grad()  # before loss.backward()",
             "numpy": (
@@ -209,6 +213,7 @@ UPDATE_GRADIENTS: tuple[Convention, ...] = (
             "not trainable, or the update works on a copy."
         ),
         signature="Δw = 0 at a gradient that is not 0, while the other side's moves",
+        left_out="set by the diagnosis on its twin: a parameter without a gradient stays as it is",
         fix={
             "torch": "optimizer.add_param_group(dict(params=[{value}]))",
             "keras": "layer.trainable = True  # then compile again",

@@ -233,6 +233,7 @@ UPDATE_SCHEDULES: tuple[Convention, ...] = (
             "keras": "ignored with a warning since Keras 3",
         },
         signature="the rate is constant where the other side's falls",
+        left_out="an argument that Keras ignores",
         fix={
             "keras": "keras.optimizers.schedules.InverseTimeDecay(lr, 1, {value})",
             "torch": "LambdaLR(optimizer, lambda t: 1 / (1 + {value} * t))",
