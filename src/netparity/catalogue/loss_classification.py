@@ -147,7 +147,7 @@ LOSS_CLASSIFICATION: tuple[Convention, ...] = (
             "keras": "TensorFlow backend uses the cached logits; JAX and torch clip (3.15)",
         },
         signature="saturated rows have loss 40.69 against 16.118 for one model",
-        left_out="a rewriting of the graph by Keras on TensorFlow: the loss of the logits imitates its effect",
+        left_out="Keras rewrites the graph: the loss of the logits imitates its effect",
         fix={
             "keras": (
                 "keras.losses.SparseCategoricalCrossentropy(from_logits=True)  # and no softmax in "

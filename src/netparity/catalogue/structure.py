@@ -147,7 +147,7 @@ STRUCTURE: tuple[Convention, ...] = (
             "sklearn": "one logistic unit",
         },
         signature="output widths 1 and 2; the difference of the two logits equals the one",
-        left_out="two layouts of the last layer, not a switch: affine layers of one and of two outputs are both there",
+        left_out="two last layers, not a switch: of one and of two outputs",
         fix={
             "torch": "nn.Linear(inputs, {value})",
             "keras": "layers.Dense({value})",
