@@ -121,7 +121,9 @@ class NAdam(Optimizer):
         beta2: β₂.
         epsilon: ε.
         momentum_decay: ψ; ``None`` for ``μₜ = β₁`` throughout.
-        product: ``"float32"`` rounds each μ and each product of them to float32.
+        rounding: what is rounded to float32: nothing, ``"exact"``; each μ that enters the
+            product and each product, ``"float32-product"``; 0.96, but not in the product,
+            ``"float32-base"``.
         weight_decay: λ.
         decay: ``"coupled"`` ``g ← g + λ w``; ``"decoupled"`` ``w ← w − η λ w`` before the step.
         decay_scope: which parameters decay.
@@ -142,9 +144,9 @@ class NAdam(Optimizer):
 
     **Parity** (`nadam-form`, `keras-weight-decay-all-decoupled`): ψ is 0.004 in torch and 1 in
     Keras; optax's ``nadam`` has ``μₜ = β₁``. η is 0.002 in torch, 0.001 in Keras. torch keeps Π
-    in the default dtype, float32 for float64 parameters too (`float32-constants`); Keras on
-    TensorFlow has 0.96 rounded to float32. torch's weight decay is coupled, or decoupled by an
-    option, Keras's decoupled.
+    in the default dtype, float32 for float64 parameters too, and Keras in float64 has 0.96
+    rounded to float32, but not in Π (`float32-constants`). torch's weight decay is coupled, or
+    decoupled by an option, Keras's decoupled.
     """
 
     learning_rate: float
@@ -152,14 +154,14 @@ class NAdam(Optimizer):
     beta2: float = 0.999
     epsilon: float = 1e-8
     momentum_decay: float | None = 0.004
-    product: Literal["exact", "float32"] = "exact"
+    rounding: Literal["exact", "float32-product", "float32-base"] = "exact"
     weight_decay: float = 0.0
     decay: Decay = "coupled"
     decay_scope: Scope = "all"
 
     def __post_init__(self) -> None:
         """Checks the values."""
-        check_word(self, "product", "exact", "float32")
+        check_word(self, "rounding", "exact", "float32-product", "float32-base")
         check_range(self, "beta1", "beta2", below=1.0)
         check_range(self, "epsilon")
         if self.momentum_decay is not None:
@@ -185,17 +187,18 @@ class NAdam(Optimizer):
         second = kept["second_moment"] * beta2 + gradient * gradient * (1.0 - beta2)
         root = np.sqrt(second / (1.0 - beta2**step)) + float(self.epsilon)
         decay = None if self.momentum_decay is None else float(self.momentum_decay)
-        now, following = _momentum(beta1, decay, step), _momentum(beta1, decay, step + 1)
-        product = _product(beta1, decay, step, rounded=self.product == "float32")
+        base = float(np.float32(_BASE)) if self.rounding == "float32-base" else _BASE
+        now, following = (_momentum(beta1, decay, t, base) for t in (step, step + 1))
+        product = _product(beta1, decay, step, rounded=self.rounding == "float32-product")
         of_gradient = learning_rate * (1.0 - now) / (1.0 - product)
         of_moment = learning_rate * following / (1.0 - product * following)
         moved = w - (gradient * of_gradient + first * of_moment) / root
         return moved, {"first_moment": first, "second_moment": second}
 
 
-def _momentum(beta: float, decay: float | None, step: int) -> float:
+def _momentum(beta: float, decay: float | None, step: int, base: float = _BASE) -> float:
     """μₜ of NAdam."""
-    return beta if decay is None else beta * (1.0 - 0.5 * _BASE ** (step * decay))
+    return beta if decay is None else beta * (1.0 - 0.5 * base ** (step * decay))
 
 
 @lru_cache(maxsize=8)

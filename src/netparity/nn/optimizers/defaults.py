@@ -34,7 +34,7 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, Optimizer]]] = MappingProxyType(
             "adam": Adam(0.001),
             "adamw": AdamW(0.001),
             "adamax": Adamax(0.002),
-            "nadam": NAdam(0.002, product="float32"),
+            "nadam": NAdam(0.002),
             "radam": RAdam(0.001),
             "muon": Muon(0.001, epsilon_placement="minimum", weight_decay=0.1),
         },
@@ -54,7 +54,11 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, Optimizer]]] = MappingProxyType(
             "nadam": NAdam(0.001, epsilon=1e-7, momentum_decay=1.0, decay="decoupled"),
             "lion": Lion(0.001),
             "ftrl": Ftrl(0.001),
-            "muon": Muon(0.001, scale="rms", others=Adam(1.0, **_KERAS_ADAM), weight_decay=0.004),
+            # Its ε is added to the norm of a sum, 1/(1 − μ) times that of the average.
+            "muon": Muon(
+                0.001, epsilon=1e-7 * (1.0 - 0.95), scale="rms",
+                others=Adam(1.0, **_KERAS_ADAM), weight_decay=0.004,
+            ),
         },
         "tf1": {
             "sgd": SGD(_TOLD),
@@ -64,7 +68,7 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, Optimizer]]] = MappingProxyType(
                 initial_accumulator=1.0,
             ),
             "adadelta": Adadelta(0.001, rho=0.95, epsilon=1e-8),
-            "adam": Adam(0.001, epsilon_placement="hat", beta_power="float32-product"),
+            "adam": Adam(0.001, epsilon_placement="hat"),
             "ftrl": Ftrl(_TOLD),
         },
         "optax": {
@@ -79,7 +83,9 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, Optimizer]]] = MappingProxyType(
             "nadam": NAdam(_TOLD, momentum_decay=None),
             "radam": RAdam(_TOLD, epsilon_placement="outside"),
             "lion": Lion(_TOLD, weight_decay=1e-3),
-            "muon": Muon(_TOLD, epsilon=1e-8, bias_correction=True),
+            "muon": Muon(
+                _TOLD, epsilon=1e-8, bias_correction=True, others=NAdam(1.0, momentum_decay=None)
+            ),
         },
         "sklearn": {
             "sgd": SGD(0.001, momentum=0.9, form="rate-inside", nesterov=True),

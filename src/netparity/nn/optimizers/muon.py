@@ -68,12 +68,13 @@ class Muon(Optimizer):
     Source: K. Jordan, "Muon: an optimizer for hidden layers in neural networks", 2024; scale
     ``"rms"``: J. Liu et al., "Muon is scalable for LLM training", 2025.
 
-    **Parity** (`muon-defaults`): torch takes matrices alone, works out X in bfloat16 (its steps
-    agree with any other's to two or three digits only), has scale ``"width"``, λ = 0.1 and the
-    norm's minimum. Keras has ``"rms"``, λ = 0.004, and moves the rest, embeddings included, by
-    Adam (hat form). optax has ``"width"``, the bias correction, λ = 0, and moves the rest by
-    Adam. Keras sums up the momentum instead of averaging, which X does not show. Inputs and
-    outputs are those of the layer, whatever the layout.
+    **Parity** (`muon-defaults`): torch takes matrices alone, works out X in bfloat16 (so that
+    its steps agree with any other's to about two digits), has scale ``"width"``, λ = 0.1 and
+    the norm's minimum. Keras has ``"rms"``, λ = 0.004, and moves the rest by Adam (hat form),
+    embeddings too. optax has ``"width"``, the bias correction, λ = 0, and moves the rest by
+    NAdam with constant momentum, or by Adam without Nesterov. Keras sums up the momentum
+    instead of averaging, which shows by ε alone: it counts 1 − μ as much. Inputs and outputs
+    are those of the layer, whatever the layout.
     """
 
     learning_rate: float
@@ -85,7 +86,7 @@ class Muon(Optimizer):
     epsilon_placement: Literal["added", "minimum"] = "added"
     scale: Literal["width", "rms", "none"] = "width"
     bias_correction: bool = False
-    others: Adam = _OTHERS
+    others: Optimizer = _OTHERS
     weight_decay: float = 0.0
     decay: Decay = "decoupled"
     decay_scope: Scope = "all"
@@ -131,7 +132,7 @@ class Muon(Optimizer):
         """What is made orthogonal."""
         mu = float(self.momentum)
         if not self.nesterov:
-            return momentum
+            return momentum / (1.0 - mu**step) if self.bias_correction else momentum
         if not self.bias_correction:
             return momentum * mu + gradient * (1.0 - mu)
         of_gradient = (1.0 - mu) / (1.0 - mu**step)

@@ -1,0 +1,238 @@
+"""What other frameworks' optimizers, clipping and schedules compute, for the tests beside this.
+
+Run in a process of its own, since Keras's float width and JAX's are settings of the process:
+``python optimizers_run.py WHAT inputs.npz outputs.npz`` with one of ``SECTIONS`` below.
+Constants are exact in binary wherever Keras and TF 1 round them to float32.
+"""
+
+import inspect
+import json
+import os
+import sys
+
+os.environ["KERAS_BACKEND"] = "tensorflow"
+
+import numpy as np
+
+NAMES = ("a.weight", "a.bias", "b.weight")
+
+
+def keras_optimizers(given):
+    import keras
+    import tensorflow as tf
+
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    o = keras.optimizers
+    makers = {
+        "sgd": lambda r: o.SGD(r),
+        "sgd_decay": lambda r: o.SGD(r, weight_decay=0.25),
+        "momentum": lambda r: o.SGD(r, momentum=0.875),
+        "nesterov": lambda r: o.SGD(r, momentum=0.875, nesterov=True),
+        "adam": lambda r: o.Adam(r, 0.875, 0.984375, epsilon=2.0**-20),
+        "amsgrad": lambda r: o.Adam(r, 0.875, 0.984375, epsilon=2.0**-20, amsgrad=True),
+        "adamw": lambda r: o.AdamW(r, 0.25, 0.875, 0.984375, epsilon=2.0**-20),
+        "adagrad": lambda r: o.Adagrad(r, 0.125, epsilon=2.0**-20),
+        "adagrad_decay": lambda r: o.Adagrad(r, 0.125, epsilon=2.0**-20, weight_decay=0.25),
+        "rmsprop": lambda r: o.RMSprop(r, 0.875, epsilon=2.0**-20),
+        "rmsprop_momentum": lambda r: o.RMSprop(r, 0.875, 0.5, 2.0**-20),
+        "rmsprop_centered": lambda r: o.RMSprop(r, 0.875, 0.5, 2.0**-20, centered=True),
+        "rmsprop_decay": lambda r: o.RMSprop(r, 0.875, epsilon=2.0**-20, weight_decay=0.25),
+        "adadelta": lambda r: o.Adadelta(r, 0.875, 2.0**-20),
+        "adadelta_decay": lambda r: o.Adadelta(r, 0.875, 2.0**-20, weight_decay=0.25),
+        "adamax": lambda r: o.Adamax(r, 0.875, 0.984375, 2.0**-20),
+        "adamax_decay": lambda r: o.Adamax(r, 0.875, 0.984375, 2.0**-20, weight_decay=0.25),
+        "nadam": lambda r: o.Nadam(r, 0.875, 0.984375, 2.0**-20),
+        "nadam_decay": lambda r: o.Nadam(r, 0.875, 0.984375, 2.0**-20, weight_decay=0.25),
+        "lion": lambda r: o.Lion(r, 0.875, 0.984375),
+        "lion_decay": lambda r: o.Lion(r, 0.875, 0.984375, weight_decay=0.25),
+        "ftrl": lambda r: o.Ftrl(r, initial_accumulator_value=0.125),
+        "ftrl_switches": lambda r: o.Ftrl(
+            r, -0.5, 0.125, 0.25, 0.5, l2_shrinkage_regularization_strength=0.25, beta=0.5
+        ),
+        "muon": lambda r: o.Muon(
+            r, adam_beta_1=0.875, adam_beta_2=0.984375, epsilon=2.0**-20, momentum=0.9375,
+            weight_decay=0.25, adam_weight_decay=0.25, muon_a=3.5, muon_b=-4.75, muon_c=2.0,
+            adam_lr_ratio=0.5,
+        ),
+    }  # fmt: skip
+    for name, make in makers.items():
+        variables = [keras.Variable(given[key]) for key in NAMES]
+        optimizer = make(float(given["rates"][0]))
+        for step, rate in enumerate(given["rates"]):
+            optimizer.learning_rate = float(rate)
+            gradients = [tf.constant(given[f"{key}/gradients"][step]) for key in NAMES]
+            optimizer.apply(gradients, variables)
+        for key, variable in zip(NAMES, variables, strict=True):
+            yield f"{name}/{key}", variable.numpy()
+    yield from keras_averages(keras, tf, given)
+    told = {
+        kind: getattr(o, kind)().get_config()
+        for kind in (
+            "SGD", "Adagrad", "RMSprop", "Adadelta", "Adam", "AdamW", "Adamax", "Nadam", "Lion",
+            "Ftrl", "Muon",
+        )
+    }  # fmt: skip
+    yield "defaults", json.dumps(told, default=str)
+
+
+def keras_averages(keras, tf, given):
+    variable = keras.Variable(given["a.weight"])
+    optimizer = keras.optimizers.SGD(0.125, use_ema=True, ema_momentum=0.75)
+    for gradient in given["a.weight/gradients"]:
+        optimizer.apply([tf.constant(gradient)], [variable])
+    yield "ema", optimizer._model_variables_moving_average[0].numpy()
+
+
+def tf1_optimizers(given):
+    import tensorflow as tf
+
+    train = tf.compat.v1.train
+    makers = {
+        "sgd": lambda r: train.GradientDescentOptimizer(r),
+        "momentum": lambda r: train.MomentumOptimizer(r, 0.875),
+        "nesterov": lambda r: train.MomentumOptimizer(r, 0.875, use_nesterov=True),
+        # Its powers of β are float32 products, exact for ½ and ¾ up to t = 15.
+        "adam": lambda r: train.AdamOptimizer(r, 0.5, 0.75, 2.0**-20),
+        "adagrad": lambda r: train.AdagradOptimizer(r, 0.125),
+        "rmsprop": lambda r: train.RMSPropOptimizer(r, 0.875, 0.0, 2.0**-20),
+        "rmsprop_momentum": lambda r: train.RMSPropOptimizer(r, 0.875, 0.5, 2.0**-20),
+        "rmsprop_centered": lambda r: train.RMSPropOptimizer(
+            r, 0.875, 0.5, 2.0**-20, centered=True
+        ),
+        "adadelta": lambda r: train.AdadeltaOptimizer(r, 0.875, 2.0**-20),
+        "ftrl": lambda r: train.FtrlOptimizer(r, initial_accumulator_value=0.125),
+        "ftrl_switches": lambda r: train.FtrlOptimizer(
+            r, -0.5, 0.125, 0.25, 0.5, l2_shrinkage_regularization_strength=0.25
+        ),
+    }
+    for name, make in makers.items():
+        with tf.Graph().as_default():
+            rate = tf.compat.v1.placeholder(tf.float32, ())
+            variables = [tf.compat.v1.Variable(given[key], use_resource=True) for key in NAMES]
+            fed = [tf.compat.v1.placeholder(tf.float64, v.shape) for v in variables]
+            update = make(rate).apply_gradients(list(zip(fed, variables, strict=True)))
+            with tf.compat.v1.Session() as session:
+                session.run(tf.compat.v1.global_variables_initializer())
+                for step, value in enumerate(given["rates"]):
+                    gradients = {
+                        f: given[f"{key}/gradients"][step]
+                        for f, key in zip(fed, NAMES, strict=True)
+                    }
+                    session.run(update, {rate: value, **gradients})
+                for key, value in zip(NAMES, session.run(variables), strict=True):
+                    yield f"{name}/{key}", value
+    told = {
+        kind: {
+            key: parameter.default
+            for key, parameter in inspect.signature(getattr(train, kind)).parameters.items()
+            if isinstance(parameter.default, float)
+        }
+        for kind in (
+            "AdagradOptimizer", "RMSPropOptimizer", "AdadeltaOptimizer", "AdamOptimizer",
+            "FtrlOptimizer",
+        )
+    }  # fmt: skip
+    yield "defaults", json.dumps(told)
+
+
+def optax_optimizers(given):
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    import jax.numpy as jnp
+    import optax
+    import optax.contrib
+
+    rates = jnp.asarray(given["rates"])
+
+    def rate(count):
+        return rates[count]
+
+    def coupled(optimizer):
+        return optax.chain(optax.add_decayed_weights(0.3), optimizer)
+
+    def decoupled(scaling):
+        return optax.chain(
+            scaling, optax.add_decayed_weights(0.3), optax.scale_by_learning_rate(rate)
+        )
+
+    makers = {
+        "sgd": optax.sgd(rate),
+        "sgd_coupled": coupled(optax.sgd(rate, 0.9)),
+        "momentum": optax.sgd(rate, 0.9),
+        "nesterov": optax.sgd(rate, 0.9, nesterov=True),
+        "adam": optax.adam(rate, 0.9, 0.99, 1e-3),
+        "adam_inside": optax.adam(rate, 0.9, 0.99, 0.0, eps_root=1e-3),
+        "adamw": optax.adamw(rate, 0.9, 0.99, 1e-3, weight_decay=0.3),
+        "amsgrad": optax.amsgrad(rate, 0.9, 0.9, 1e-3),
+        "amsgrad_inside": optax.amsgrad(rate, 0.9, 0.9, 0.0, 1e-3),
+        "adagrad": optax.adagrad(rate, 0.1, 1e-3),
+        "rmsprop": optax.rmsprop(rate, 0.9, 1e-3),
+        "rmsprop_outside": optax.rmsprop(rate, 0.9, 1e-3, 1.0, eps_in_sqrt=False),
+        "rmsprop_momentum": optax.rmsprop(rate, 0.9, 1e-3, momentum=0.7),
+        "rmsprop_nesterov": optax.rmsprop(rate, 0.9, 1e-3, momentum=0.7, nesterov=True),
+        "rmsprop_centered": optax.rmsprop(rate, 0.9, 1e-3, centered=True),
+        "rmsprop_corrected": optax.rmsprop(rate, 0.9, 1e-3, centered=True, bias_correction=True),
+        "rmsprop_coupled": coupled(optax.rmsprop(rate, 0.9, 1e-3)),
+        "rmsprop_decoupled": decoupled(optax.scale_by_rms(0.9, 1e-3)),
+        "adadelta": optax.adadelta(rate, 0.9, 1e-3),
+        "adamax": optax.adamax(rate, 0.9, 0.99, 1e-3),
+        "adamaxw": optax.adamaxw(rate, 0.9, 0.99, 1e-3, weight_decay=0.3),
+        "nadam": optax.nadam(rate, 0.9, 0.99, 1e-3),
+        "nadamw": optax.nadamw(rate, 0.9, 0.99, 1e-3, weight_decay=0.3),
+        "radam": optax.radam(rate, 0.9, 0.9, 1e-3),
+        "lion": optax.lion(rate, 0.9, 0.99, weight_decay=0.3),
+        "muon": optax.contrib.muon(rate, eps=1e-3, adam_b1=0.8, adam_b2=0.9, weight_decay=0.3,
+                                   adam_weight_decay=0.3),
+        "muon_rms": optax.contrib.muon(rate, nesterov=False, consistent_rms=0.2),
+    }  # fmt: skip
+    start = {key: jnp.asarray(given[key]) for key in NAMES}
+    for name, optimizer in makers.items():
+        parameters, state = start, optimizer.init(start)
+        for step in range(len(given["rates"])):
+            gradients = {key: jnp.asarray(given[f"{key}/gradients"][step]) for key in NAMES}
+            updates, state = optimizer.update(gradients, state, parameters)
+            parameters = optax.apply_updates(parameters, updates)
+        for key in NAMES:
+            yield f"{name}/{key}", parameters[key]
+    average = optax.ema(0.75)
+    state = average.init(start["a.weight"])
+    for gradient in given["a.weight/gradients"]:
+        seen, state = average.update(jnp.asarray(gradient), state)
+    yield "ema", seen
+    told = {
+        kind: {
+            key: parameter.default
+            for key, parameter in inspect.signature(function).parameters.items()
+            if isinstance(parameter.default, float | bool | tuple)
+        }
+        for kind, function in {
+            **{
+                kind: getattr(optax, kind)
+                for kind in (
+                    "sgd", "adagrad", "rmsprop", "adadelta", "adam", "adamw", "amsgrad", "adamax",
+                    "nadam", "radam", "lion",
+                )
+            },
+            "muon": optax.contrib.muon,
+        }.items()
+    }  # fmt: skip
+    # A partial of adam says nothing of its other arguments.
+    yield "defaults", json.dumps(told)
+
+
+SECTIONS = {
+    "keras-optimizers": keras_optimizers,
+    "tf1-optimizers": tf1_optimizers,
+    "optax-optimizers": optax_optimizers,
+}
+
+
+def main(what, inputs, outputs):
+    found = dict(SECTIONS[what](np.load(inputs)))
+    np.savez(outputs, **{name: np.asarray(value) for name, value in found.items()})
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
