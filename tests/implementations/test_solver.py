@@ -9,6 +9,7 @@ from netparity import nn
 from netparity.conventions import Place
 from netparity.errors import InputError
 from netparity.implementations.solver import SolverSide
+from netparity.nn.optimizers import EqualAverage
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((8, 3)), RNG.integers(0, 2, 8)
@@ -77,18 +78,27 @@ def test_adjusts_every_switch_and_back():
 def normalized():
     network = nn.fully_connected_net(3, (4,), 2, normalization="batch", dropout=0.5)
     # Without compiled loops, which sum in another order than the pure functions do.
-    return SolverSide(nn.Solver(network, nn.SoftmaxCrossEntropy(), nn.Adam(0.1), engine="plain"))
+    return SolverSide(
+        nn.Solver(
+            network,
+            nn.SoftmaxCrossEntropy(),
+            nn.Adam(0.1),
+            engine="plain",
+            averaging=EqualAverage(),
+        )
+    )
 
 
 def everything(live):
     solver = live.solver
     slots = {
         f"{key}/{name}": array
-        for key, slot in solver.state.items()
+        for key, slot in {**solver.state, **solver.average_state}.items()
         if isinstance(slot, dict)
         for name, array in slot.items()
     }
-    found = {**solver.values, **slots, "step": np.array(solver.state["step"])}
+    steps = [solver.state["step"], solver.average_state.get("step", 0)]
+    found = {**solver.values, **slots, "steps": np.array(steps)}
     found |= {f"history/{name}": np.array(v) for name, v in solver.history.items()}
     return {name: np.array(array) for name, array in found.items()}
 

@@ -90,11 +90,12 @@ def fit(solver: nn.Solver, checkpoint: nn.Checkpoint | None, resume: bool, momen
 def everything(solver: nn.Solver) -> dict[str, np.ndarray]:
     """All that a run ends with, by name."""
     found = {f"value/{name}": array for name, array in solver.snapshot().items()}
-    for key, slot in solver.state.items():
-        if isinstance(slot, dict):
-            found.update({f"state/{key}/{name}": array for name, array in slot.items()})
-        else:
-            found[f"state/{key}"] = np.array(slot)
+    for place, state in (("state", solver.state), ("average", solver.average_state)):
+        for key, slot in state.items():
+            if isinstance(slot, dict):
+                found.update({f"{place}/{key}/{name}": array for name, array in slot.items()})
+            else:
+                found[f"{place}/{key}"] = np.array(slot)
     found.update({f"history/{name}": np.array(v) for name, v in solver.history.items()})
     best = solver.best
     found["best"] = np.array([best.epoch, best.value])

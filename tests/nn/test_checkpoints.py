@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from tests.nn import killed_run
 from netparity import nn
 from netparity.errors import InputError
 from netparity.nn.checkpoints import decoded, encoded, read_checkpoint, write_checkpoint
+from netparity.nn.optimizers import EqualAverage, ExponentialMovingAverage
 
 PROGRAM = Path(killed_run.__file__)
 #: Steps of a run of ``killed_run``: 16 rows by 4, and with 2 batches an update half of them.
@@ -105,6 +107,7 @@ class EndAt(nn.Callback):
     optimizer=st.sampled_from(
         [nn.SGD(0.1), nn.SGD(0.1, 0.9, nesterov=True), nn.Adam(0.01, amsgrad=True)]
     ),
+    averaging=st.sampled_from([None, EqualAverage(), ExponentialMovingAverage(0.75)]),
     generator=st.sampled_from(["PCG64", "MT19937", "Philox", "SFC64"]),
     batch_size=st.integers(1, 6),
     end=st.integers(1, 30),
@@ -112,7 +115,8 @@ class EndAt(nn.Callback):
 )
 def test_every_way_of_feeding_goes_on(
     sampling: str, partial: str, accumulate: int, accumulation: str, optimizer: nn.Optimizer,
-    generator: str, batch_size: int, end: int, every: int, tmp_path_factory: pytest.TempPathFactory,
+    averaging: Any, generator: str, batch_size: int, end: int, every: int,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:  # fmt: skip
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(11, 3)), rng.integers(0, 3, 11)
@@ -124,7 +128,7 @@ def test_every_way_of_feeding_goes_on(
         return nn.Solver(
             network, nn.SoftmaxCrossEntropy(), optimizer, rng=np.random.Generator(bits),
             batch_size=batch_size, sampling=sampling, partial=partial, accumulate=accumulate,
-            accumulation=accumulation, engine="plain",
+            accumulation=accumulation, averaging=averaging, engine="plain",
         )  # fmt: skip
 
     options = {"validation": 0.3, "held_out": "random", "metrics": ("accuracy",)}

@@ -31,6 +31,7 @@ from netparity.nn import (
     fully_connected_net,
 )
 from netparity.nn.constraints import MaxNorm
+from netparity.nn.optimizers import ExponentialMovingAverage
 
 NETWORK = Network((("a", Affine(2, 8)), ("tanh", Tanh()), ("b", Affine(8, 2))))
 XOR = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
@@ -374,6 +375,24 @@ def test_constraints_hold_after_each_update() -> None:
                 assert np.linalg.norm(array, axis=0).max() <= 0.5 * (1 + 8 * np.finfo(float).eps)
 
 
+def test_an_average_goes_along() -> None:
+    rule = ExponentialMovingAverage(0.75)
+    solver = Solver(NETWORK, SoftmaxCrossEntropy(), Adam(0.1), averaging=rule)
+    plain = Solver(NETWORK, SoftmaxCrossEntropy(), Adam(0.1))
+    assert plain.averaged_parameters is None
+    state = rule.initialize(plain.parameters)
+    for _ in range(4):
+        solver.step(XOR, LABELS)
+        plain.step(XOR, LABELS)
+        state = rule.observe(state, plain.parameters)
+    assert_equal(solver.parameters, plain.parameters)
+    found = solver.averaged_parameters
+    assert found is not None
+    assert_equal(found, rule.average(state))
+    found["a.weight"][...] = 0.0
+    assert np.abs(solver.average_state["average"]["a.weight"]).max() > 0
+
+
 # ---- epochs ------------------------------------------------------------------------------
 DATA = np.random.default_rng(7)
 X, Y = DATA.normal(size=(40, 2)), DATA.integers(0, 2, 40)
@@ -610,7 +629,13 @@ class Peaks(Callback):
 @pytest.mark.parametrize("engine", ["plain", "compiled"])
 @pytest.mark.parametrize(
     "options",
-    [{}, {"accumulate": 2}, {"constraints": (MaxNorm(1.0),)}, {"dtype": np.float64}],
+    [
+        {},
+        {"accumulate": 2},
+        {"constraints": (MaxNorm(1.0),)},
+        {"dtype": np.float64},
+        {"averaging": ExponentialMovingAverage()},
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("loss", [SoftmaxCrossEntropy(), MeanSquaredError()], ids=repr)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from netparity import nn
 from netparity.nn.arrays import packed
-from netparity.nn.engine.update import BLOCK, update_in_place
+from netparity.nn.engine.update import BLOCK, observe_in_place, update_in_place
+from netparity.nn.optimizers import EqualAverage, ExponentialMovingAverage
 
 OPTIMIZERS: list[nn.Optimizer] = [
     nn.SGD(0.1),
@@ -111,3 +112,35 @@ def test_no_intermediate_array_of_the_parameters_size(optimizer: nn.Optimizer) -
     # One array of the parameters' size would take 100 blocks; an update writes fewer than 16
     # intermediate arrays, each of a block.
     assert peak < 16 * 8 * BLOCK < 8 * size
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        EqualAverage(), ExponentialMovingAverage(0.875),
+        ExponentialMovingAverage(0.875, "initial"), ExponentialMovingAverage(0.875, "debiased"),
+    ],
+    ids=repr,
+)  # fmt: skip
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_average_in_place_is_the_pure_one(rule: Any, dtype: type) -> None:
+    shapes = {"a": (3, BLOCK), "b": (), "c": (0,)}
+    w = drawn(dtype, 1, True, shapes)
+    state, live = rule.initialize(w), rule.initialize(w)
+    arrays = list(live["average"].values())
+    for step in range(3):
+        for name, array in drawn(dtype, 10 + step, True, shapes).items():
+            w[name][...] = array
+        state = rule.observe(state, w)
+        tracemalloc.start()
+        try:
+            before = tracemalloc.get_traced_memory()[0]
+            observe_in_place(rule, live, w)
+            # Three intermediate arrays of a block at most, where one of the whole would be three.
+            assert tracemalloc.get_traced_memory()[1] - before < 3 * BLOCK * 8 + 4096
+        finally:
+            tracemalloc.stop()
+    assert live["step"] == state["step"] == 3
+    assert all(a is b for a, b in zip(arrays, live["average"].values(), strict=True))
+    for name, array in state["average"].items():
+        assert live["average"][name].tobytes() == array.tobytes()

@@ -27,6 +27,7 @@ class SolverState:
 
     values: Mapping[str, Array]
     optimizer: Any
+    average: Any
     generator: Any
     history: Any
 
@@ -134,6 +135,7 @@ class SolverSide(Implementation):
         return SolverState(
             values=self.solver.snapshot(),
             optimizer=copy.deepcopy(self.solver.state),
+            average=copy.deepcopy(self.solver.average_state),
             generator=copy.deepcopy(self.solver.rng.bit_generator.state),
             history={name: len(values) for name, values in self.solver.history.items()},
         )
@@ -142,6 +144,10 @@ class SolverSide(Implementation):
         """Puts all of it back; what was recorded since is dropped from the history."""
         self.solver.load(state.values)
         self.solver.load_state(state.optimizer)
+        live = self.solver.average_state
+        for name, array in live.get("average", {}).items():
+            array[...] = state.average["average"][name]
+        live.update({"step": state.average["step"]} if live else {})
         self.solver.rng.bit_generator.state = copy.deepcopy(state.generator)
         for name, values in self.solver.history.items():
             del values[state.history.get(name, 0) :]

@@ -46,6 +46,7 @@ def save_solver(solver: Solver, path: Path) -> None:
     facts = {
         "settings": _settings(solver),
         "state": {key: value for key, value in solver.state.items() if key not in _slots(solver)},
+        "averaged": solver.average_state.get("step"),
         "rng": encoded(solver.rng.bit_generator.state),
         "position": encoded(asdict(solver.position)),
         "best": solver.best and {"epoch": solver.best.epoch, "value": solver.best.value},
@@ -68,6 +69,7 @@ def restore_solver(solver: Solver, path: Path, *, strict: bool) -> None:
     arrays, facts = read_checkpoint(path)
     try:
         settings, state = dict(facts["settings"]), dict(facts["state"])
+        averaged = facts["averaged"]
         rng, position = decoded(facts["rng"]), Position(**decoded(facts["position"]))
         kind, best = rng["bit_generator"], facts["best"]
         found = best and Best(
@@ -92,6 +94,8 @@ def restore_solver(solver: Solver, path: Path, *, strict: bool) -> None:
         for name, array in expected.items():
             array[...] = stored[name]
     solver.state.update(state)
+    if solver.averaging is not None:
+        solver.average_state["step"] = averaged
     solver.rng.bit_generator.state = rng
     solver.history.clear()
     solver.history.update({name: a.tolist() for name, a in _group(arrays, "history").items()})
@@ -103,6 +107,7 @@ def _live(solver: Solver) -> dict[str, Mapping[str, Array]]:
     return {
         "parameters": solver.parameters,
         "buffers": solver.buffers,
+        "average": solver.average_state.get("average", {}),
         **{f"optimizer/{slot}": solver.state[slot] for slot in _slots(solver)},
     }
 
@@ -128,6 +133,7 @@ def _settings(solver: Solver) -> dict[str, str]:
         "constraints": _told(solver.constraints),
         "clipping": _told(solver.clipping),
         "schedule": _told(solver.schedule),
+        "averaging": _told(solver.averaging),
         "batches": _told(solver.batches),
         "accumulation": f"{solver.accumulation} of {solver.accumulate}",
     }

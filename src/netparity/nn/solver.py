@@ -17,13 +17,25 @@ from netparity.nn.batches import Batches, HeldOut, Partial, Sampling
 from netparity.nn.callbacks import Best, Callback, EarlyStopping
 from netparity.nn.checkpoints import Checkpoint
 from netparity.nn.constraints import Constraint
-from netparity.nn.engine import Engine, FusedUpdate, Plan, kernels_of, update_in_place
+from netparity.nn.engine import (
+    Engine,
+    FusedUpdate,
+    Plan,
+    kernels_of,
+    observe_in_place,
+    update_in_place,
+)
 from netparity.nn.fitting import Fit, Position
 from netparity.nn.initializers import NAMED, Constant, Law
 from netparity.nn.losses.base import Loss
 from netparity.nn.metrics import Metric, named_metrics
 from netparity.nn.network import Network
-from netparity.nn.optimizers import Optimizer, State
+from netparity.nn.optimizers import (
+    EqualAverage,
+    ExponentialMovingAverage,
+    Optimizer,
+    State,
+)
 from netparity.nn.penalties import Penalty
 from netparity.nn.saving import restore_solver, save_solver
 from netparity.progress import Reporter
@@ -55,6 +67,7 @@ class Solver:
         clipping: applied to the gradients before each update.
         schedule: ``schedule(step) → learning rate``, step 0 being the first update; the
             optimizer's own rate without.
+        averaging: an average of the parameters over the updates, beside them.
         batch_size: rows a batch.
         sampling: how rows are drawn: see ``Batches``.
         partial: what becomes of the last, smaller batch of an epoch: see ``Batches``.
@@ -70,6 +83,7 @@ class Solver:
             these arrays: ``snapshot`` copies, ``load`` writes.
         buffers: the present buffers, likewise.
         state: the optimizer's state, its arrays likewise; ``state["step"]`` counts updates.
+        average_state: that of the averaging, likewise, or empty.
         history: ``"loss"``, the loss with penalties before each update; and for each epoch of
             ``fit`` ``"epoch_loss"``, its mean over the rows fed, and what else ``fit`` records.
         best: the best epoch of the last ``fit`` with its parameters, copied, or ``None``.
@@ -92,11 +106,11 @@ class Solver:
 
     **Parity** (`shuffle-default`, `partial-batch-kept`, `sampling-with-replacement`,
     `penalty-in-reported-loss`, `last-batch-weighting`, `grad-accumulation-reduction`,
-    `lr-schedule-first-step`): see ``Batches`` for the order of rows. The mean over an epoch
-    weighs each row alike, as Keras and scikit-learn do; many torch programs take the mean of
-    the batches' means. Accumulated gradients are summed by torch and averaged by Keras and
-    ``optax.MultiSteps``; both carry a group that an epoch's end leaves unfinished into the next
-    epoch, where here it is an update of its own.
+    `lr-schedule-first-step`, `ema-default`): see ``Batches`` for the order of rows. The mean
+    over an epoch weighs each row alike, as Keras and scikit-learn do; many torch programs take
+    the mean of the batches' means. Accumulated gradients are summed by torch and averaged by
+    Keras and ``optax.MultiSteps``; both carry a group that an epoch's end leaves unfinished
+    into the next epoch, where here it is an update of its own.
     """
 
     def __init__(
@@ -113,6 +127,7 @@ class Solver:
         constraints: Sequence[Constraint] = (),
         clipping: Any = None,
         schedule: Callable[[int], float] | None = None,
+        averaging: ExponentialMovingAverage | EqualAverage | None = None,
         batch_size: int = 32,
         sampling: Sampling = "shuffled",
         partial: Partial = "kept",
@@ -135,6 +150,7 @@ class Solver:
         self.constraints = tuple(constraints)
         self.clipping = clipping
         self.schedule = schedule
+        self.averaging = averaging
         self.batches = Batches(batch_size, sampling, partial)
         self.accumulate = accumulate
         self.accumulation = accumulation
@@ -153,6 +169,10 @@ class Solver:
         self.load(buffers or {})
         self.state: State = {}
         self.load_state(optimizer.initialize(self._parameters))
+        self.average_state: State = {}
+        if averaging is not None:
+            average = averaging.initialize(self._parameters)
+            self.average_state = {**average, "average": packed(average["average"], self.dtype)}
         self._gradients_of = views(network.parameter_shapes(), self.dtype)
         self._sums: dict[str, Array] = {}
         self._memory = Memory(reuse=True)
@@ -193,6 +213,13 @@ class Solver:
     def best_parameters(self) -> dict[str, Array] | None:
         """Copies of the parameters after the best epoch, or ``None``."""
         return None if self.best is None else self.best.parameters
+
+    @property
+    def averaged_parameters(self) -> dict[str, Array] | None:
+        """Copies of the averaged parameters by full name, or ``None`` without averaging."""
+        if self.averaging is None:
+            return None
+        return {k: a.copy() for k, a in self.averaging.average(self.average_state).items()}
 
     @property
     def learning_rate(self) -> float:
@@ -521,6 +548,8 @@ class Solver:
         self._update(gradients, self.learning_rate)
         for constraint in self.constraints:
             constraint.apply_in_place(self._parameters, memory=self._memory.within("constraints"))
+        if self.averaging is not None:
+            observe_in_place(self.averaging, self.average_state, self._parameters)
 
     def _update(self, gradients: Mapping[str, Array], learning_rate: float) -> None:
         """One update of the parameters and the optimizer's state, where they lie."""

@@ -8,6 +8,14 @@ functions of ``netparity.nn`` are what they are tested against.
 
 from netparity.nn.engine.fused import FusedUpdate
 from netparity.nn.engine.plan import Engine, Kernels, Plan, kernels_of
-from netparity.nn.engine.update import update_in_place
+from netparity.nn.engine.update import observe_in_place, update_in_place
 
-__all__ = ["Engine", "FusedUpdate", "Kernels", "Plan", "kernels_of", "update_in_place"]
+__all__ = [
+    "Engine",
+    "FusedUpdate",
+    "Kernels",
+    "Plan",
+    "kernels_of",
+    "observe_in_place",
+    "update_in_place",
+]

@@ -7,7 +7,12 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from netparity.nn.arrays import Array, flat
-from netparity.nn.optimizers import Optimizer, State
+from netparity.nn.optimizers import (
+    EqualAverage,
+    ExponentialMovingAverage,
+    Optimizer,
+    State,
+)
 from netparity.nn.penalties import in_scope
 
 #: Elements updated at a time: 64 KiB of float64. No intermediate array is larger, so that they
@@ -54,6 +59,38 @@ def update_in_place(
             np.copyto(array, after[key][name])
         following.update({key: value for key, value in after.items() if key not in slots})
     state.update(following)
+
+
+def observe_in_place(
+    average: ExponentialMovingAverage | EqualAverage, state: State, parameters: Mapping[str, Array]
+) -> None:
+    """Takes the parameters after an update into an average of them, where it lies.
+
+    Args:
+        average: the rule.
+        state: what ``average.initialize`` gave; changed.
+        parameters: C-contiguous arrays by name.
+
+    The numbers are those of ``average.observe`` to the bit, which is run on pieces.
+
+    Example:
+        >>> from netparity.nn.optimizers import EqualAverage
+        >>> rule, w = EqualAverage(), {"w": np.array([4.0])}
+        >>> state = rule.initialize(w)
+        >>> observe_in_place(rule, state, w)
+        >>> w["w"][0] = 2.0
+        >>> observe_in_place(rule, state, w)
+        >>> state["average"]["w"]
+        array([3.])
+    """
+    step = state["step"]
+    for name, kept in state["average"].items():
+        whole, w = kept.reshape(-1), parameters[name].reshape(-1)
+        for start in range(0, whole.size, BLOCK):
+            part = slice(start, start + BLOCK)
+            before = {"step": step, "average": {name: whole[part]}}
+            whole[part] = average.observe(before, {name: w[part]})["average"][name]
+    state["step"] = step + 1
 
 
 def _pieces(
