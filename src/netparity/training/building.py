@@ -11,6 +11,7 @@ import msgspec
 from netparity import nn
 from netparity.errors import InputError
 from netparity.nn import optimizers
+from netparity.nn.clipping import ClipByNorm, Clipping
 from netparity.nn.initializers import Law
 from netparity.nn.layers import Layer
 from netparity.nn.optimizers import Optimizer
@@ -155,13 +156,14 @@ def build_schedule(configuration: Configuration, steps: int) -> Callable[[int], 
     return None
 
 
-def build_clipping(configuration: Configuration) -> Any:
-    """What keeps the gradient's norm in bounds, or ``None``.
+def build_clipping(configuration: Configuration) -> Clipping | None:
+    """What keeps the norm of the whole gradient in bounds, or ``None``.
 
     Args:
         configuration: what it is like.
     """
-    return None
+    limit = configuration.clip_norm
+    return None if limit is None else ClipByNorm(limit)
 
 
 def build_loss(configuration: Configuration) -> nn.Loss:

@@ -113,5 +113,6 @@ def percent_ticks(axis: Axis) -> None:
 
 
 def legend_below(axes: Axes, columns: int) -> None:
-    """A legend under the axes, where it hides no curve."""
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=columns, frameon=False)
+    """A legend under the axes, where it hides no curve; none where nothing has a name."""
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=columns, frameon=False)

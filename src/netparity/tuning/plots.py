@@ -144,10 +144,11 @@ def draw_curves(stage: Sequence[Tried], space: Sequence[str], title: str) -> byt
         drawing.percent_ticks(axes.yaxis)
         drawing.whole_ticks(axes.xaxis)
         axes.grid(axis="y", linewidth=0.6)
-        axes.legend(
-            loc="upper center", bbox_to_anchor=(0.5, -0.14), frameon=False, fontsize=8,
-            title="the best trials; grey: the others",
-        )  # fmt: skip
+        if best:
+            axes.legend(
+                loc="upper center", bbox_to_anchor=(0.5, -0.14), frameon=False, fontsize=8,
+                title="the best trials; grey: the others",
+            )  # fmt: skip
         drawing.title(figure, title)
         return drawing.png(figure)
 
