@@ -1,20 +1,46 @@
 """What other frameworks' optimizers, clipping and schedules compute, for the tests beside this.
 
 Run in a process of its own, since Keras's float width and JAX's are settings of the process:
-``python optimizers_run.py WHAT inputs.npz outputs.npz`` with one of ``SECTIONS`` below.
+``python optimizers_run.py WHAT inputs.npz outputs.npz`` with one of ``SECTIONS`` below; the
+tests go through ``computed``.
 Constants are exact in binary wherever Keras and TF 1 round them to float32.
 """
 
+import importlib.util
 import inspect
 import json
 import os
+import subprocess
 import sys
 
-os.environ["KERAS_BACKEND"] = "tensorflow"
-
 import numpy as np
+import pytest
 
 NAMES = ("a.weight", "a.bias", "b.weight")
+
+
+def computed(folder, what, given):
+    """What a section yields, by a process of its own; skips where a framework is missing."""
+    packages = ("jax", "flax", "optax") if what.startswith("optax") else ("keras", "tensorflow")
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"needs {' and '.join(missing)}")
+    np.savez(folder / "inputs.npz", **given)
+    run = subprocess.run(
+        [sys.executable, __file__, what, folder / "inputs.npz", folder / "outputs.npz"],
+        env={
+            **os.environ,
+            "KERAS_BACKEND": "tensorflow",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "CUDA_VISIBLE_DEVICES": "",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode:
+        pytest.fail(run.stderr)
+    return dict(np.load(folder / "outputs.npz"))
 
 
 def keras_optimizers(given):
@@ -222,10 +248,50 @@ def optax_optimizers(given):
     yield "defaults", json.dumps(told)
 
 
+def keras_clipping(given):
+    import keras
+    import tensorflow as tf
+
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    gradients = [tf.constant(given[name]) for name in NAMES]
+    for limit in given["limits"]:
+        for kind in ("clipvalue", "clipnorm", "global_clipnorm"):
+            # What a rate of 1 takes off zeros is the gradient itself.
+            variables = [keras.Variable(np.zeros(given[name].shape)) for name in NAMES]
+            optimizer = keras.optimizers.SGD(1.0, **{kind: float(limit)})
+            optimizer.apply(gradients, variables)
+            for name, variable in zip(NAMES, variables, strict=True):
+                yield f"{kind}/{limit}/{name}", -variable.numpy()
+        for name, gradient in zip(NAMES, gradients, strict=True):
+            yield f"tf_norm/{limit}/{name}", tf.clip_by_norm(gradient, limit)
+        clipped, _ = tf.clip_by_global_norm(gradients, limit)
+        for name, gradient in zip(NAMES, clipped, strict=True):
+            yield f"tf_global/{limit}/{name}", gradient
+
+
+def optax_clipping(given):
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    import jax.numpy as jnp
+    import optax
+
+    gradients = {name: jnp.asarray(given[name]) for name in NAMES}
+    for limit in given["limits"]:
+        for kind in ("clip", "clip_by_global_norm"):
+            clipping = getattr(optax, kind)(float(limit))
+            clipped, _ = clipping.update(gradients, clipping.init(gradients))
+            for name in NAMES:
+                yield f"{kind}/{limit}/{name}", clipped[name]
+
+
 SECTIONS = {
     "keras-optimizers": keras_optimizers,
     "tf1-optimizers": tf1_optimizers,
     "optax-optimizers": optax_optimizers,
+    "keras-clipping": keras_clipping,
+    "optax-clipping": optax_clipping,
 }
 
 

@@ -1,17 +1,13 @@
 """Ten steps of every optimizer against those of the frameworks, in float64."""
 
-import importlib.util
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from tests.nn.measure import ulps
+from tests.nn.optimizers_run import computed
 
 from netparity.nn.optimizers import (
     SGD,
@@ -54,37 +50,19 @@ def _inputs() -> dict[str, np.ndarray]:
 GIVEN = _inputs()
 
 
-def _found(folder: Path, what: str, *packages: str) -> Found:
-    missing = [name for name in packages if importlib.util.find_spec(name) is None]
-    if missing:
-        pytest.skip(f"needs {' and '.join(missing)}")
-    np.savez(folder / "inputs.npz", **GIVEN)
-    script = Path(__file__).with_name("optimizers_run.py")
-    run = subprocess.run(
-        [sys.executable, script, what, folder / "inputs.npz", folder / "outputs.npz"],
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if run.returncode:
-        pytest.fail(run.stderr)
-    return dict(np.load(folder / "outputs.npz"))
-
-
 @pytest.fixture(scope="module")
 def keras(tmp_path_factory: pytest.TempPathFactory) -> Found:
-    return _found(tmp_path_factory.mktemp("keras"), "keras-optimizers", "keras", "tensorflow")
+    return computed(tmp_path_factory.mktemp("keras"), "keras-optimizers", GIVEN)
 
 
 @pytest.fixture(scope="module")
 def tf1(tmp_path_factory: pytest.TempPathFactory) -> Found:
-    return _found(tmp_path_factory.mktemp("tf1"), "tf1-optimizers", "tensorflow")
+    return computed(tmp_path_factory.mktemp("tf1"), "tf1-optimizers", GIVEN)
 
 
 @pytest.fixture(scope="module")
 def optax(tmp_path_factory: pytest.TempPathFactory) -> Found:
-    return _found(tmp_path_factory.mktemp("optax"), "optax-optimizers", "jax", "optax")
+    return computed(tmp_path_factory.mktemp("optax"), "optax-optimizers", GIVEN)
 
 
 def ten_steps(
