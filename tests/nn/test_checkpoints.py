@@ -191,6 +191,7 @@ def test_a_solver_saved_and_restored_is_the_same(tmp_path: Path) -> None:
     solver, other = trained(), trained(rng=np.random.default_rng(9))
     solver.save(tmp_path / "a.safetensors")
     views, state = other.parameters, other.state
+    other.history["of another run"] = [1.0]
     other.restore(tmp_path / "a.safetensors")
     assert_same_bits(killed_run.everything(other), killed_run.everything(solver))
     # Restoring writes into the arrays that are there.
@@ -368,6 +369,27 @@ def test_a_folder_keeps_the_newest(tmp_path: Path) -> None:
     (folder / "step-000000099.safetensors.txt").touch()
     (folder / "notes").touch()
     assert checkpoint.latest() == folder / "step-000000012.safetensors"
+
+
+@pytest.mark.parametrize("every", ["epoch", 3])
+@pytest.mark.parametrize("end", [None, 2])
+def test_the_end_is_written_in_any_case(every: Any, end: int | None, tmp_path: Path) -> None:
+    class Enough(nn.Callback):
+        def on_step(self, solver: nn.Solver, step: int, loss: float) -> str | None:
+            return "enough" if step == end else None
+
+    solver = nn.Solver(
+        nn.two_layer_net(2, 3, 2), nn.SoftmaxCrossEntropy(), nn.SGD(0.1), batch_size=1
+    )
+    checkpoint = nn.Checkpoint(tmp_path / "run.safetensors", every=every)
+    solver.fit(np.ones((4, 2)), np.zeros(4), 1, checkpoint=checkpoint, callbacks=(Enough(),))
+    other = nn.Solver(
+        nn.two_layer_net(2, 3, 2), nn.SoftmaxCrossEntropy(), nn.SGD(0.1), batch_size=1
+    )
+    other.restore(tmp_path / "run.safetensors")
+    assert other.state["step"] == (end or 4)
+    assert other.stopped == ("enough" if end else None)
+    assert other.position == solver.position
 
 
 def test_a_run_before_is_not_written_over_by_mistake(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from netparity.nn import (
     Tanh,
     fully_connected_net,
 )
+from netparity.nn.clipping import ClipByNorm, ClipByValue
 from netparity.nn.constraints import MaxNorm
 from netparity.nn.optimizers import ExponentialMovingAverage
 
@@ -145,6 +146,17 @@ def test_a_loss_that_is_not_finite_names_step_and_layer() -> None:
 
 def test_refuses_unusable_data() -> None:
     solver = Solver(NETWORK, SoftmaxCrossEntropy(), SGD(0.1))
+    with pytest.raises(InputError, match=r"validation rows.*\(N, 2\).*\(4, 1\)"):
+        solver.fit(XOR, LABELS, 1, validation=(XOR[:, :1], LABELS))
+    with pytest.raises(InputError, match="4 rows, 3 targets"):
+        solver.fit(XOR, LABELS, 1, validation=(XOR, LABELS[:3]))
+    with pytest.raises(InputError, match="validation: fraction.*1.5"):
+        solver.fit(XOR, LABELS, 1, validation=1.5)
+    with pytest.raises(InputError, match="epochs.*at least 0.*-1"):
+        solver.fit(XOR, LABELS, -1)
+    with pytest.raises(InputError, match="'accurate' is not known"):
+        solver.fit(XOR, LABELS, 1, metrics=("accurate",))
+    assert solver.fit(XOR, LABELS, 0) == {"loss": [], "epoch_loss": []}
     for x, y in ((XOR, LABELS[:3]), (XOR[:0], LABELS[:0])):
         with pytest.raises(InputError, match="cannot be trained on"):
             solver.fit(x, y, epochs=1)
@@ -373,6 +385,29 @@ def test_constraints_hold_after_each_update() -> None:
             if name.endswith("weight"):
                 # The norm of a rescaled column: a quotient, a product and the sum of squares.
                 assert np.linalg.norm(array, axis=0).max() <= 0.5 * (1 + 8 * np.finfo(float).eps)
+
+
+@pytest.mark.parametrize(
+    "clipping", [ClipByValue(0.01), ClipByNorm(0.1), ClipByNorm(0.01, "parameter")]
+)
+def test_gradients_are_clipped_after_accumulation_and_before_the_update(clipping: Any) -> None:
+    options: dict[str, Any] = {"penalties": (L2(0.5),), "engine": "plain"}
+    clipped = Solver(
+        NETWORK, SoftmaxCrossEntropy(), SGD(0.5), clipping=clipping, accumulate=2, batch_size=2,
+        **options,
+    )  # fmt: skip
+    plain = Solver(NETWORK, SoftmaxCrossEntropy(), SGD(0.5), **options)
+    for _ in range(2):
+        halves = [plain.loss_and_gradients(XOR[i : i + 2], LABELS[i : i + 2])[2] for i in (0, 2)]
+        mean = {name: (halves[0][name] + halves[1][name]) * 0.5 for name in halves[0]}
+        plain.update(clipping.clip(mean))
+        clipped.step(XOR, LABELS)
+    for name, array in clipped.parameters.items():
+        # The norm over one buffer or over several arrays: a sum in another order, 35 terms.
+        np.testing.assert_allclose(array, plain.parameters[name], rtol=70 * 2.0**-52, atol=0)
+    unclipped = Solver(NETWORK, SoftmaxCrossEntropy(), SGD(0.5), **options)
+    unclipped.step(XOR, LABELS)
+    assert not np.allclose(unclipped.parameters["b.weight"], clipped.parameters["b.weight"])
 
 
 def test_an_average_goes_along() -> None:
@@ -635,6 +670,8 @@ class Peaks(Callback):
         {"constraints": (MaxNorm(1.0),)},
         {"dtype": np.float64},
         {"averaging": ExponentialMovingAverage()},
+        {"clipping": ClipByNorm(0.1)},
+        {"clipping": ClipByValue(0.1)},
     ],
     ids=str,
 )

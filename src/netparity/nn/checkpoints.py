@@ -35,7 +35,7 @@ class Checkpoint:
     Args:
         path: a file, by its ending ``.safetensors``, which each checkpoint replaces; or else a
             folder, made if need be, for files ``step-000000120.safetensors``.
-        every: ``"epoch"``, or after how many steps.
+        every: ``"epoch"``, or after how many steps; and in any case at the end.
         keep: how many files a folder keeps, the newest; ``None`` keeps all.
 
     Raises:

@@ -107,7 +107,9 @@ class Fit:
         self._metrics = metrics or {}
         self._rule = early_stopping
         self._callbacks, self._checkpoint, self._augment = callbacks, checkpoint, augment
-        self._memory = Memory(reuse=True)
+        memory = Memory(reuse=True)
+        self._x_memory, self._y_memory = memory.within("x"), memory.within("y")
+        self._weights_memory = memory.within("weights")
         if checkpoint is not None:
             checkpoint.prepare()
             self._look_at(checkpoint, resume=resume)
@@ -152,12 +154,17 @@ class Fit:
         else:
             solver.position = Position(start=now)
         rows, held = np.arange(len(self._x)), None
-        if isinstance(validation, tuple):
-            held = (np.asarray(validation[0]), np.asarray(validation[1]))
-            _check_rows(*held, None)
-        elif validation is not None:
+        if isinstance(validation, int | float):
             rows, rest = split_rows(len(self._x), float(validation), held_out, rng)
             held = (self._x[rest], self._y[rest])
+        elif validation is not None:
+            held = (np.asarray(validation[0]), np.asarray(validation[1]))
+            _check_rows(*held, None)
+            if held[0].shape[1:] != self._x.shape[1:]:
+                raise InputError(
+                    f"validation rows of another shape. Expected (N, "
+                    f"{', '.join(map(str, self._x.shape[1:]))}). Received: {held[0].shape}"
+                )
         if resume:
             rng.bit_generator.state = now
         else:
@@ -193,6 +200,10 @@ class Fit:
             sign = _Sign(reporter, self._epochs)
             while solver.position.epoch < self._epochs and solver.position.stopped is None:
                 self._epoch(interrupts, sign)
+            if self._checkpoint is not None and (
+                self._checkpoint.every != "epoch" or solver.position.batch > 0
+            ):
+                self._save(self._checkpoint)
         if self._rule is not None and self._rule.restore_best and solver.best is not None:
             solver.load({**solver.best.parameters, **solver.best.buffers})
 
@@ -233,14 +244,14 @@ class Fit:
         """The batches of one update, each in the memory of the one before it."""
         dtype = self._solver.dtype
         for rows in group:
-            x = gathered(self._x, rows, self._memory.within("x"), dtype)
+            x = gathered(self._x, rows, self._x_memory, dtype)
             if self._augment is not None:
                 x = np.asarray(self._augment(x, self._solver.rng), dtype)
             real = dtype if self._y.dtype.kind == "f" else None
-            y = gathered(self._y, rows, self._memory.within("y"), real)
+            y = gathered(self._y, rows, self._y_memory, real)
             weights = None
             if self._weights is not None:
-                weights = gathered(self._weights, rows, self._memory.within("weights"), dtype)
+                weights = gathered(self._weights, rows, self._weights_memory, dtype)
             yield x, y, weights
 
     def _end_of_epoch(self) -> None:

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Literal, final
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -16,6 +16,7 @@ from netparity.nn.arrays import FRESH, Array, Memory, packed, views
 from netparity.nn.batches import Batches, HeldOut, Partial, Sampling
 from netparity.nn.callbacks import Best, Callback, EarlyStopping
 from netparity.nn.checkpoints import Checkpoint
+from netparity.nn.clipping import Clipping
 from netparity.nn.constraints import Constraint
 from netparity.nn.engine import (
     Engine,
@@ -125,7 +126,7 @@ class Solver:
         rng: np.random.Generator | None = None,
         penalties: Sequence[Penalty] = (),
         constraints: Sequence[Constraint] = (),
-        clipping: Any = None,
+        clipping: Clipping | None = None,
         schedule: Callable[[int], float] | None = None,
         averaging: ExponentialMovingAverage | EqualAverage | None = None,
         batch_size: int = 32,
@@ -545,6 +546,8 @@ class Solver:
 
     def _apply(self, gradients: Mapping[str, Array]) -> None:
         """One update by gradients, which may be changed."""
+        if self.clipping is not None:
+            self.clipping.clip_in_place(gradients)
         self._update(gradients, self.learning_rate)
         for constraint in self.constraints:
             constraint.apply_in_place(self._parameters, memory=self._memory.within("constraints"))
