@@ -20,6 +20,7 @@ from netparity.nn.layers.kernels import (
     flipped,
     matrix,
     parameter_shapes,
+    weight_fans,
 )
 from netparity.nn.layers.windows import (
     Layout,
@@ -108,6 +109,10 @@ class Conv2D(Layer):
         shape = (*pair(self.kernel_size), self.inputs // self.groups, self.outputs)
         return parameter_shapes(shape, self.outputs if self.bias else None)
 
+    def fans(self) -> tuple[int, int]:
+        """Kernel height · width · C/groups and kernel height · width · M."""
+        return weight_fans(self.shapes()["weight"])
+
     def apply(
         self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
@@ -176,6 +181,10 @@ class DepthwiseConv2D(Layer):
         """``weight`` (kernel, C, D) and, if there is one, ``bias`` (C D,)."""
         shape = (*pair(self.kernel_size), self.inputs, self.multiplier)
         return parameter_shapes(shape, self.inputs * self.multiplier if self.bias else None)
+
+    def fans(self) -> tuple[int, int]:
+        """Kernel height · width · C and kernel height · width · D."""
+        return weight_fans(self.shapes()["weight"])
 
     def apply(
         self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE

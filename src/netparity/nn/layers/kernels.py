@@ -27,6 +27,15 @@ def parameter_shapes(weight: tuple[int, ...], bias: int | None) -> dict[str, tup
     return shapes if bias is None else {**shapes, "bias": (bias,)}
 
 
+def weight_fans(weight: tuple[int, ...]) -> tuple[int, int]:
+    """The kernel's height times width times either of the weight's last two axes.
+
+    Args:
+        weight: the weight's shape (kernel height, kernel width, …, …).
+    """
+    return weight[0] * weight[1] * weight[2], weight[0] * weight[1] * weight[3]
+
+
 def check_sizes(
     kernel_size: Pair, stride: Pair, dilation: Pair, padding: Padding, layout: Layout
 ) -> None:

@@ -259,7 +259,7 @@ class _Gradient:
         axes = tuple(zip(windows.kernel, windows.stride, windows.output, strict=True))
         self.apart = all(stride >= size for size, stride, _ in axes)
         covered = tuple(size * count for size, _, count in axes)
-        if not self.apart or windows.stride != windows.kernel or covered != windows.padded:
+        if windows.stride != windows.kernel or covered != windows.padded:
             self.room.fill(0.0)
 
     def add(self, place: tuple[int, ...], share: Array, mask: Array | None = None) -> None:

@@ -21,6 +21,7 @@ from netparity.nn.layers.kernels import (
     flipped,
     matrix,
     parameter_shapes,
+    weight_fans,
 )
 from netparity.nn.layers.windows import (
     Layout,
@@ -105,6 +106,10 @@ class ConvTranspose2D(Layer):
         """``weight`` (kernel, M/groups, C) and, if there is one, ``bias`` (M,)."""
         shape = (*pair(self.kernel_size), self.outputs // self.groups, self.inputs)
         return parameter_shapes(shape, self.outputs if self.bias else None)
+
+    def fans(self) -> tuple[int, int]:
+        """Kernel height · width · M/groups and kernel height · width · C."""
+        return weight_fans(self.shapes()["weight"])
 
     def apply(
         self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
