@@ -98,6 +98,8 @@ def everything(solver: nn.Solver) -> dict[str, np.ndarray]:
                 found[f"{place}/{key}"] = np.array(slot)
     found.update({f"history/{name}": np.array(v) for name, v in solver.history.items()})
     best = solver.best
+    plateau = solver.plateau_state
+    found["plateau"] = np.array([plateau.factor, plateau.waited, plateau.cooling])
     found["best"] = np.array([best.epoch, best.value])
     found.update({f"best/{n}": a for n, a in {**best.parameters, **best.buffers}.items()})
     found["next draw"] = solver.rng.random(3)

@@ -129,6 +129,7 @@ def test_every_way_of_feeding_goes_on(
             network, nn.SoftmaxCrossEntropy(), optimizer, rng=np.random.Generator(bits),
             batch_size=batch_size, sampling=sampling, partial=partial, accumulate=accumulate,
             accumulation=accumulation, averaging=averaging, engine="plain",
+            plateau=nn.schedules.ReduceOnPlateau(0.5, patience=0), plateau_monitor="epoch_loss",
         )  # fmt: skip
 
     options = {"validation": 0.3, "held_out": "random", "metrics": ("accuracy",)}

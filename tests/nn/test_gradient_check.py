@@ -213,7 +213,8 @@ def test_joins_dropout_and_sample_weights_together(method: str) -> None:
     weights = np.array([1.0, 0.0, 2.0, 0.5, 3.0])
     found = check_gradients(
         net, SoftmaxCrossEntropy(), values(net), x, y,
-        weights=weights, penalties=(L2(0.1),), method=method, rng=rng,
+        weights=weights, penalties=(L2(0.1), L1(0.1, scale_with_batch=True)), method=method,
+        rng=rng,
     )  # fmt: skip
     assert found == ()
 

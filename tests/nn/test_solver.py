@@ -33,6 +33,7 @@ from netparity.nn import (
 from netparity.nn.clipping import ClipByNorm, ClipByValue
 from netparity.nn.constraints import MaxNorm
 from netparity.nn.optimizers import ExponentialMovingAverage
+from netparity.nn.schedules import ReduceOnPlateau
 
 NETWORK = Network((("a", Affine(2, 8)), ("tanh", Tanh()), ("b", Affine(8, 2))))
 XOR = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
@@ -373,6 +374,46 @@ def test_a_schedule_gives_each_update_its_rate() -> None:
     fitted = Solver(NETWORK, SoftmaxCrossEntropy(), SGD(9.0), batch_size=2,
                     schedule=rates.__getitem__)  # fmt: skip
     assert fitted.fit(XOR, LABELS, epochs=2)["learning_rate"] == [0.25, 1.0]
+
+
+def test_a_plateau_reduces_the_rates_of_a_schedule() -> None:
+    values = [1.0, 1.0, 0.5, 0.75, 0.75, 0.25]
+    wanted = iter(values)
+    rule = ReduceOnPlateau(0.5, patience=0)
+    solver = Solver(
+        NETWORK, SoftmaxCrossEntropy(), SGD(9.0), batch_size=2, plateau=rule,
+        plateau_monitor="mine", schedule=lambda step: 1.0 / (1 + step),
+    )  # fmt: skip
+    factors, plateau = [], rule.initialize()
+    for value in values:
+        factors.append(plateau.factor)
+        plateau = rule.observe(plateau, value)
+    assert factors == [1.0, 1.0, 0.5, 0.5, 0.25, 0.125]
+    history = solver.fit(XOR, LABELS, 6, metrics={"mine": lambda prediction, target: next(wanted)})
+    # Two steps an epoch; the rate told is that of the second.
+    assert history["learning_rate"] == [f / (2 + 2 * i) for i, f in enumerate(factors)]
+    assert solver.plateau_state == plateau
+    assert solver.learning_rate == plateau.factor / 13
+    with pytest.raises(InputError, match="plateau: 'mine' is not recorded.*epoch_loss"):
+        solver.fit(XOR, LABELS, 1)
+
+
+@pytest.mark.parametrize("weights", [None, np.array([0.5, 2.0, 0.0, 1.0])])
+def test_a_penalty_may_be_divided_by_the_rows_of_each_batch(weights: Any) -> None:
+    term = L2(0.5, scale_with_batch=True)
+    solver = Solver(NETWORK, SoftmaxCrossEntropy(), SGD(0.5), penalties=(term,), engine="plain")
+    rows = 4 if weights is None else 3.5
+    _, penalty, gradients = solver.loss_and_gradients(XOR, LABELS, weights=weights)
+    assert penalty == L2(0.5).value(solver.parameters) / rows
+    plain = Solver(NETWORK, SoftmaxCrossEntropy(), SGD(0.5), engine="plain")
+    before = plain.loss_and_gradients(XOR, LABELS, weights=weights)[2]
+    added = term.gradients(solver.parameters, rows=rows)
+    for name, gradient in gradients.items():
+        np.testing.assert_array_equal(gradient, before[name] + added.get(name, 0.0))
+    values = copies(solver)
+    solver.step(XOR, LABELS, weights)
+    for name, gradient in gradients.items():
+        np.testing.assert_array_equal(solver.parameters[name], values[name] - gradient * 0.5)
 
 
 def test_constraints_hold_after_each_update() -> None:

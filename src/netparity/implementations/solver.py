@@ -28,6 +28,7 @@ class SolverState:
     values: Mapping[str, Array]
     optimizer: Any
     average: Any
+    plateau: Any
     generator: Any
     history: Any
 
@@ -136,6 +137,7 @@ class SolverSide(Implementation):
             values=self.solver.snapshot(),
             optimizer=copy.deepcopy(self.solver.state),
             average=copy.deepcopy(self.solver.average_state),
+            plateau=self.solver.plateau_state,
             generator=copy.deepcopy(self.solver.rng.bit_generator.state),
             history={name: len(values) for name, values in self.solver.history.items()},
         )
@@ -144,6 +146,7 @@ class SolverSide(Implementation):
         """Puts all of it back; what was recorded since is dropped from the history."""
         self.solver.load(state.values)
         self.solver.load_state(state.optimizer)
+        self.solver.plateau_state = state.plateau
         live = self.solver.average_state
         for name, array in live.get("average", {}).items():
             array[...] = state.average["average"][name]
@@ -187,7 +190,8 @@ class SolverSide(Implementation):
         """The data loss, the penalties, and their sum."""
         prediction = self.predict(x, training=training, draws=draws)
         data = self.loss_of(prediction, y)
-        penalty = float(sum(t.value(self.solver.parameters) for t in self.solver.penalties))
+        terms, values = self.solver.penalties, self.solver.parameters
+        penalty = float(sum(term.value(values, rows=len(x)) for term in terms))
         return Loss(data + penalty, data=data, penalty=penalty)
 
     def loss_of(self, prediction: Array, y: Array) -> float:

@@ -117,12 +117,10 @@ class Fit:
         self._rows, self._validation = self._split(validation, held_out, resume=resume)
         if self._rule is None and self._validation is not None:
             self._rule = EarlyStopping(patience=None)
-        if self._rule is not None and self._rule.monitor not in self._recorded():
-            raise InputError(
-                f"early stopping: {self._rule.monitor!r} is not recorded. "
-                f"Expected one of {', '.join(self._recorded())}",
-                hint="give validation rows, or the metric's name to fit",
-            )
+        if self._rule is not None:
+            self._check_recorded("early stopping", self._rule.monitor)
+        if solver.plateau is not None:
+            self._check_recorded("plateau", solver.plateau_monitor)
         if not resume:
             solver.best = None
         elif solver.position.rows != len(self._rows):
@@ -171,14 +169,16 @@ class Fit:
             solver.position.rows = len(rows)
         return rows, held
 
-    def _recorded(self) -> list[str]:
-        """The names of what is recorded of each epoch."""
+    def _check_recorded(self, what: str, name: str) -> None:
+        """Refuses to watch what is not recorded of each epoch."""
         names = ["epoch_loss", *self._metrics]
-        if self._solver.schedule is not None:
-            names.append("learning_rate")
         if self._validation is not None:
             names += [f"validation_{name}" for name in ("loss", *self._metrics)]
-        return names
+        if name not in names:
+            raise InputError(
+                f"{what}: {name!r} is not recorded. Expected one of {', '.join(names)}",
+                hint="give validation rows, or the metric's name to fit",
+            )
 
     def run(self, progress: bool | Reporter = False) -> None:
         """Trains.
@@ -262,6 +262,9 @@ class Fit:
             solver.history.setdefault(name, []).append(value)
         position.epoch += 1
         position.batch, position.fed, position.total = 0, 0, 0.0
+        if solver.plateau is not None:
+            value = values[solver.plateau_monitor]
+            solver.plateau_state = solver.plateau.observe(solver.plateau_state, value)
         if self._rule is not None:
             position.stopped = self._judge(self._rule, values)
         self._ask([one.on_epoch(solver, position.epoch, values) for one in self._callbacks])
@@ -271,8 +274,8 @@ class Fit:
     def _measured(self) -> dict[str, float]:
         """Metrics of the rows trained on, and loss and metrics of those validated on."""
         solver, values = self._solver, dict[str, float]()
-        if solver.schedule is not None:
-            values["learning_rate"] = float(solver.schedule(solver.state["step"] - 1))
+        if solver.schedule is not None or solver.plateau is not None:
+            values["learning_rate"] = solver.rate_of(solver.state["step"] - 1)
         if self._metrics:
             rows: slice | Array = self._rows
             if self._rows[-1] == len(self._rows) - 1:

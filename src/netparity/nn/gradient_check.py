@@ -98,12 +98,13 @@ class _Line:
         self.network, self.loss, self.parameters = network, loss, dict(parameters)
         self.x, self.y, self.weights = x, y, weights
         self.penalties, self.draws = penalties, draws
+        self.rows = float(len(x) if weights is None else np.sum(weights))
 
     def total(self, parameters: Mapping[str, Array], tape: Tape | None = None) -> float:
         """The loss with penalties."""
         if tape is None:
             tape = self.network.forward(parameters, self.x, training=True, draws=self.draws)
-        penalty = sum(term.value(parameters) for term in self.penalties)
+        penalty = sum(term.value(parameters, rows=self.rows) for term in self.penalties)
         return self.loss.value(tape.prediction, self.y, weights=self.weights) + penalty
 
     def at(self, name: str, direction: Array, distance: float) -> float:
@@ -241,7 +242,7 @@ def check_gradients(
     slope = loss.value_and_gradient(tape.prediction, line.y, weights=weights)[1]
     gradients = tape.backward(slope).parameters
     for term in penalties:
-        for name, gradient in term.gradients(values).items():
+        for name, gradient in term.gradients(values, rows=line.rows).items():
             gradients[name] = gradients[name] + gradient
     noise = line.noise(rng)
     mismatches: list[Mismatch] = []

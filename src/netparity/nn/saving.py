@@ -14,6 +14,7 @@ from netparity.nn.arrays import Array
 from netparity.nn.callbacks import Best
 from netparity.nn.checkpoints import decoded, encoded, read_checkpoint, write_checkpoint
 from netparity.nn.fitting import Position
+from netparity.nn.schedules import Plateau
 
 if TYPE_CHECKING:
     from netparity.nn.solver import Solver
@@ -46,6 +47,7 @@ def save_solver(solver: Solver, path: Path) -> None:
     facts = {
         "settings": _settings(solver),
         "state": {key: value for key, value in solver.state.items() if key not in _slots(solver)},
+        "plateau": asdict(solver.plateau_state),
         "averaged": solver.average_state.get("step"),
         "rng": encoded(solver.rng.bit_generator.state),
         "position": encoded(asdict(solver.position)),
@@ -69,7 +71,7 @@ def restore_solver(solver: Solver, path: Path, *, strict: bool) -> None:
     arrays, facts = read_checkpoint(path)
     try:
         settings, state = dict(facts["settings"]), dict(facts["state"])
-        averaged = facts["averaged"]
+        averaged, plateau = facts["averaged"], Plateau(**facts["plateau"])
         rng, position = decoded(facts["rng"]), Position(**decoded(facts["position"]))
         kind, best = rng["bit_generator"], facts["best"]
         found = best and Best(
@@ -94,6 +96,7 @@ def restore_solver(solver: Solver, path: Path, *, strict: bool) -> None:
         for name, array in expected.items():
             array[...] = stored[name]
     solver.state.update(state)
+    solver.plateau_state = plateau
     if solver.averaging is not None:
         solver.average_state["step"] = averaged
     solver.rng.bit_generator.state = rng
@@ -133,6 +136,7 @@ def _settings(solver: Solver) -> dict[str, str]:
         "constraints": _told(solver.constraints),
         "clipping": _told(solver.clipping),
         "schedule": _told(solver.schedule),
+        "plateau": f"{_told(solver.plateau)} of {solver.plateau_monitor}",
         "averaging": _told(solver.averaging),
         "batches": _told(solver.batches),
         "accumulation": f"{solver.accumulation} of {solver.accumulate}",

@@ -39,6 +39,7 @@ from netparity.nn.optimizers import (
 )
 from netparity.nn.penalties import Penalty
 from netparity.nn.saving import restore_solver, save_solver
+from netparity.nn.schedules import Plateau, ReduceOnPlateau
 from netparity.progress import Reporter
 
 #: Rows a pass where only predictions are wanted.
@@ -68,6 +69,8 @@ class Solver:
         clipping: applied to the gradients before each update.
         schedule: ``schedule(step) → learning rate``, step 0 being the first update; the
             optimizer's own rate without.
+        plateau: reduces these rates where an epoch's value gets no better.
+        plateau_monitor: the name of that value in the history.
         averaging: an average of the parameters over the updates, beside them.
         batch_size: rows a batch.
         sampling: how rows are drawn: see ``Batches``.
@@ -84,6 +87,7 @@ class Solver:
             these arrays: ``snapshot`` copies, ``load`` writes.
         buffers: the present buffers, likewise.
         state: the optimizer's state, its arrays likewise; ``state["step"]`` counts updates.
+        plateau_state: how far the rates are reduced.
         average_state: that of the averaging, likewise, or empty.
         history: ``"loss"``, the loss with penalties before each update; and for each epoch of
             ``fit`` ``"epoch_loss"``, its mean over the rows fed, and what else ``fit`` records.
@@ -107,11 +111,11 @@ class Solver:
 
     **Parity** (`shuffle-default`, `partial-batch-kept`, `sampling-with-replacement`,
     `penalty-in-reported-loss`, `last-batch-weighting`, `grad-accumulation-reduction`,
-    `lr-schedule-first-step`, `ema-default`): see ``Batches`` for the order of rows. The mean
-    over an epoch weighs each row alike, as Keras and scikit-learn do; many torch programs take
-    the mean of the batches' means. Accumulated gradients are summed by torch and averaged by
-    Keras and ``optax.MultiSteps``; both carry a group that an epoch's end leaves unfinished
-    into the next epoch, where here it is an update of its own.
+    `lr-schedule-first-step`, `reduce-lr-on-plateau`, `ema-default`): see ``Batches`` for the
+    order of rows. The mean over an epoch weighs each row alike, as Keras and scikit-learn do;
+    many torch programs take the mean of the batches' means. Accumulated gradients are summed by
+    torch and averaged by Keras and ``optax.MultiSteps``; both carry a group that an epoch's end
+    leaves unfinished into the next epoch, where here it is an update of its own.
     """
 
     def __init__(
@@ -128,6 +132,8 @@ class Solver:
         constraints: Sequence[Constraint] = (),
         clipping: Clipping | None = None,
         schedule: Callable[[int], float] | None = None,
+        plateau: ReduceOnPlateau | None = None,
+        plateau_monitor: str = "validation_loss",
         averaging: ExponentialMovingAverage | EqualAverage | None = None,
         batch_size: int = 32,
         sampling: Sampling = "shuffled",
@@ -151,6 +157,9 @@ class Solver:
         self.constraints = tuple(constraints)
         self.clipping = clipping
         self.schedule = schedule
+        self.plateau = plateau
+        self.plateau_monitor = plateau_monitor
+        self.plateau_state = Plateau() if plateau is None else plateau.initialize()
         self.averaging = averaging
         self.batches = Batches(batch_size, sampling, partial)
         self.accumulate = accumulate
@@ -177,6 +186,7 @@ class Solver:
         self._gradients_of = views(network.parameter_shapes(), self.dtype)
         self._sums: dict[str, Array] = {}
         self._memory = Memory(reuse=True)
+        self._penalty_memory = self._memory.within("penalties")
         self._kernels = kernels_of(engine)
         self._plans: dict[tuple[int, ...], Plan] = {}
         self._fused: FusedUpdate | None = None
@@ -225,9 +235,16 @@ class Solver:
     @property
     def learning_rate(self) -> float:
         """The rate of the next update."""
-        if self.schedule is None:
-            return float(self.optimizer.learning_rate)
-        return float(self.schedule(self.state["step"]))
+        return self.rate_of(self.state["step"])
+
+    def rate_of(self, step: int) -> float:
+        """The learning rate of a step, as the plateau is now.
+
+        Args:
+            step: how many updates come before it.
+        """
+        rate = self.optimizer.learning_rate if self.schedule is None else self.schedule(step)
+        return float(rate) * self.plateau_state.factor
 
     def snapshot(self) -> dict[str, Array]:
         """Copies of all parameters and buffers by full name."""
@@ -364,9 +381,10 @@ class Solver:
         """
         tape = self.network.forward(self.values, x, training=training, draws=draws, rng=self.rng)
         data_loss, dprediction = self._loss_of(tape.prediction, np.asarray(y), weights, None)
-        penalty = self._penalty(data_loss, x, lambda: tape.outputs)
+        rows = _rows(x, weights)
+        penalty = self._penalty(data_loss, x, rows, lambda: tape.outputs)
         gradients = {k: v.copy() for k, v in tape.backward(dprediction).parameters.items()}
-        self._add_penalties(gradients)
+        self._add_penalties(gradients, rows)
         return data_loss, penalty, gradients
 
     # ---- training -----------------------------------------------------------------------
@@ -470,10 +488,11 @@ class Solver:
         data_loss, dprediction = self._loss_of(
             tape.prediction, y, weights, self._memory.within("loss")
         )
-        penalty = self._penalty(data_loss, x, lambda: tape.outputs)
+        rows = _rows(x, weights)
+        penalty = self._penalty(data_loss, x, rows, lambda: tape.outputs)
         for name, gradient in tape.backward(dprediction).parameters.items():
             np.copyto(self._gradients_of[name], gradient)
-        self._add_penalties(self._gradients_of)
+        self._add_penalties(self._gradients_of, rows)
         for name, value in tape.buffers.items():
             np.copyto(self._buffers[name], value)
         return data_loss, penalty
@@ -500,9 +519,9 @@ class Solver:
         def outputs() -> Mapping[str, Array]:
             return self.network.forward(self.values, x, training=True, draws=plan.draws).outputs
 
-        penalty = self._penalty(data_loss, x, outputs)
-        if self.penalties:
-            self._add_penalties(self._gradients_of)
+        rows = _rows(x, weights)
+        penalty = self._penalty(data_loss, x, rows, outputs)
+        self._add_penalties(self._gradients_of, rows)
         if self._buffers:
             for name, value in plan.buffers.items():
                 np.copyto(self._buffers[name], value)
@@ -516,10 +535,16 @@ class Solver:
         return self.loss.value_and_gradient(prediction, y, weights=weights, memory=memory)
 
     def _penalty(
-        self, data_loss: float, x: Array, outputs: Callable[[], Mapping[str, Array]]
+        self,
+        data_loss: float,
+        x: Array,
+        rows: float,
+        outputs: Callable[[], Mapping[str, Array]],
     ) -> float:
         """The penalty, after a look at whether the loss is finite."""
-        penalty = sum((term.value(self._parameters) for term in self.penalties), 0.0)
+        penalty = 0.0
+        for term in self.penalties:
+            penalty += term.value(self._parameters, rows=rows, memory=self._penalty_memory)
         if not math.isfinite(data_loss + penalty):
             raise InputError(
                 f"the loss is not finite at step {self.state['step'] + 1}: loss {data_loss}, "
@@ -528,11 +553,10 @@ class Solver:
             )
         return penalty
 
-    def _add_penalties(self, gradients: Mapping[str, Array]) -> None:
+    def _add_penalties(self, gradients: Mapping[str, Array], rows: float) -> None:
         """Adds the gradients of the penalties to those of the data loss."""
         for term in self.penalties:
-            for name, gradient in term.gradients(self._parameters).items():
-                gradients[name][...] += gradient
+            term.add_gradients(self._parameters, gradients, rows=rows, memory=self._penalty_memory)
 
     def _accumulate(self, *, first: bool) -> None:
         """Takes the last batch's gradients to those of the batches before it."""
@@ -653,6 +677,11 @@ class Solver:
                 solver is as before then.
         """
         restore_solver(self, Path(path), strict=strict)
+
+
+def _rows(x: Array, weights: Array | None) -> float:
+    """How many rows a batch has, by their weights where they have some."""
+    return float(len(x)) if weights is None else float(np.sum(weights))
 
 
 def _default_law(name: str) -> Law:
