@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,22 +11,16 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from netparity.errors import InputError
-from netparity.nn.arrays import FRESH, Array, Memory, packed, views
+from netparity.nn.arrays import Array
 from netparity.nn.batches import Batches, HeldOut, Partial, Sampling
 from netparity.nn.callbacks import Best, Callback, EarlyStopping
 from netparity.nn.checkpoints import Checkpoint
 from netparity.nn.clipping import Clipping
 from netparity.nn.constraints import Constraint
-from netparity.nn.engine import (
-    Engine,
-    FusedUpdate,
-    Plan,
-    kernels_of,
-    observe_in_place,
-    update_in_place,
-)
+from netparity.nn.descent import Descent
+from netparity.nn.engine import Engine
 from netparity.nn.fitting import Fit, Position
-from netparity.nn.initializers import NAMED, Constant, Law
+from netparity.nn.initializers import Law
 from netparity.nn.losses.base import Loss
 from netparity.nn.metrics import Metric, named_metrics
 from netparity.nn.network import Network
@@ -40,6 +33,7 @@ from netparity.nn.optimizers import (
 from netparity.nn.penalties import Penalty
 from netparity.nn.saving import restore_solver, save_solver
 from netparity.nn.schedules import Plateau, ReduceOnPlateau
+from netparity.nn.values import first_values, write_state, write_values
 from netparity.progress import Reporter
 
 #: Rows a pass where only predictions are wanted.
@@ -167,29 +161,16 @@ class Solver:
         self.dtype = np.dtype(dtype)
         if self.dtype not in (np.float32, np.float64):
             raise InputError(f"dtype: expected float32 or float64. Received: {self.dtype}")
-        self._parameters: dict[str, Array] = (
-            network.initialize(self._laws(), self.rng, self.dtype)
-            if parameters is None
-            else views(network.parameter_shapes(), self.dtype)
+        self._parameters, self._buffers = first_values(
+            network, parameters, buffers, laws, self.rng, self.dtype
         )
-        self._buffers = packed(network.initial_buffers(self.dtype), self.dtype)
-        if parameters is not None:
-            self._check_complete(parameters)
-            self.load(parameters)
-        self.load(buffers or {})
+        self._values = {**self._parameters, **self._buffers}
         self.state: State = {}
         self.load_state(optimizer.initialize(self._parameters))
         self.average_state: State = {}
         if averaging is not None:
-            average = averaging.initialize(self._parameters)
-            self.average_state = {**average, "average": packed(average["average"], self.dtype)}
-        self._gradients_of = views(network.parameter_shapes(), self.dtype)
-        self._sums: dict[str, Array] = {}
-        self._memory = Memory(reuse=True)
-        self._penalty_memory = self._memory.within("penalties")
-        self._kernels = kernels_of(engine)
-        self._plans: dict[tuple[int, ...], Plan] = {}
-        self._fused: FusedUpdate | None = None
+            write_state(self.average_state, averaging.initialize(self._parameters), self.dtype)
+        self._descent = Descent(self, engine)
         self.history: dict[str, list[float]] = {"loss": [], "epoch_loss": []}
         self.best: Best | None = None
         self.position = Position()
@@ -208,7 +189,7 @@ class Solver:
     @property
     def values(self) -> dict[str, Array]:
         """The live parameters and buffers by full name, as ``Network.forward`` takes them."""
-        return {**self._parameters, **self._buffers}
+        return self._values
 
     @property
     def batch_size(self) -> int:
@@ -259,16 +240,7 @@ class Solver:
         Raises:
             InputError: a name or shape is not the network's; nothing is written then.
         """
-        live = self.values
-        for name, value in values.items():
-            if name not in live or live[name].shape != np.shape(value):
-                expected = live[name].shape if name in live else ", ".join(live)
-                raise InputError(
-                    f"value {name!r} does not fit the network. Expected {expected}. "
-                    f"Received: shape {np.shape(value)}"
-                )
-        for name, value in values.items():
-            live[name][...] = value
+        write_values(self.values, values)
 
     def load_state(self, state: State) -> None:
         """Writes the optimizer's state.
@@ -276,33 +248,7 @@ class Solver:
         Args:
             state: in the form that the optimizer's ``initialize`` gives it; copied.
         """
-        made = {
-            key: packed(value, self.dtype) if isinstance(value, Mapping) else value
-            for key, value in state.items()
-        }
-        for key, slot in self.state.items():
-            new = made.get(key)
-            if isinstance(slot, Mapping) and isinstance(new, Mapping) and _alike(slot, new):
-                for name, array in slot.items():
-                    array[...] = new[name]
-                made[key] = slot
-        self.state.clear()
-        self.state.update(made)
-
-    def _laws(self) -> Mapping[str, Law] | Law:
-        """The laws given, or the default ones."""
-        if self.laws is not None:
-            return self.laws
-        return {name: _default_law(name) for name in self.network.parameter_shapes()}
-
-    def _check_complete(self, parameters: Mapping[str, Array]) -> None:
-        """Refuses initial values that leave a parameter out."""
-        for name, array in self._parameters.items():
-            if name not in parameters:
-                raise InputError(
-                    f"parameter {name!r} is missing. Expected shape {array.shape}. "
-                    f"Received: {sorted(parameters)}"
-                )
+        write_state(self.state, state, self.dtype)
 
     # ---- looking ------------------------------------------------------------------------
     def predict(self, x: Array, *, rows: int | None = None) -> Array:
@@ -323,9 +269,9 @@ class Solver:
         """
         x, values = np.asarray(x), self.values
         rows = max(self.batch_size, _ROWS) if rows is None else rows
-        if len(x) <= rows:
-            return self.network.forward(values, x).prediction
         first = self.network.forward(values, x[:rows]).prediction
+        if len(x) <= rows:
+            return first
         predictions = np.empty((len(x), *first.shape[1:]), first.dtype)
         predictions[:rows] = first
         for start in range(rows, len(x), rows):
@@ -379,13 +325,7 @@ class Solver:
         Raises:
             InputError: the shapes do not fit, or the loss is not finite.
         """
-        tape = self.network.forward(self.values, x, training=training, draws=draws, rng=self.rng)
-        data_loss, dprediction = self._loss_of(tape.prediction, np.asarray(y), weights, None)
-        rows = _rows(x, weights)
-        penalty = self._penalty(data_loss, x, rows, lambda: tape.outputs)
-        gradients = {k: v.copy() for k, v in tape.backward(dprediction).parameters.items()}
-        self._add_penalties(gradients, rows)
-        return data_loss, penalty, gradients
+        return self._descent.fresh(x, np.asarray(y), weights, training=training, draws=draws)
 
     # ---- training -----------------------------------------------------------------------
     def step(
@@ -441,16 +381,15 @@ class Solver:
             InputError: as ``step``.
         """
         losses: list[tuple[float, int]] = []
+        descent = self._descent
         for x, y, weights in pieces:
-            data_loss, penalty = self._gradients(x, y, weights, draws)
+            data_loss, penalty = descent.compute(x, y, weights, draws)
             if self.accumulate > 1:
-                self._accumulate(first=not losses)
+                descent.accumulate(first=not losses)
             losses.append((data_loss + penalty, len(x)))
         if len(losses) > 1:
-            share = 1.0 / len(losses) if self.accumulation == "mean" else 1.0
-            for name, total in self._sums.items():
-                np.multiply(total, share, out=self._gradients_of[name])
-        self._apply(self._gradients_of)
+            descent.reduce(1.0 / len(losses) if self.accumulation == "mean" else 1.0)
+        descent.apply(descent.gradients)
         self.history["loss"].append(sum(loss for loss, _ in losses) / len(losses))
         return losses
 
@@ -471,124 +410,7 @@ class Solver:
                     f"{self.network.parameter_shapes()}. Received: shape {np.shape(gradient)}"
                 )
             own[name] = np.array(gradient, self.dtype, order="C")
-        self._apply(own)
-
-    def _gradients(
-        self, x: Array, y: Array, weights: Array | None, draws: Sequence[Array] | None = None
-    ) -> tuple[float, float]:
-        """Data loss and penalty; their gradients go to ``_gradients_of``, buffers are updated."""
-        if draws is None:
-            x = np.ascontiguousarray(x, self.dtype)
-            plan = self._plan(x)
-            if plan is not None:
-                return self._planned(plan, x, y, weights)
-        tape = self.network.forward(
-            self.values, x, training=True, draws=draws, rng=self.rng, memory=self._memory
-        )
-        data_loss, dprediction = self._loss_of(
-            tape.prediction, y, weights, self._memory.within("loss")
-        )
-        rows = _rows(x, weights)
-        penalty = self._penalty(data_loss, x, rows, lambda: tape.outputs)
-        for name, gradient in tape.backward(dprediction).parameters.items():
-            np.copyto(self._gradients_of[name], gradient)
-        self._add_penalties(self._gradients_of, rows)
-        for name, value in tape.buffers.items():
-            np.copyto(self._buffers[name], value)
-        return data_loss, penalty
-
-    def _plan(self, x: Array) -> Plan | None:
-        """The plan for this shape of batch, or ``None`` for a network that has none."""
-        plan = self._plans.get(x.shape)
-        if plan is not None and plan.network is self.network and plan.loss is self.loss:
-            return plan
-        if not Plan.covers(self.network):
-            return None
-        plan = self._plans[x.shape] = Plan(
-            self.network, self.loss, self.values, self._gradients_of, x,
-            memory=self._memory, kernels=self._kernels,
-        )  # fmt: skip
-        return plan
-
-    def _planned(
-        self, plan: Plan, x: Array, y: Array, weights: Array | None
-    ) -> tuple[float, float]:
-        """Data loss and penalty by a plan."""
-        data_loss = plan.run(x, y, weights, self.rng)
-
-        def outputs() -> Mapping[str, Array]:
-            return self.network.forward(self.values, x, training=True, draws=plan.draws).outputs
-
-        rows = _rows(x, weights)
-        penalty = self._penalty(data_loss, x, rows, outputs)
-        self._add_penalties(self._gradients_of, rows)
-        if self._buffers:
-            for name, value in plan.buffers.items():
-                np.copyto(self._buffers[name], value)
-        return data_loss, penalty
-
-    def _loss_of(
-        self, prediction: Array, y: Array, weights: Array | None, memory: Memory | None
-    ) -> tuple[float, Array]:
-        """The data loss and its gradient at the prediction."""
-        memory = FRESH if memory is None else memory
-        return self.loss.value_and_gradient(prediction, y, weights=weights, memory=memory)
-
-    def _penalty(
-        self,
-        data_loss: float,
-        x: Array,
-        rows: float,
-        outputs: Callable[[], Mapping[str, Array]],
-    ) -> float:
-        """The penalty, after a look at whether the loss is finite."""
-        penalty = 0.0
-        for term in self.penalties:
-            penalty += term.value(self._parameters, rows=rows, memory=self._penalty_memory)
-        if not math.isfinite(data_loss + penalty):
-            raise InputError(
-                f"the loss is not finite at step {self.state['step'] + 1}: loss {data_loss}, "
-                f"penalty {penalty}; {_non_finite(x, outputs())}",
-                hint="lower the learning rate, or check the data for NaN and its scale",
-            )
-        return penalty
-
-    def _add_penalties(self, gradients: Mapping[str, Array], rows: float) -> None:
-        """Adds the gradients of the penalties to those of the data loss."""
-        for term in self.penalties:
-            term.add_gradients(self._parameters, gradients, rows=rows, memory=self._penalty_memory)
-
-    def _accumulate(self, *, first: bool) -> None:
-        """Takes the last batch's gradients to those of the batches before it."""
-        if not self._sums:
-            self._sums = views(self.network.parameter_shapes(), self.dtype)
-        for name, total in self._sums.items():
-            if first:
-                np.copyto(total, self._gradients_of[name])
-            else:
-                total += self._gradients_of[name]
-
-    def _apply(self, gradients: Mapping[str, Array]) -> None:
-        """One update by gradients, which may be changed."""
-        if self.clipping is not None:
-            self.clipping.clip_in_place(gradients)
-        self._update(gradients, self.learning_rate)
-        for constraint in self.constraints:
-            constraint.apply_in_place(self._parameters, memory=self._memory.within("constraints"))
-        if self.averaging is not None:
-            observe_in_place(self.averaging, self.average_state, self._parameters)
-
-    def _update(self, gradients: Mapping[str, Array], learning_rate: float) -> None:
-        """One update of the parameters and the optimizer's state, where they lie."""
-        fused = self._fused
-        if fused is None or not fused.fits(self.optimizer, gradients, self.state):
-            fused = self._fused = FusedUpdate.of(
-                self.optimizer, self._parameters, gradients, self.state, self._kernels
-            )
-        if fused is not None:
-            fused.run(learning_rate)
-            return
-        update_in_place(self.optimizer, self._parameters, gradients, self.state, learning_rate)
+        self._descent.apply(own)
 
     def fit(
         self,
@@ -677,31 +499,3 @@ class Solver:
                 solver is as before then.
         """
         restore_solver(self, Path(path), strict=strict)
-
-
-def _rows(x: Array, weights: Array | None) -> float:
-    """How many rows a batch has, by their weights where they have some."""
-    return float(len(x)) if weights is None else float(np.sum(weights))
-
-
-def _default_law(name: str) -> Law:
-    """The law of a parameter that has been given none, by its own name."""
-    if name.endswith("weight"):
-        return NAMED["glorot_uniform"]
-    if name.endswith("scale"):
-        return NAMED["ones"]
-    return Constant(0.25) if name.endswith("slope") else NAMED["zeros"]
-
-
-def _alike(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
-    """Whether arrays have the same names and shapes, in the same order."""
-    return [(k, a.shape) for k, a in one.items()] == [(k, a.shape) for k, a in other.items()]
-
-
-def _non_finite(x: Array, outputs: Mapping[str, Array]) -> str:
-    """Where a forward pass first went wrong, in words."""
-    start = "" if np.isfinite(x).all() else "the input itself is not finite, and "
-    for name, output in outputs.items():
-        if not np.isfinite(output).all():
-            return f"{start}the first layer whose output is not finite is {name!r}"
-    return "all layers' outputs are finite: the loss itself is not"
