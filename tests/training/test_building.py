@@ -10,10 +10,11 @@ from netparity.training.building import (
     build_loss,
     build_network,
     build_optimizer,
+    build_schedule,
     build_solver,
 )
 from netparity.training.configuration import Configuration
-from netparity.training.data import load
+from netparity.training.data import load, split
 
 
 def test_the_layers_by_hand():
@@ -43,7 +44,7 @@ def test_every_activation_and_initialization_trains(activation, initialization):
         activation=activation, initialization=initialization, rows=60, hidden=(8,), batch_norm=True
     )
     data = load(configuration)
-    solver = build_solver(configuration, data, 60)
+    solver = build_solver(configuration, data, split(data, configuration))
     x, y = data.training.x.astype(np.float32), data.training.y
     first = solver.step(x, y)
     for _ in range(30):
@@ -78,6 +79,7 @@ def test_the_tables_hold_every_choice():
     assert tuple(building._ACTIVATIONS) == choices.ACTIVATIONS
     assert tuple(building._LAWS) == choices.INITIALIZATIONS
     assert tuple(building._OPTIMIZERS) == choices.OPTIMIZERS
+    assert (*building._SCHEDULES, "plateau") == choices.SCHEDULES
 
 
 @pytest.mark.parametrize("name", choices.OPTIMIZERS)
@@ -118,6 +120,78 @@ def test_constants_reach_the_optimizer():
     assert adam == nn.Adam(1e-3, beta1=0.5, amsgrad=True, decay="decoupled", decay_scope="weights")
 
 
+def rates(**values) -> list[float]:
+    """The rates of a run of 4 epochs of 5 steps, in units of the learning rate."""
+    schedule = build_schedule(Configuration(**{"epochs": 4, **values}), 5)
+    assert schedule is not None
+    return [1000 * schedule(step) for step in range(20)]
+
+
+def test_schedules_take_the_whole_run():
+    steps = np.arange(20)
+    assert build_schedule(Configuration(), 5) is None
+    assert build_schedule(Configuration(schedule="plateau"), 5) is None
+    half = 1e-13
+    assert rates(schedule="cosine") == pytest.approx(
+        0.5 + 0.5 * np.cos(np.pi * steps / 20), abs=half
+    )
+    assert rates(schedule="linear") == pytest.approx(1 - steps / 20, abs=half)
+    assert rates(schedule="polynomial") == pytest.approx((1 - steps / 20) ** 2, abs=half)
+    # These go by epochs of 5 steps.
+    assert rates(schedule="exponential") == pytest.approx(0.95 ** (steps / 5), abs=half)
+    slow = rates(schedule="exponential", schedule_constants={
+        "epochs": 2, "factor": 0.5, "staircase": True
+    })  # fmt: skip
+    assert slow == pytest.approx([1.0] * 10 + [0.5] * 10, abs=half)
+    assert rates(schedule="inverse-time") == pytest.approx(1 / (1 + 0.1 * steps / 5), abs=half)
+    again = rates(schedule="cosine-restarts", schedule_constants={"epochs": 2})
+    assert again[:10] == again[10:]
+    assert rates(schedule="linear", schedule_constants={"end": 5e-4})[-1] == pytest.approx(0.525)
+
+
+def test_the_warm_up_comes_first():
+    found = rates(schedule="linear", warmup=2.0)
+    assert found == pytest.approx([*np.arange(1, 11) / 10, *(1 - np.arange(10) / 10)])
+    assert rates(warmup=1.0) == pytest.approx([0.2, 0.4, 0.6, 0.8] + [1.0] * 16)
+    assert rates(schedule="plateau", warmup=1.0) == rates(warmup=1.0)
+    with pytest.raises(InputError, match="Expected less than the 4 epochs"):
+        rates(schedule="cosine", warmup=4.0)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "constants", "said"),
+    [
+        ("constant", {"end": 0.1}, "a constant of the schedule constant is not known"),
+        ("cosine", {"ends": 0.1}, "Expected one of end, power. Received: 'ends'"),
+        ("cosine", {"epochs": 2}, "is not known"),
+        ("linear", {"power": 2}, "is not known. Expected one of end."),
+        ("polynomial", {"power": "two"}, "power. Expected float, got str"),
+        ("exponential", {"epochs": 0}, "epochs. Expected a number above 0. Received: 0"),
+        ("exponential", {"epochs": True}, "epochs. Expected a number above 0"),
+        ("exponential", {"factor": -1.0}, "factor"),
+        ("plateau", {"monitor": "loss"}, "a constant of the schedule plateau is not known"),
+        ("plateau", {"patience": 2.5}, "patience. Expected int"),
+    ],
+)
+def test_constants_of_a_schedule_that_cannot_be(schedule, constants, said):
+    configuration = Configuration(schedule=schedule, schedule_constants=constants)
+    data = load(configuration)
+    with pytest.raises(InputError) as caught:
+        build_solver(configuration, data, split(data, configuration))
+    assert said in caught.value.message
+
+
+def test_a_plateau_goes_by_the_validation_loss_if_there_is_one():
+    for validation, monitored in ((0.2, "validation_loss"), (0.0, "epoch_loss")):
+        configuration = Configuration(
+            schedule="plateau", schedule_constants={"patience": 2}, validation=validation
+        )
+        data = load(configuration)
+        solver = build_solver(configuration, data, split(data, configuration))
+        assert solver.plateau is not None
+        assert (solver.plateau.patience, solver.plateau_monitor) == (2, monitored)
+
+
 def test_losses():
     assert build_loss(Configuration(label_smoothing=0.1)) == nn.SoftmaxCrossEntropy(
         label_smoothing=0.1
@@ -128,9 +202,10 @@ def test_losses():
 def test_the_solver_has_what_the_configuration_says():
     configuration = Configuration(l2=0.1, batch_size=7, dtype="float64", seed=5)
     data = load(configuration)
-    solver = build_solver(configuration, data, 100)
+    parts = split(data, configuration)
+    solver = build_solver(configuration, data, parts)
     assert solver.penalties == (nn.L2(0.1),)
     assert (solver.batch_size, solver.dtype) == (7, np.float64)
-    again = build_solver(configuration, data, 100)
+    again = build_solver(configuration, data, parts)
     for name, array in solver.parameters.items():
         assert np.array_equal(array, again.parameters[name])

@@ -26,6 +26,7 @@ RICH = {
     "rows": 300, "validation": 0.2, "hidden": [20, 10], "batch_norm": True, "dropout": 0.2,
     "input_dropout": 0.1, "flip": True, "shift": 1, "l2": 1e-3, "weight_decay": 1e-2,
     "label_smoothing": 0.1, "learning_rate": 0.01, "batch_size": 32, "epochs": 6,
+    "clip_norm": 1.0, "schedule": "exponential", "warmup": 0.5,
 }  # fmt: skip
 EVERYTHING = {
     "configuration.toml", "last.safetensors", "best.safetensors", "history.json", "metrics.json",
@@ -244,17 +245,26 @@ def test_a_full_disk_is_status_2_and_the_last_checkpoint_stays(tmp_path):
     assert result["epochs"] == 4
 
 
-def test_a_search_measures_what_a_run_does(tmp_path):
-    configuration = configured({**RICH, "patience": 2})
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        {"schedule": "cosine", "warmup": 1.0},
+        {"schedule": "plateau", "schedule_constants": {"patience": 1, "least_change": 0.0}},
+    ],
+)
+def test_a_search_measures_what_a_run_does(tmp_path, schedule):
+    values = {**RICH, **schedule, "patience": 2}
+    configuration = configured(values)
     data = load(configuration)
     seen: list[Epoch] = []
     best = validate(configuration, data, seen.append)
-    run(RICH | {"patience": 2}, tmp_path)
+    run(values, tmp_path)
     history = json.loads((tmp_path / "history.json").read_text())["epochs"]
     assert [one.validation_accuracy for one in seen] == [
         one["validation_accuracy"] for one in history
     ]
     assert [one.loss for one in seen] == [one["loss"] for one in history]
+    assert [one.learning_rate for one in seen] == [one["learning_rate"] for one in history]
     assert best == best_epoch(seen)
 
 

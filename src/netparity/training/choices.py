@@ -23,7 +23,16 @@ OPTIMIZERS: Final = (
     "ftrl",
     "muon",
 )
-SCHEDULES: Final = ("constant",)
+SCHEDULES: Final = (
+    "constant",
+    "cosine",
+    "linear",
+    "polynomial",
+    "exponential",
+    "inverse-time",
+    "cosine-restarts",
+    "plateau",
+)
 LOSSES: Final = ("cross-entropy", "hinge")
 STANDARDIZATIONS: Final = ("none", "global", "feature")
 DTYPES: Final = ("float32", "float64")

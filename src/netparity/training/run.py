@@ -43,13 +43,16 @@ def validate(configuration: Configuration, data: Data, on_epoch: OnEpoch) -> Epo
         InputError: the loss is not finite, or the configuration does not go with the data.
     """
     parts = split(data, configuration)
-    solver = build_solver(configuration, data, len(parts.training))
+    solver = build_solver(configuration, data, parts)
     watcher = _Validation(configuration, parts.validation, on_epoch)
+    # The solver itself looks at the validation rows only where its schedule goes by their loss.
+    held_out = parts.validation if solver.plateau is not None else None
     with np.errstate(all="ignore"):
         solver.fit(
             parts.training.x,
             parts.training.y,
             configuration.epochs,
+            validation=None if held_out is None else (held_out.x, held_out.y),
             callbacks=(watcher,),
             augment=build_augmentation(configuration, data),
         )
@@ -84,7 +87,7 @@ def train(
         KeyboardInterrupt: after the step during which it came, and a checkpoint.
     """
     parts = split(data, configuration)
-    solver = build_solver(configuration, data, len(parts.training))
+    solver = build_solver(configuration, data, parts)
     if resume:
         solver.restore(folder / files.LAST)
     else:
@@ -128,7 +131,7 @@ def epochs(solver: Solver) -> tuple[Epoch, ...]:
     def column(name: str) -> Sequence[float | None]:
         return kept.get(name) or [None] * count
 
-    rates = kept.get("learning_rate") or [float(solver.optimizer.learning_rate)] * count
+    rates = kept.get("learning_rate") or [solver.learning_rate] * count
     return tuple(
         Epoch(
             epoch=place + 1,
@@ -175,7 +178,7 @@ class _Validation(Callback):
         found: dict[str, float] = {}
         if self._rows is not None:
             found = solver.evaluate(self._rows.x, self._rows.y, ("accuracy",))
-        rate = values.get("learning_rate", float(solver.optimizer.learning_rate))
+        rate = values.get("learning_rate", solver.learning_rate)
         self.history.append(
             Epoch(
                 epoch=epoch,
