@@ -286,12 +286,84 @@ def optax_clipping(given):
                 yield f"{kind}/{limit}/{name}", clipped[name]
 
 
+def keras_schedules(given):
+    import keras
+    import tensorflow as tf
+
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    s = keras.optimizers.schedules
+    # Constants exact in binary. The dtype is that of the rate; of a plain number, float32.
+    for rate in (0.5, np.float64(0.5)):
+        schedules = {
+            "exponential": s.ExponentialDecay(rate, 8, 0.75),
+            "staircase": s.ExponentialDecay(rate, 8, 0.75, staircase=True),
+            "piecewise": s.PiecewiseConstantDecay([5, 12], [rate, rate / 2, rate / 8]),
+            "polynomial": s.PolynomialDecay(rate, 16, 0.125, 2.0),
+            "cycle": s.PolynomialDecay(rate, 16, 0.125, 2.0, cycle=True),
+            "inverse_time": s.InverseTimeDecay(rate, 8, 0.75),
+            "inverse_staircase": s.InverseTimeDecay(rate, 8, 0.75, staircase=True),
+            "cosine": s.CosineDecay(rate, 16, 0.25),
+            "cosine_warmup": s.CosineDecay(rate / 4, 16, 0.25, warmup_target=0.5, warmup_steps=6),
+            "restarts": s.CosineDecayRestarts(rate, 5, 2.0, 0.75, 0.25),
+            "restarts_equal": s.CosineDecayRestarts(rate, 5, 1.0, 0.75, 0.25),
+        }
+        for name, schedule in schedules.items():
+            rates = [schedule(tf.constant(t, tf.int64)) for t in range(int(given["steps"]))]
+            yield f"{name}/{type(rate).__name__}", np.array(rates)
+    for name, constants in json.loads(str(given["plateaus"])).items():
+        callback = keras.callbacks.ReduceLROnPlateau(monitor="loss", **constants)
+        model = keras.Sequential([keras.layers.Dense(1)])
+        model.compile(optimizer=keras.optimizers.SGD(0.5), loss="mse")
+        callback.set_model(model)
+        callback.on_train_begin()
+        rates = []
+        for epoch, metric in enumerate(given["metrics"]):
+            callback.on_epoch_end(epoch, {"loss": float(metric)})
+            rates.append(float(model.optimizer.learning_rate))
+        yield f"plateau/{name}", np.array(rates)
+
+
+def optax_schedules(given):
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    import jax.numpy as jnp
+    import optax
+    import optax.contrib
+
+    schedules = {
+        "exponential": optax.exponential_decay(0.5, 8, 0.7),
+        "staircase": optax.exponential_decay(0.5, 8, 0.7, staircase=True),
+        "piecewise": optax.piecewise_constant_schedule(0.5, {5: 0.5, 12: 0.25}),
+        "polynomial": optax.polynomial_schedule(0.5, 0.1, 2.0, 16),
+        "cosine": optax.cosine_decay_schedule(0.5, 16, 0.2, 1.5),
+        "cosine_warmup": optax.warmup_cosine_decay_schedule(0.1, 0.5, 6, 22, 0.1),
+        "exponential_warmup": optax.warmup_exponential_decay_schedule(0.1, 0.5, 6, 8, 0.7),
+        "join": optax.join_schedules(
+            [optax.constant_schedule(0.5), optax.exponential_decay(0.25, 8, 0.7)], [9]
+        ),
+    }
+    for name, schedule in schedules.items():
+        yield name, jax.vmap(schedule)(jnp.arange(int(given["steps"])))
+    parameters = {"w": jnp.zeros(1, jnp.float64)}
+    for name, constants in json.loads(str(given["plateaus"])).items():
+        rule = optax.contrib.reduce_on_plateau(**constants)
+        state, rates, update = rule.init(parameters), [], jax.jit(rule.update)
+        for metric in given["metrics"]:
+            _, state = update(parameters, state, value=float(metric))
+            rates.append(0.5 * float(state.scale))
+        yield f"plateau/{name}", np.array(rates)
+
+
 SECTIONS = {
     "keras-optimizers": keras_optimizers,
     "tf1-optimizers": tf1_optimizers,
     "optax-optimizers": optax_optimizers,
     "keras-clipping": keras_clipping,
     "optax-clipping": optax_clipping,
+    "keras-schedules": keras_schedules,
+    "optax-schedules": optax_schedules,
 }
 
 
