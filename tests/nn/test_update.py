@@ -20,7 +20,12 @@ OPTIMIZERS: list[nn.Optimizer] = [
     nn.Adam(0.1, amsgrad=True),
     nn.Adam(0.1, epsilon_placement="hat", weight_decay=0.1, decay="decoupled",
             decay_scope=("b.weight",)),
+    nn.optimizers.AdaGrad(0.1), nn.optimizers.RMSProp(0.1), nn.optimizers.Adadelta(0.1),
+    nn.optimizers.NAdam(0.1), nn.optimizers.RAdam(0.1), nn.optimizers.Lion(0.1),
+    nn.optimizers.Adamax(0.1), nn.optimizers.Ftrl(0.1),
 ]  # fmt: skip
+#: Not by elements: its update of a matrix is made of the whole of it.
+MUON = nn.optimizers.Muon(0.1, weight_decay=0.1)
 SHAPES = {"a.weight": (3, 2), "a.bias": (2,), "b.weight": (2, 1, 2), "b.bias": (), "c.none": (0,)}
 
 
@@ -32,9 +37,9 @@ def drawn(
     return packed(arrays, dtype) if together else arrays
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(
-    optimizer=st.sampled_from(OPTIMIZERS),
+    optimizer=st.sampled_from([*OPTIMIZERS, MUON]),
     dtype=st.sampled_from([np.float32, np.float64]),
     together=st.booleans(),
     left_out=st.sets(st.sampled_from(sorted(SHAPES))),
