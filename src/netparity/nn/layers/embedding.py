@@ -88,23 +88,27 @@ class Embedding(Layer):
 
     def _places(self, x: Array, memory: Memory) -> Array:
         """The tokens as integers, checked."""
-        if x.dtype.kind == "f" and self.tokens > 2 ** (np.finfo(x.dtype).nmant + 1):
+        # One more than the last whole number up to which the dtype lacks none.
+        most = 2 ** (np.finfo(x.dtype).nmant + 1) + 1 if x.dtype.kind == "f" else self.tokens
+        if self.tokens > most:
             raise InputError(
-                f"more tokens than the dtype tells apart. Expected at most "
-                f"{2 ** (np.finfo(x.dtype).nmant + 1)} in {x.dtype}. Received: {self.tokens}",
+                f"more tokens than the dtype tells apart. Expected at most {most} in {x.dtype}. "
+                f"Received: {self.tokens}",
                 hint="use parameters in float64",
             )
         places = memory.empty("places", x.shape, np.intp)
         # What is no number has no integer; it fails the comparison below.
         with np.errstate(invalid="ignore"):
             np.copyto(places, x, casting="unsafe")
-        differ = np.not_equal(places, x, out=memory.empty("differ", x.shape, bool))
+        whole = memory.empty("whole", x.shape, x.dtype)
+        np.copyto(whole, places, casting="unsafe")
+        differ = np.not_equal(whole, x, out=memory.empty("differ", x.shape, bool))
         if x.size and (differ.any() or places.min() < 0 or places.max() >= self.tokens):
             wrong = differ | (places < 0) | (places >= self.tokens)
             where = tuple(int(k) for k in np.argwhere(wrong)[0])
             raise InputError(
                 f"input {list(where)} is no token. Expected whole numbers from 0 to "
-                f"{self.tokens - 1}. Received: {x[where]}"
+                f"{self.tokens - 1}. Received: {x[where]!s}"
             )
         return places
 

@@ -109,37 +109,38 @@ class GRU(Layer):
         stage = staged(x, self.inputs, self.time_major, memory)
         length, rows = stage.shape[:2]
         weight, recurrent = parameters["weight"], parameters["recurrent_weight"]
-        # Inside, the blocks stand as z, r, n.
+        # Inside, the gates stand as z, r and the candidate by itself.
         update, reset = (0, 1) if self.gate_order == "zrh" else (1, 0)
         sign = gate_sign(opening)
-        order: Order = ((update, sign), (reset, sign), (2, 1.0))
-        outer, inner = self._biases(parameters, x)
-        sums = projected(stage, weight, outer, order, memory)
-        arranged = arrange(recurrent, order, memory.empty("arranged", recurrent.shape, x.dtype))
-        to_gates, to_candidate = arranged[:, : 2 * units], arranged[:, 2 * units :]
+        gates: Order = ((update, sign), (reset, sign))
+        candidate: Order = ((2, 1.0),)
+        outside, inside = self._biases(parameters, x)
+        gate_sums = projected(stage, weight, outside, gates, units, "gate sums", memory)
+        sums = projected(stage, weight, outside, candidate, units, "sums", memory)
+        to_gates = memory.empty("to gates", (units, 2 * units), x.dtype)
+        arrange(recurrent, gates, to_gates)
+        to_candidate = memory.empty("to candidate", (units, units), x.dtype)
+        arrange(recurrent, candidate, to_candidate)
         states = states_from_zero(stage, units, "states", memory)
         # What a step knows, in an order in which neighbours are worked on together:
-        # 0 Z, 1 R, 2 h − n, 3 what R multiplies or R h, 4 n.
+        # 0 Z, 1 R, 2 h − n, 3 what R multiplies or, with the reset before, R h, 4 n.
         known = memory.empty("known", (length, 5, rows, units), x.dtype)
-        e = memory.empty("e", (rows, 3 * units), x.dtype)
-        gate_columns = e[:, : 2 * units]
-        blocks = e.reshape(rows, 3, units).swapaxes(0, 1)
+        z = memory.empty("z", (rows, 2 * units), x.dtype)
+        blocks = z.reshape(rows, 2, units).swapaxes(0, 1)
         with np.errstate(over="ignore"):
             for step in range(length):
                 now, h, new = known[step], states[step], states[step + 1]
+                np.matmul(h, to_gates, out=z)
+                np.add(z, gate_sums[step], out=z)
+                open_gates(blocks, opening, now[:2])
                 if after:
-                    np.matmul(h, arranged, out=e)
-                else:
-                    np.matmul(h, to_gates, out=gate_columns)
-                np.add(gate_columns, sums[step, :, : 2 * units], out=gate_columns)
-                open_gates(blocks[:2], opening, now[:2])
-                if after:
-                    np.add(blocks[2], inner, out=now[3])
+                    np.matmul(h, to_candidate, out=now[3])
+                    np.add(now[3], inside, out=now[3])
                     np.multiply(now[1], now[3], out=now[4])
                 else:
                     np.multiply(now[1], h, out=now[3])
                     np.matmul(now[3], to_candidate, out=now[4])
-                np.add(now[4], sums[step, :, 2 * units :], out=now[4])
+                np.add(now[4], sums[step], out=now[4])
                 np.tanh(now[4], out=now[4])
                 np.subtract(h, now[4], out=now[2])
                 np.multiply(now[0], now[2], out=new)

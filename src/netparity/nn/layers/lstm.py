@@ -111,7 +111,7 @@ class LSTM(Layer):
         # Inside, the blocks stand as f, i, o, g.
         sign = gate_sign(opening)
         order: Order = ((forget, sign), (0, sign), (3, sign), (candidate, 1.0))
-        sums = projected(stage, weight, bias, order, memory)
+        sums = projected(stage, weight, bias, order, units, "sums", memory)
         arranged = arrange(recurrent, order, memory.empty("arranged", recurrent.shape, x.dtype))
         states = states_from_zero(stage, units, "states", memory)
         # What a step knows, in an order in which neighbours are worked on together:

@@ -94,36 +94,41 @@ def arrange(source: Array, order: Order, out: Array) -> Array:
     """Copies blocks of columns into another order, with signs.
 
     Args:
-        source: (…, kH).
+        source: blocks side by side on the last axis.
         order: for each block of the result the block it comes from, and its sign.
-        out: the result (…, kH).
+        out: the result.
 
     Returns:
         ``out``.
     """
-    width = source.shape[-1] // len(order)
+    width = out.shape[-1] // len(order)
     for place, (block, sign) in enumerate(order):
         columns = source[..., block * width : (block + 1) * width]
         np.multiply(columns, sign, out=out[..., place * width : (place + 1) * width])
     return out
 
 
-def projected(stage: Array, weight: Array, bias: Array, order: Order, memory: Memory) -> Array:
-    """``x W + b`` of all steps in one product, (T, N, kH).
+def projected(
+    stage: Array, weight: Array, bias: Array, order: Order, units: int, key: str, memory: Memory
+) -> Array:
+    """``x W + b`` of all steps in one product, (T, N, kH), for k blocks.
 
     Args:
         stage: what ``staged`` gave.
-        weight: (D, kH).
-        bias: (kH,).
-        order: of the blocks of the result.
+        weight: blocks side by side.
+        bias: likewise.
+        order: the blocks to take, and their signs.
+        units: number H of units, the width of a block.
+        key: that of the result.
         memory: where the result comes from.
     """
-    packed = memory.empty("packed", (len(weight) + 1, len(bias)), stage.dtype)
+    width = len(order) * units
+    packed = memory.empty(f"{key}, packed", (len(weight) + 1, width), stage.dtype)
     arrange(weight, order, packed[:-1])
     arrange(bias, order, packed[-1])
-    result = memory.empty("projected", (*stage.shape[:2], len(bias)), stage.dtype)
+    result = memory.empty(key, (*stage.shape[:2], width), stage.dtype)
     rows = stage.reshape(-1, stage.shape[2])
-    np.matmul(rows, packed, out=result.reshape(len(rows), len(bias)))
+    np.matmul(rows, packed, out=result.reshape(len(rows), width))
     return result
 
 

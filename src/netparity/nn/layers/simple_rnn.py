@@ -85,7 +85,8 @@ class SimpleRNN(Layer):
         memory, rectified = context.memory, self.activation == "relu"
         stage = staged(x, self.inputs, self.time_major, memory)
         weight, recurrent = parameters["weight"], parameters["recurrent_weight"]
-        sums = projected(stage, weight, total_bias(parameters, self.units, x), ((0, 1.0),), memory)
+        bias = total_bias(parameters, self.units, x)
+        sums = projected(stage, weight, bias, ((0, 1.0),), self.units, "sums", memory)
         states = states_from_zero(stage, self.units, "states", memory)
         for step, h in enumerate(states[:-1]):
             new = states[step + 1]
