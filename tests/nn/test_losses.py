@@ -55,9 +55,9 @@ LOSSES: list[Loss] = [
     SoftmaxCrossEntropy(input="probabilities", log_epsilon=0.01),
     SoftmaxCrossEntropy(log_epsilon=0.01),
     SoftmaxCrossEntropy(input="log-probabilities"),
-    SigmoidCrossEntropy(label_smoothing=0.1, class_weights=(1.0, 3.0)),
-    SigmoidCrossEntropy(input="probabilities", class_weights=(1.0, 3.0), log_epsilon=0.01),
-    SigmoidCrossEntropy(input="probabilities", log_floor=-100.0, class_weights=(1.0, 3.0)),
+    SigmoidCrossEntropy(label_smoothing=0.1, class_weights=(0.5, 3.0)),
+    SigmoidCrossEntropy(input="probabilities", class_weights=(0.5, 3.0), log_epsilon=0.01),
+    SigmoidCrossEntropy(input="probabilities", log_floor=-100.0, class_weights=(0.5, 3.0)),
     Huber(0.4),
     Huber(0.4, "smooth-l1"),
     LogCosh(),
@@ -503,6 +503,19 @@ def test_smoothing_of_both_kinds_leaves_sums_of_one() -> None:
         for target in (np.array([0]), np.array([[0.25, 0.5, 0.25]])):
             value = loss.value(np.zeros((1, 3)), target)
             assert value == pytest.approx(math.log(3), rel=2e-15)
+
+
+def test_binary_class_weights_count_as_weights_of_their_rows() -> None:
+    logits, target = np.array([[0.5], [-1.0]]), np.array([1, 0])
+    probabilities = 1 / (1 + np.exp(-logits))
+    for x, conventions in ((logits, {}), (probabilities, {"input": "probabilities"})):
+        loss = SigmoidCrossEntropy(class_weights=(0.25, 3.0), **conventions)
+        value, gradient = loss.value_and_gradient(x, target)
+        plain = replace(loss, class_weights=None)
+        expected, slope = plain.value_and_gradient(x, target, weights=np.array([3.0, 0.25]))
+        # Two terms; with weights a x and b softplus(x) are rounded first, or products of 1/p.
+        assert value == pytest.approx(expected, rel=2e-15)
+        np.testing.assert_allclose(gradient, slope, rtol=4e-15)
 
 
 def test_ignored_rows_are_as_if_absent() -> None:
