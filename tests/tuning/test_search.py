@@ -25,7 +25,7 @@ from netparity.tuning.search import Plan  # noqa: E402 (the same)
 from netparity.tuning.storage import open_storage, sqlite_in  # noqa: E402 (the same)
 
 #: The coarse stage's trials must last long enough for one to be caught in the middle.
-SMALL: dict[str, Any] = {"rows": 1000, "validation": 0.3, "hidden": [20], "epochs": 36}
+SMALL: dict[str, Any] = {"rows": 600, "validation": 0.3, "hidden": [20], "epochs": 18}
 PLAN = Plan(study="small", trials=6, finalists=2, seeds=2, timeout=None)
 STATES = optuna.trial.TrialState
 EVERYTHING = {
@@ -136,7 +136,7 @@ def test_a_search_chooses_by_validation_and_tests_once(searched):
 
 def test_the_coarse_stage_has_a_third_of_the_epochs(searched):
     trials = studies(searched.storage)
-    for name, epochs in (("coarse", 12), ("fine", 36)):
+    for name, epochs in (("coarse", 6), ("fine", 18)):
         lengths = {
             len(trial.intermediate_values)
             for trial in trials[f"small/{name}"].trials
@@ -184,39 +184,79 @@ def test_the_same_search_again_begins_no_trial(searched):
 def test_a_search_of_the_same_name_about_something_else_is_refused(searched, capsys):
     words = ["tune", "--validation", "0.3", "--hidden", "20", "--study", "small",
              "--output", str(searched.folder)]  # fmt: skip
-    assert cli.main([*words, "--rows", "1000", "--epochs", "39"]) == 2
+    assert cli.main([*words, "--rows", "600", "--epochs", "21"]) == 2
     error = capsys.readouterr().err
-    assert (
-        "the study `small/coarse` is about something else: epochs is 12 there and 13 here" in error
-    )
+    assert "the study `small/coarse` is about something else: epochs is 6 there and 7 here" in error
     assert "--study" in error
-    assert cli.main([*words, "--rows", "999", "--epochs", "36"]) == 2
-    assert "rows is 1000 there and 999 here; its data are others" in capsys.readouterr().err
+    assert cli.main([*words, "--rows", "599", "--epochs", "18"]) == 2
+    assert "rows is 600 there and 599 here; its data are others" in capsys.readouterr().err
+
+
+def begun(words: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "netparity", "tune", *words],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+TINY = ["--validation", "0.3", "--hidden", "20", "--epochs", "18", "--trials", "2",
+        "--finalists", "1", "--seeds", "1", "--study", "tiny"]  # fmt: skip
+
+
+def test_an_interrupted_search_puts_its_trial_back(tmp_path):
+    storage = sqlite_in(tmp_path)
+    search = begun([*TINY, "--output", str(tmp_path)])
+    while not (found := running(storage)):
+        assert search.poll() is None
+    search.send_signal(signal.SIGINT)
+    out, error = search.communicate()
+    assert (search.returncode, out) == (130, "")
+    assert "the study stays: the same command goes on" in error
+    study, lost = found[0]
+    if study.trials[lost.number].state == STATES.FAIL:
+        assert study.trials[-1].state == STATES.WAITING
+        assert study.trials[-1].user_attrs[RETRY_OF] == lost.number
+    assert not [one for one in study.trials if one.state == STATES.RUNNING]
 
 
 def test_a_search_that_is_killed_as_a_whole_goes_on(tmp_path):
     """By the same command; its trial is tried again once it has given no signs for a while."""
     storage = sqlite_in(tmp_path)
-    words = ["tune", "--validation", "0.3", "--hidden", "20", "--epochs", "45", "--trials", "2",
-             "--finalists", "1", "--seeds", "1", "--study", "gone", "--grace", "1",
-             "--output", str(tmp_path)]  # fmt: skip
-    process = subprocess.Popen(
-        [sys.executable, "-m", "netparity", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    words = [*TINY, "--grace", "1", "--output", str(tmp_path)]
+    search = begun(words)
     while not (found := running(storage)):
-        assert process.poll() is None
-    (_, lost), *_ = found
-    # The worker first: it would put its trial back when it sees that its parent is gone.
+        assert search.poll() is None
+    study, lost = found[0]
+    # Together: each would put the trial back if it saw that the other is gone.
+    search.send_signal(signal.SIGSTOP)
     os.kill(process_of(lost), signal.SIGKILL)
-    process.kill()
-    process.communicate()
-    before = studies(storage)["gone/coarse"].trials[lost.number]
-    if before.state == STATES.FAIL:
-        pytest.skip("the parent was quick enough to put the trial back before it was killed")
-    assert cli.main(words) == 0
-    study = studies(storage)["gone/coarse"]
-    assert study.trials[lost.number].state == STATES.FAIL
-    assert any(one.user_attrs.get(RETRY_OF) == lost.number for one in study.trials)
+    search.kill()
+    search.communicate()
+    assert cli.main(["tune", *words]) == 0
+    assert study.trials[lost.number].state in (STATES.FAIL, STATES.COMPLETE)
+    if study.trials[lost.number].state == STATES.FAIL:
+        assert any(one.user_attrs.get(RETRY_OF) == lost.number for one in study.trials)
+
+
+@pytest.mark.slow
+def test_two_machines_share_a_study(tmp_path):
+    """Two searches at once, as on two machines: each trial is run once, and both tell the same."""
+    storage = f"journal://{tmp_path / 'study.log'}"
+    words = ["--validation", "0.3", "--hidden", "20", "--epochs", "18", "--trials", "6",
+             "--finalists", "1", "--seeds", "2", "--study", "shared", "--storage", storage,
+             "--format", "json"]  # fmt: skip
+    searches = [begun([*words, "--output", str(tmp_path / name)]) for name in ("one", "other")]
+    told = [search.communicate() for search in searches]
+    assert [search.returncode for search in searches] == [0, 0], told
+    results = [json.loads(out) for out, _ in told]
+    assert results[0] == results[1]
+    for name, study in studies(storage).items():
+        count = {"coarse": 4, "fine": 2}.get(name.rpartition("/")[2], 2)
+        assert ended(study) == count
+    workers = {
+        trial.user_attrs[PROCESS] for study in studies(storage).values() for trial in study.trials
+    }
+    assert len(workers) == 2
 
 
 @pytest.mark.parametrize(
