@@ -1,8 +1,8 @@
 """What Keras, TensorFlow's own LSTM and Flax compute, for the tests beside this file.
 
 Run in a process of its own, since float widths are settings of the process:
-``python recurrent_run.py inputs.npz outputs.npz``. Works through the families, ``rnn/…`` and
-``embedding/…``, that the inputs hold. Without Flax its part is left out.
+``python recurrent_run.py inputs.npz outputs.npz``. Works through the families, ``rnn/…``,
+``embedding/…`` and ``attention/…``, that the inputs hold. Without Flax its part is left out.
 """
 
 import importlib.util
@@ -200,6 +200,63 @@ def embeddings(given: Mapping[str, np.ndarray], found: Arrays) -> None:
     found["flax/embedding/strange"] = run(jnp.array(weight), jnp.array([len(weight), -1]))
 
 
+def attentions(given: Mapping[str, np.ndarray], found: Arrays) -> None:
+    """Dot-product attention, and that in several heads."""
+    queries, keys, values, dy = (tf.constant(given[f"attention/{k}"]) for k in ("q", "k", "v", "d"))
+    for name, scaled in (("plain", False), ("scaled", True)):
+        # The learned scale starts at 1; only then is there one.
+        layer = keras.layers.Attention(use_scale=scaled)
+        with tf.GradientTape() as tape:
+            tape.watch([queries, keys, values])
+            y = layer([queries, values, keys], use_causal_mask=scaled)
+        gradients = tape.gradient(y, [queries, keys, values], output_gradients=dy)
+        for key, value in zip(("y", "x", "keys", "values"), (y, *gradients), strict=True):
+            found[f"keras/attention/{name}/{key}"] = value
+    weights, x, dx = own(given, "heads"), given["attention/x"], given["attention/dx"]
+    features, heads = x.shape[2], int(given["attention/heads"])
+    depth = features // heads
+    order = [f"{name}_{what}" for name in ("query", "key", "value") for what in ("weight", "bias")]
+    shapes = {"weight": (features, heads, depth), "bias": (heads, depth)}
+    stacked = [weights[name].reshape(shapes[name.split("_")[1]]) for name in order]
+    stacked += [weights["output_weight"].reshape(heads, depth, features), weights["output_bias"]]
+    layer = keras.layers.MultiHeadAttention(heads, depth)
+    layer.build(x.shape, x.shape)
+    layer.set_weights(stacked)
+    tensor = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(tensor)
+        y = layer(tensor, tensor, use_causal_mask=True)
+    variables = [variable.value for variable in layer.trainable_variables]
+    gradients = tape.gradient(y, [tensor, *variables], output_gradients=tf.constant(dx))
+    names = ("x", *order, "output_weight", "output_bias")
+    for name, gradient in zip(names, gradients, strict=True):
+        size = weights[name].shape if name in weights else x.shape
+        found[f"keras/heads/{name}"] = np.reshape(gradient, size)
+    found["keras/heads/y"] = y
+    if importlib.util.find_spec("flax") is None:
+        return
+    import flax.linen as nn
+    import jax
+    import jax.numpy as jnp
+
+    module = nn.MultiHeadDotProductAttention(heads, param_dtype=jnp.float64)
+    tree = {
+        name: {"kernel": jnp.array(stacked[2 * k]), "bias": jnp.array(stacked[2 * k + 1])}
+        for k, name in enumerate(("query", "key", "value", "out"))
+    }
+
+    def run(tree: Arrays, x: Any) -> Any:
+        return module.apply({"params": tree}, x, mask=nn.make_causal_mask(x[:, :, 0]))
+
+    y, back = jax.vjp(run, tree, jnp.array(x))
+    dtree, found["flax/heads/x"] = back(jnp.array(dx))
+    found["flax/heads/y"] = y
+    for name in weights:
+        layer_name, what = name.split("_")
+        leaf = dtree[layer_name.replace("output", "out")][what.replace("weight", "kernel")]
+        found[f"flax/heads/{name}"] = np.reshape(leaf, weights[name].shape)
+
+
 def main(inputs: str, outputs: str) -> None:
     given = dict(np.load(inputs))
     found: Arrays = {}
@@ -215,6 +272,8 @@ def main(inputs: str, outputs: str) -> None:
             flax_cells(given, found)
     if "embedding/x" in given:
         embeddings(given, found)
+    if "attention/x" in given:
+        attentions(given, found)
     np.savez(outputs, **{name: np.asarray(value) for name, value in found.items()})
 
 

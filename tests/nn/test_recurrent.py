@@ -16,14 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.nn.measure import ulps
+from tests.nn.roundings import Arrays, bounds, drawn, results
 
 from netparity.errors import InputError
 from netparity.nn import (
     GRU,
     LSTM,
     Affine,
-    Context,
-    Layer,
     MeanSquaredError,
     Memory,
     Network,
@@ -31,7 +30,6 @@ from netparity.nn import (
     check_gradients,
 )
 
-Arrays = dict[str, np.ndarray]
 Recurrent = SimpleRNN | LSTM | GRU
 HARD = ("hard-sigmoid", "hard-sigmoid-keras2")
 
@@ -53,42 +51,13 @@ LAYERS: list[Recurrent] = [
 ]
 
 
-def drawn(shapes: Mapping[str, tuple[int, ...]], seed: int, dtype: type = np.float64) -> Arrays:
-    rng = np.random.default_rng(seed)
-    return {name: rng.normal(0, 0.7, shape).astype(dtype) for name, shape in shapes.items()}
+def operations(layer: Recurrent, x: np.ndarray) -> int:
+    """How many stand behind a number of a step.
 
-
-def results(
-    layer: Layer, parameters: Mapping[str, np.ndarray], x: np.ndarray, dy: np.ndarray, **more: Any
-) -> Arrays:
-    y, backward = layer.apply(parameters, x, Context(training=True, **more))
-    dx, gradients = backward(dy)
-    return {"y": y, "x": dx, **gradients}
-
-
-def bounds(
-    layer: Recurrent, parameters: Mapping[str, np.ndarray], x: np.ndarray, dy: np.ndarray
-) -> dict[str, float]:
-    """How far two right programs may lie apart, in ulp.
-
-    A rounding anywhere in a pass acts like a change of what is handed over by about as much.
-    So everything handed over is changed by one ulp, up or down at random, eight times, and the
-    largest change of each result (at least one ulp, its own rounding) counts for each operation
-    behind a number: the sums of the D + H products of a step and of the N T in a gradient of a
-    weight, and at most a dozen operations in gates, cells and slopes.
+    The sums of the D + H products of a step and of the N T in a gradient of a weight, and at
+    most a dozen operations in gates, cells and slopes.
     """
-    rng, here = np.random.default_rng(0), results(layer, parameters, x, dy)
-
-    def moved(a: np.ndarray) -> np.ndarray:
-        return a * (1 + np.finfo(a.dtype).eps * rng.choice(np.array([-1, 1], a.dtype), a.shape))
-
-    worst = dict.fromkeys(here, 1.0)
-    for _ in range(8):
-        values = {name: moved(a) for name, a in parameters.items()}
-        for name, value in results(layer, values, moved(x), moved(dy)).items():
-            worst[name] = max(worst[name], ulps(value, here[name]))
-    operations = layer.inputs + layer.units + x.shape[0] * x.shape[1] + 12
-    return {name: operations * change for name, change in worst.items()}
+    return layer.inputs + layer.units + x.shape[0] * x.shape[1] + 12
 
 
 def input_and_gradient(
@@ -301,7 +270,10 @@ def test_every_shape_and_switch(layer: Recurrent, rows: int, length: int, seed: 
     parameters = drawn(layer.shapes(), seed)
     x, dy = input_and_gradient(layer, rows, length, seed=seed)
     found = results(layer, parameters, x, dy)
-    assert ulps(found["y"], plain(layer, parameters, x)) <= bounds(layer, parameters, x, dy)["y"]
+    assert (
+        ulps(found["y"], plain(layer, parameters, x))
+        <= bounds(layer, parameters, x, dy, operations(layer, x))["y"]
+    )
     assert found["x"].shape == x.shape
     assert {name: found[name].shape for name in layer.shapes()} == layer.shapes()
     if rows and length:
@@ -347,7 +319,10 @@ def agree(
         x, dy = x.swapaxes(0, 1), dy.swapaxes(0, 1) if layer.return_sequences else dy
     parameters, x, dy = {n: a.astype(dtype) for n, a in parameters.items()}, x.astype(dtype), dy
     dy = dy.astype(dtype)
-    found, bound = results(layer, parameters, x, dy), bounds(layer, parameters, x, dy)
+    found, bound = (
+        results(layer, parameters, x, dy),
+        bounds(layer, parameters, x, dy, operations(layer, x)),
+    )
     assert set(found) == set(expected)
     for name, value in found.items():
         assert ulps(value, expected[name]) <= bound[name], name

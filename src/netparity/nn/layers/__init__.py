@@ -2,6 +2,7 @@
 
 from netparity.nn.layers.activations import GELU, Identity, Sigmoid, SiLU, Softplus, Tanh
 from netparity.nn.layers.affine import Affine
+from netparity.nn.layers.attention import Attention, MultiHeadAttention
 from netparity.nn.layers.base import INFERENCE, Backward, Context, Layer
 from netparity.nn.layers.batch_normalization import BatchNorm
 from netparity.nn.layers.convolution import Conv2D, DepthwiseConv2D
@@ -31,6 +32,7 @@ __all__ = [
     "SELU",
     "Add",
     "Affine",
+    "Attention",
     "AveragePool2D",
     "Backward",
     "BatchNorm",
@@ -53,6 +55,7 @@ __all__ = [
     "LeakyReLU",
     "LogSoftmax",
     "MaxPool2D",
+    "MultiHeadAttention",
     "PReLU",
     "Permute",
     "RMSNorm",
