@@ -14,6 +14,7 @@ from netparity.nn import (
     NAMED,
     SGD,
     Adam,
+    Add,
     Affine,
     BatchNorm,
     Callback,
@@ -136,7 +137,7 @@ def test_a_loss_that_is_not_finite_names_step_and_layer() -> None:
         solver.step(np.full((1, 1), np.nan), np.ones(1))
     assert solver.state["step"] == 1
     solver.parameters["b.bias"][...] = np.inf
-    with pytest.raises(InputError, match="first layer whose output is not finite is 'b'"):
+    with pytest.raises(InputError, match="'b.bias' is not finite before the step.*is 'b'"):
         solver.step(np.ones((1, 1)), np.ones(1))
     impossible = Solver(
         Network((("softmax", Softmax()),)), SoftmaxCrossEntropy(input="probabilities"), SGD(0.1)
@@ -686,6 +687,13 @@ def test_data_of_other_dtypes_train_as_their_values_do() -> None:
     assert_equal(runs[0].parameters, runs[1].parameters)
 
 
+@pytest.mark.parametrize("fraction", [0.25, np.float32(0.25), np.float64(0.25)])
+def test_a_fraction_of_any_number_type(fraction: Any) -> None:
+    solver = Solver(NETWORK, SoftmaxCrossEntropy(), SGD(0.1))
+    solver.fit(X, Y, 1, validation=fraction)
+    assert solver.position.rows == 30
+
+
 class Peaks(Callback):
     """The most memory held within each step beyond what was held before it."""
 
@@ -736,4 +744,27 @@ def test_a_step_allocates_nothing_large(loss: Loss, options: dict[str, Any], eng
     assert len(peaks.found) == (6 if "accumulate" in options else 9)
     # Less than one array of 128 KiB: what is allocated within a step are blocks of an update
     # of at most 64 KiB, two at a time, and small objects.
+    assert max(peaks.found) < 2 * 65536 + 8192, peaks.found
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_neither_does_one_of_a_network_with_joins(dtype: Any) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(640, 256)), rng.integers(0, 128, 640)
+    network = Network(
+        (
+            ("a", Affine(256, 256)), ("tanh", Tanh()), ("b", Affine(256, 256)),
+            ("norm", BatchNorm(256)), ("sum", Add(("tanh",))), ("drop", Dropout(0.25)),
+            ("c", Affine(256, 128)),
+        )
+    )  # fmt: skip
+    solver = Solver(network, SoftmaxCrossEntropy(), Adam(1e-3), batch_size=256, dtype=dtype)
+    peaks = Peaks()
+    tracemalloc.start()
+    try:
+        solver.fit(x, y, 3, callbacks=(peaks,))
+    finally:
+        tracemalloc.stop()
+    assert len(peaks.found) == 6
+    # As above.
     assert max(peaks.found) < 2 * 65536 + 8192, peaks.found

@@ -213,7 +213,7 @@ def encoded(state: Any) -> Any:
         return {key: encoded(value) for key, value in state.items()}
     if isinstance(state, np.ndarray):
         return {"dtype": state.dtype.name, "values": state.tolist()}
-    return int(state) if isinstance(state, np.integer) else state
+    return state.item() if isinstance(state, np.generic) else state
 
 
 def decoded(state: Any) -> Any:

@@ -163,7 +163,7 @@ class Descent:
         if not math.isfinite(data_loss + penalty):
             raise InputError(
                 f"the loss is not finite at step {solver.state['step'] + 1}: loss {data_loss}, "
-                f"penalty {penalty}; {_non_finite(x, outputs())}",
+                f"penalty {penalty}; {_non_finite(x, solver.values, outputs())}",
                 hint="lower the learning rate, or check the data for NaN and its scale",
             )
         return penalty
@@ -234,9 +234,13 @@ def _rows(x: Array, weights: Array | None) -> float:
     return float(len(x)) if weights is None else float(np.sum(weights))
 
 
-def _non_finite(x: Array, outputs: Mapping[str, Array]) -> str:
+def _non_finite(x: Array, values: Mapping[str, Array], outputs: Mapping[str, Array]) -> str:
     """Where a forward pass first went wrong, in words."""
-    start = "" if np.isfinite(x).all() else "the input itself is not finite, and "
+    wrong = [f"{name!r}" for name, array in values.items() if not np.isfinite(array).all()]
+    if not np.isfinite(x).all():
+        start = "the input itself is not finite, and "
+    else:
+        start = f"{wrong[0]} is not finite before the step, and " if wrong else ""
     for name, output in outputs.items():
         if not np.isfinite(output).all():
             return f"{start}the first layer whose output is not finite is {name!r}"

@@ -152,10 +152,7 @@ class Fit:
         else:
             solver.position = Position(start=now)
         rows, held = np.arange(len(self._x)), None
-        if isinstance(validation, int | float):
-            rows, rest = split_rows(len(self._x), float(validation), held_out, rng)
-            held = (self._x[rest], self._y[rest])
-        elif validation is not None:
+        if isinstance(validation, tuple | list):
             held = (np.asarray(validation[0]), np.asarray(validation[1]))
             _check_rows(*held, None)
             if held[0].shape[1:] != self._x.shape[1:]:
@@ -163,6 +160,9 @@ class Fit:
                     f"validation rows of another shape. Expected (N, "
                     f"{', '.join(map(str, self._x.shape[1:]))}). Received: {held[0].shape}"
                 )
+        elif validation is not None:
+            rows, rest = split_rows(len(self._x), float(validation), held_out, rng)
+            held = (self._x[rest], self._y[rest])
         if resume:
             rng.bit_generator.state = now
         else:

@@ -46,7 +46,7 @@ def save_solver(solver: Solver, path: Path) -> None:
         groups["best/buffers"] = solver.best.buffers
     facts = {
         "settings": _settings(solver),
-        "state": {key: value for key, value in solver.state.items() if key not in _slots(solver)},
+        "state": encoded({k: v for k, v in solver.state.items() if k not in _slots(solver)}),
         "plateau": asdict(solver.plateau_state),
         "averaged": solver.average_state.get("step"),
         "rng": encoded(solver.rng.bit_generator.state),

@@ -443,7 +443,8 @@ class Solver:
             callbacks: called after each step and epoch.
             checkpoint: where and when checkpoints are written.
             resume: whether to go on with a ``fit`` that was cut short, by the newest checkpoint
-                if the solver has made no step yet. ``epochs`` counts from that one's start.
+                if the solver has made no step yet and there is one. ``epochs`` counts from that
+                one's start.
             sample_weights: of the rows (N,), as the loss takes them.
             augment: ``augment(x, rng) → x``, applied to each batch trained on.
             progress: whether to show a bar on stderr, or what else takes note of it.
@@ -492,7 +493,8 @@ class Solver:
         Args:
             path: the file.
             strict: whether all settings (loss, constants of the optimizer, schedule, batch
-                size, …) must be those it was written with, as they must for the same bits.
+                size, …) must be those it was written with, as they must for the same bits; so
+                must the engine, which is not looked at.
 
         Raises:
             InputError: it cannot be read, or is of another network, optimizer or setting; the
