@@ -50,8 +50,8 @@ class GRU(Layer):
             ``"rzn"``.
         gate_activation: σ: ``"sigmoid"``, ``"hard-sigmoid"`` (clip(z/6 + ½)) or
             ``"hard-sigmoid-keras2"`` (clip(0.2 z + ½)).
-        bias: ``"one"`` keeps b, ``"two"`` b and c, ``"candidate"`` b and the candidate's part
-            of c, ``"none"`` neither.
+        bias: ``"two"`` keeps b and c, ``"candidate"`` b and the candidate's part of c,
+            ``"one"`` b, ``"none"`` neither.
         return_sequences: whether the output has all steps, or the last one only.
         time_major: whether time is the first axis of a sequence, before the batch.
 
@@ -89,7 +89,7 @@ class GRU(Layer):
     reset_after: bool = True
     gate_order: Literal["zrh", "rzn"] = "zrh"
     gate_activation: GateActivation = "sigmoid"
-    bias: Literal["one", "two", "candidate", "none"] = "one"
+    bias: Literal["one", "two", "candidate", "none"] = "two"
     return_sequences: bool = False
     time_major: bool = False
 
@@ -112,15 +112,15 @@ class GRU(Layer):
         # Inside, the gates stand as z, r and the candidate by itself.
         update, reset = (0, 1) if self.gate_order == "zrh" else (1, 0)
         sign = gate_sign(opening)
-        gates: Order = ((update, sign), (reset, sign))
-        candidate: Order = ((2, 1.0),)
+        for_gates: Order = ((update, sign), (reset, sign))
+        for_candidate: Order = ((2, 1.0),)
         outside, inside = self._biases(parameters, x)
-        gate_sums = projected(stage, weight, outside, gates, units, "gate sums", memory)
-        sums = projected(stage, weight, outside, candidate, units, "sums", memory)
+        gate_sums = projected(stage, weight, outside, for_gates, units, "gate sums", memory)
+        sums = projected(stage, weight, outside, for_candidate, units, "sums", memory)
         to_gates = memory.empty("to gates", (units, 2 * units), x.dtype)
-        arrange(recurrent, gates, to_gates)
+        arrange(recurrent, for_gates, to_gates)
         to_candidate = memory.empty("to candidate", (units, units), x.dtype)
-        arrange(recurrent, candidate, to_candidate)
+        arrange(recurrent, for_candidate, to_candidate)
         states = states_from_zero(stage, units, "states", memory)
         # What a step knows, in an order in which neighbours are worked on together:
         # 0 Z, 1 R, 2 h − n, 3 what R multiplies or, with the reset before, R h, 4 n.
@@ -179,19 +179,19 @@ class GRU(Layer):
                 by_tanh *= np.subtract(1.0, now[:, 0], out=share)
                 for step in reversed(range(start, stop)):
                     running.arrive(step)
-                    gates, dblock, known_now = by_gates[step - start], dblocks[step], known[step]
+                    gate, factors, dblock = known[step], by_gates[step - start], dblocks[step]
                     np.multiply(by_tanh[step - start], dh, out=dn)
-                    np.multiply(gates[0], dh, out=dblock[ahead + update])
+                    np.multiply(factors[0], dh, out=dblock[ahead + update])
                     np.copyto(dblock[ahead + 2], dn)
-                    np.multiply(dh, known_now[0], out=dh)
+                    np.multiply(dh, gate[0], out=dh)
                     if after:
-                        np.multiply(gates[1], dn, out=dblock[1 + reset])
-                        np.multiply(dn, known_now[1], out=dblock[0])
+                        np.multiply(factors[1], dn, out=dblock[1 + reset])
+                        np.multiply(dn, gate[1], out=dblock[0])
                         np.matmul(de[step], back, out=further)
                     else:
                         np.matmul(dn, back[2 * units :], out=further)
-                        np.multiply(gates[1], further, out=dblock[reset])
-                        np.multiply(further, known_now[1], out=further)
+                        np.multiply(factors[1], further, out=dblock[reset])
+                        np.multiply(further, gate[1], out=further)
                         np.add(dh, further, out=dh)
                         np.matmul(da[step, :, : 2 * units], back[: 2 * units], out=further)
                     np.add(dh, further, out=dh)
@@ -224,7 +224,7 @@ class GRU(Layer):
 
     def _bias_gradients(self, dbias: Array, stage: Array, de: Array) -> dict[str, Array]:
         """The gradient of each bias."""
-        if self.bias != "two" and self.bias != "candidate":
+        if self.bias == "one" or self.bias == "none":
             return bias_gradients(self.bias, dbias)
         dcandidate = dbias[2 * self.units :].copy()
         if self.reset_after:

@@ -161,17 +161,14 @@ class LSTM(Layer):
                 by_tanh *= now[:, 1:3]
                 for step in reversed(range(start, stop)):
                     running.arrive(step)
-                    gates, tanhs, dblock = (
-                        by_gates[step - start],
-                        by_tanh[step - start],
-                        dblocks[step],
-                    )
-                    np.multiply(gates[2], dh, out=dblock[3])
-                    np.multiply(tanhs[1], dh, out=dh)
+                    factors, slopes = by_gates[step - start], by_tanh[step - start]
+                    dblock = dblocks[step]
+                    np.multiply(factors[2], dh, out=dblock[3])
+                    np.multiply(slopes[1], dh, out=dh)
                     np.add(dcell, dh, out=dcell)
                     # The blocks f and i, in this order.
-                    np.multiply(gates[:2], dcell, out=dblock[forget::-forget])
-                    np.multiply(tanhs[0], dcell, out=dblock[candidate])
+                    np.multiply(factors[:2], dcell, out=dblock[forget::-forget])
+                    np.multiply(slopes[0], dcell, out=dblock[candidate])
                     np.multiply(dcell, known[step, 0], out=dcell)
                     np.matmul(dz[step], back, out=dh)
             dweight, dbias = weight_gradients(stage, dz, memory)
