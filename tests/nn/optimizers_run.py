@@ -1,4 +1,4 @@
-"""What other frameworks' optimizers, clipping and schedules compute, for the tests beside this.
+"""What frameworks' optimizers, clipping, schedules and laws do, for the tests beside this.
 
 Run in a process of its own, since Keras's float width and JAX's are settings of the process:
 ``python optimizers_run.py WHAT inputs.npz outputs.npz`` with one of ``SECTIONS`` below; the
@@ -356,6 +356,131 @@ def optax_schedules(given):
         yield f"plateau/{name}", np.array(rates)
 
 
+#: Layers of ``test_default_laws.NETWORK``, under its names and in its layouts.
+def keras_laws(given):
+    import keras
+
+    keras.utils.set_random_seed(0)
+    k = keras.layers
+    layers = {
+        "affine": (k.Dense(200), (1, 100)),
+        "convolution": (k.Conv2D(80, 3), (1, 8, 8, 30)),
+        "grouped": (k.Conv2D(80, 3, groups=4), (1, 8, 8, 40)),
+        "depthwise": (k.DepthwiseConv2D(3, depth_multiplier=8), (1, 8, 8, 300)),
+        "transposed": (k.Conv2DTranspose(40, 3), (1, 8, 8, 60)),
+        "embedding": (k.Embedding(500, 40), (1, 3)),
+        "simple": (k.SimpleRNN(200), (1, 2, 100)),
+        "lstm": (k.LSTM(100), (1, 2, 50)),
+        "gru": (k.GRU(100), (1, 2, 70)),
+        "batch_norm": (k.BatchNormalization(), (1, 40)),
+        "layer_norm": (k.LayerNormalization(), (1, 40)),
+        "group_norm": (k.GroupNormalization(4), (1, 8, 8, 40)),
+        "rms_norm": (k.RMSNormalization(), (1, 40)),
+        "prelu": (k.PReLU(shared_axes=(1, 2)), (1, 8, 8, 40)),
+    }
+    words = {
+        "kernel": "weight", "depthwise_kernel": "weight", "embeddings": "weight",
+        "recurrent_kernel": "recurrent_weight", "gamma": "scale", "beta": "shift",
+        "alpha": "slope",
+    }  # fmt: skip
+    for name, (layer, shape) in layers.items():
+        layer.build(shape)
+        for variable in layer.trainable_variables:
+            value, key = variable.numpy(), words.get(variable.name, variable.name)
+            if name == "gru" and key == "bias":
+                yield f"{name}.recurrent_bias", value[1]
+                value = value[0]
+            # Axes that share a slope are left in it.
+            yield f"{name}.{key}", value.reshape(40) if name == "prelu" else value
+
+
+def tf1_laws(given):
+    import tensorflow as tf
+    from tensorflow.python.keras.layers.legacy_rnn import rnn_cell_impl
+
+    v1 = tf.compat.v1
+    cells = {
+        "simple": (rnn_cell_impl.BasicRNNCell(200), 100),
+        "lstm": (rnn_cell_impl.BasicLSTMCell(100), 50),
+        "gru": (rnn_cell_impl.GRUCell(100), 70),
+    }
+    with tf.Graph().as_default():
+        v1.set_random_seed(0)
+        v1.get_variable("affine.weight", (100, 200))
+        v1.get_variable("convolution.weight", (3, 3, 30, 80))
+        v1.get_variable("embedding.weight", (500, 40))
+        for name, (cell, inputs) in cells.items():
+            with v1.variable_scope(name):
+                cell.build(tf.TensorShape((None, inputs)))
+        with v1.Session() as session:
+            session.run(v1.global_variables_initializer())
+            found = {v.name.split(":")[0]: session.run(v) for v in v1.trainable_variables()}
+    for name, value in found.items():
+        layer, _, rest = name.partition("/")
+        if layer not in cells:
+            yield name, value
+            continue
+        inputs, part = cells[layer][1], "/".join(rest.split("/")[1:])
+        if not part.endswith("kernel"):
+            yield f"{layer}.{part}", value
+            continue
+        yield f"{layer}.{part.replace('kernel', 'weight')}", value[:inputs]
+        yield f"{layer}.{part.replace('kernel', 'recurrent_weight')}", value[inputs:]
+
+
+def optax_laws(given):
+    import flax.linen as nn
+    import jax
+    import jax.numpy as jnp
+
+    image = (1, 8, 8)
+    modules = {
+        "affine": (nn.Dense(200), (1, 100)),
+        "convolution": (nn.Conv(80, (3, 3)), (*image, 30)),
+        "grouped": (nn.Conv(80, (3, 3), feature_group_count=4), (*image, 40)),
+        "depthwise": (nn.Conv(2400, (3, 3), feature_group_count=300), (*image, 300)),
+        "transposed": (nn.ConvTranspose(40, (3, 3)), (*image, 60)),
+        "batch_norm": (nn.BatchNorm(use_running_average=True), (1, 40)),
+        "layer_norm": (nn.LayerNorm(), (1, 40)),
+        "group_norm": (nn.GroupNorm(4), (*image, 40)),
+        "rms_norm": (nn.RMSNorm(), (1, 40)),
+        "prelu": (nn.PReLU(), (1, 40)),
+    }
+    key = jax.random.key(0)
+    for name, (module, shape) in modules.items():
+        found = module.init(key, jnp.zeros(shape))["params"]
+        norm = "norm" in name
+        for word, value in found.items():
+            value, ours = np.asarray(value), {"kernel": "weight"}.get(word, word)
+            if name == "depthwise" and ours == "weight":
+                value = value.reshape(3, 3, 300, 8)
+            if name == "transposed" and ours == "weight":
+                value = value.swapaxes(2, 3)
+            ours = {"negative_slope": "slope"}.get(
+                ours, "shift" if norm and ours == "bias" else ours
+            )
+            yield f"{name}.{ours}", value.reshape(1) if value.ndim == 0 else value
+    embedded = nn.Embed(500, 40).init(key, jnp.zeros((1, 3), jnp.int32))["params"]
+    yield "embedding.weight", embedded["embedding"]
+    cells = {
+        "simple": (nn.SimpleCell(200), 100, ["i"], ["h"], ["i"]),
+        "lstm": (
+            nn.LSTMCell(100), 50, ["ii", "if", "ig", "io"], ["hi", "hf", "hg", "ho"],
+            ["hi", "hf", "hg", "ho"],
+        ),
+        "gru": (nn.GRUCell(100), 70, ["iz", "ir", "in"], ["hz", "hr", "hn"], ["iz", "ir", "in"]),
+    }  # fmt: skip
+    for name, (cell, inputs, of_input, of_state, of_bias) in cells.items():
+        carry = cell.initialize_carry(key, (1, inputs))
+        found = cell.init(key, carry, jnp.zeros((1, inputs)))["params"]
+        for ours, word, parts in (
+            ("weight", "kernel", of_input),
+            ("recurrent_weight", "kernel", of_state),
+            ("bias", "bias", of_bias),
+        ):
+            yield f"{name}.{ours}", np.concatenate([found[part][word] for part in parts], -1)
+
+
 SECTIONS = {
     "keras-optimizers": keras_optimizers,
     "tf1-optimizers": tf1_optimizers,
@@ -364,6 +489,9 @@ SECTIONS = {
     "optax-clipping": optax_clipping,
     "keras-schedules": keras_schedules,
     "optax-schedules": optax_schedules,
+    "keras-laws": keras_laws,
+    "tf1-laws": tf1_laws,
+    "optax-laws": optax_laws,
 }
 
 
