@@ -485,6 +485,7 @@ class Process:
 
     @classmethod
     def start(cls, name: str, key: str) -> Process:
+        """Starts one and waits until it is warm."""
         command = [sys.executable, __file__, "--worker", name, key]
         process = subprocess.Popen(
             command,

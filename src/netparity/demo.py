@@ -20,10 +20,10 @@ from rich.text import Text
 
 from netparity import output as out
 from netparity.cases import Case
+from netparity.files import make_folder, write_whole
 from netparity.judgement import Judgement, judge
 from netparity.progress import Progress
 from netparity.report import words
-from netparity.files import make_folder, write_whole
 from netparity.report.html import Entry, render_index
 from netparity.report.text import rendered
 from netparity.telling import told
