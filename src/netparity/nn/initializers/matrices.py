@@ -90,9 +90,10 @@ class Orthogonal(Law):
     def cdf(self, values: Array, fan_in: int, fan_out: int) -> Array:
         """That of one coordinate of a point on a sphere (see ``Law.cdf``)."""
         dimension, width = max(fan_in, fan_out, 1), abs(float(self.gain))
-        x = np.clip(np.asarray(values, np.float64) / width, -1.0, 1.0)
+        x = np.asarray(values, np.float64) / width
         if dimension == 1:
             return 0.5 * (x >= -1.0) + 0.5 * (x >= 1.0)
+        x = np.clip(x, -1.0, 1.0)
         # Its density is (1 − x²)^((n − 3)/2); from one power to the next the integral from 0 to
         # x, in parts of that up to 1, grows by one term.
         below = 1.0 - x * x
