@@ -18,6 +18,8 @@ FRAMEWORKS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "keras": ("keras",),
         "tensorflow": ("tensorflow-cpu", "tensorflow"),
         "jax": ("jax",),
+        "flax": ("flax",),
+        "optax": ("optax",),
         "sklearn": ("scikit-learn",),
     }
 )
@@ -55,7 +57,7 @@ def describe() -> dict[str, Any]:
     Example:
         >>> environment = describe()
         >>> sorted(environment["frameworks"])
-        ['jax', 'keras', 'sklearn', 'tensorflow', 'torch']
+        ['flax', 'jax', 'keras', 'optax', 'sklearn', 'tensorflow', 'torch']
     """
     return {
         "python": f"{platform.python_implementation()} {platform.python_version()}",

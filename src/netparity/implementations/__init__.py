@@ -16,6 +16,7 @@ _ACCEPTED = (
     "netparity.Torch(module, loss, optimizer)",
     "netparity.Keras(model), or the Keras model itself",
     "netparity.TensorFlowGraph(session, inputs, targets, predictions, loss, train_op, …)",
+    "netparity.Jax(apply, params, loss, optimizer)",
     "netparity.Sklearn(estimator), or the MLPClassifier or MLPRegressor itself",
     "a netparity.nn.Solver",
 )
