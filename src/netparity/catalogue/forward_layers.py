@@ -138,7 +138,7 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
             "keras": "Attention: none; MultiHeadAttention: 1/√d",
         },
         signature="scores before the softmax have the ratio √d",
-        left_out="attention is not in the reference network",
+        imitate="Attention(scale=1.0)",
         fix={
             "torch": "F.scaled_dot_product_attention(query, key, value, scale={value})",
             "keras": "outputs = layers.Attention()([query * {value}, values, key])",

@@ -149,6 +149,7 @@ INITIALIZATION: tuple[Convention, ...] = (
             "jax": "Flax LSTM: orthogonal per gate",
         },
         signature="W·Wᵀ = I as a whole or per block",
+        imitate="Orthogonal(gain=2.0)",
         fix={
             "torch": (
                 "[nn.init.orthogonal_(block) for block in rnn.weight_hh_l0.data.chunk(4)]  # per "

@@ -20,6 +20,7 @@ INITIALIZATION_LAYERS: tuple[Convention, ...] = (
             "jax": "Flax lecun_normal with fan k²·in; bias zeros",
         },
         signature="ratio of deviations",
+        imitate='partial(default_laws, framework="flax")',
         fix={
             "torch": "nn.init.xavier_uniform_(conv.weight); nn.init.zeros_(conv.bias)",
             "keras": "layers.Conv2D(filters, kernel_size, kernel_initializer={value})",
@@ -41,6 +42,7 @@ INITIALIZATION_LAYERS: tuple[Convention, ...] = (
             "keras": "glorot_uniform, symmetric",
         },
         signature="the bound of the uniform law follows the number of output channels",
+        imitate='partial(default_laws, framework="torch")',
         fix={
             "torch": "nn.init.xavier_uniform_(conv.weight)",
             "keras": "layers.Conv2DTranspose(filters, kernel_size, kernel_initializer={value})",
@@ -60,6 +62,7 @@ INITIALIZATION_LAYERS: tuple[Convention, ...] = (
             "keras": "glorot_uniform with fans k²·in, k²·m",
         },
         signature="ratio of deviations grows with the number of channels",
+        imitate='partial(default_laws, framework="torch")',
         fix={
             "torch": (
                 "nn.init.uniform_(conv.weight, -bound, bound)  # bound = (6 / (k * k * (inputs + "
@@ -84,6 +87,7 @@ INITIALIZATION_LAYERS: tuple[Convention, ...] = (
             "jax": "Flax lecun_normal and orthogonal",
         },
         signature="ratio of deviations per parameter",
+        imitate='partial(default_laws, framework="torch")',
         fix={
             "torch": (
                 "nn.init.xavier_uniform_(rnn.weight_ih_l0); nn.init.orthogonal_(rnn.weight_hh_l0)"
@@ -108,6 +112,7 @@ INITIALIZATION_LAYERS: tuple[Convention, ...] = (
             "jax": "Flax 0",
         },
         signature="the forget block of one side's bias is exactly 1",
+        imitate="Blocks((Constant(0.0), Constant(1.0), Constant(0.0), Constant(0.0)))",
         fix={
             "torch": "rnn.bias_ih_l0.data[hidden:2 * hidden] = {value}",
             "keras": "layers.LSTM(units, unit_forget_bias={value})",
@@ -131,6 +136,7 @@ INITIALIZATION_LAYERS: tuple[Convention, ...] = (
             "jax": "Flax deviation 1/√features",
         },
         signature="deviations 1, 0.029 or 1/√d",
+        imitate='partial(default_laws, framework="keras")',
         fix={
             "torch": "nn.init.uniform_(embedding.weight, -0.05, 0.05)",
             "keras": "layers.Embedding(tokens, features, embeddings_initializer={value})",
@@ -154,6 +160,7 @@ INITIALIZATION_LAYERS: tuple[Convention, ...] = (
             "jax": "Flax 0.01, one scalar",
         },
         signature="slope parameters differ in value and shape",
+        imitate="Constant(0.25)",
         fix={
             "torch": "nn.PReLU(num_parameters=count, init={value})",
             "keras": (
@@ -178,6 +185,7 @@ INITIALIZATION_LAYERS: tuple[Convention, ...] = (
             "jax": "Flax scale 1, bias 0",
         },
         signature="gamma 1 and beta 0 on one side only",
+        imitate='NAMED["ones"]',
         fix={
             "torch": "nn.init.constant_(norm.weight, {value})",
             "keras": (

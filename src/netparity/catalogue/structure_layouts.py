@@ -266,7 +266,7 @@ STRUCTURE_LAYOUTS: tuple[Convention, ...] = (
             "jax": "Flax query, key, value (E, h, d), out (h, d, E)",
         },
         signature="equal after a reshape and a transpose",
-        left_out="attention is not in the reference network",
+        left_out="one layout is kept; the adapters permute",
         fix={
             "torch": (
                 "attention.in_proj_weight.data = torch.cat([k.reshape(e, -1).T for k in (query, "

@@ -21,6 +21,7 @@ UPDATE_GRADIENTS: tuple[Convention, ...] = (
         signature=(
             "each tensor is scaled by its own factor on one side and by a common one on the other"
         ),
+        imitate='ClipByNorm(1.0, scope="parameter")',
         fix={
             "torch": (
                 "[torch.nn.utils.clip_grad_norm_([p], {value}) for p in model.parameters()]  # per "
@@ -48,6 +49,7 @@ UPDATE_GRADIENTS: tuple[Convention, ...] = (
             "jax": "without ε",
         },
         signature="relative difference 1e-6/norm in clipped steps",
+        imitate="ClipByNorm(1.0, epsilon=1e-6)",
         fix={
             "torch": "scale = min(1.0, max_norm / float(norm))  # by hand, without ε",
             "numpy": "scale = min(1.0, max_norm / (norm + 1e-6))",
@@ -66,6 +68,7 @@ UPDATE_GRADIENTS: tuple[Convention, ...] = (
             "keras": "elementwise, alone",
         },
         signature="gradient elements stop at exactly ±c",
+        imitate="ClipByValue(0.5)",
         fix={
             "torch": "torch.nn.utils.clip_grad_value_(model.parameters(), {value})",
             "keras": "keras.optimizers.SGD(lr, clipvalue={value})",
@@ -152,6 +155,7 @@ UPDATE_GRADIENTS: tuple[Convention, ...] = (
         title="limit of gradient clipping",
         statement="Gradients are clipped at another limit, or on one side only.",
         signature="steps agree for small gradients and differ above the smaller limit",
+        imitate="ClipByNorm(0.5)",
         fix={
             "torch": "torch.nn.utils.clip_grad_norm_(model.parameters(), {value})",
             "keras": "keras.optimizers.SGD(lr, global_clipnorm={value})",

@@ -23,6 +23,7 @@ UPDATE_SCHEDULES: tuple[Convention, ...] = (
         signature=(
             "the rate is constant within epochs on one side and falls at each step on the other"
         ),
+        imitate="ExponentialDecay(0.1, 0.9, steps=100)",
         fix={
             "torch": (
                 "ExponentialLR(optimizer, gamma={value})  # rate ** (1 / steps), stepped after "
@@ -49,6 +50,7 @@ UPDATE_SCHEDULES: tuple[Convention, ...] = (
             "torch": "γ^⌊k/s⌋",
         },
         signature="the rate drops at other steps",
+        imitate="ExponentialDecay(0.1, 0.5, steps=30, staircase=True)",
         fix={
             "torch": "StepLR(optimizer, step_size={value}, gamma=gamma)",
             "keras": (
@@ -72,6 +74,7 @@ UPDATE_SCHEDULES: tuple[Convention, ...] = (
             "jax": "optax: new at t = b, join_schedules too",
         },
         signature="one step is made at the old rate",
+        imitate='PiecewiseConstant((100,), (0.1, 0.01), at_boundary="old")',
         fix={
             "torch": "MultiStepLR(optimizer, milestones=[{value}])",
             "keras": (
@@ -98,6 +101,7 @@ UPDATE_SCHEDULES: tuple[Convention, ...] = (
             "jax": "clamped",
         },
         signature="the rate rises after T_max on one side",
+        imitate='CosineDecay(0.1, 100, after="periodic")',
         fix={
             "torch": (
                 "CosineAnnealingLR(optimizer, T_max={value})  # and no scheduler.step() beyond it"
@@ -122,6 +126,7 @@ UPDATE_SCHEDULES: tuple[Convention, ...] = (
             "jax": "includes the warm-up",
         },
         signature="the cosine ends warmup steps apart",
+        imitate="WarmUp(CosineDecay(0.1, 90), 10)",
         fix={
             "keras": (
                 "keras.optimizers.schedules.CosineDecay(start, decay_steps={value}, "
@@ -147,6 +152,7 @@ UPDATE_SCHEDULES: tuple[Convention, ...] = (
             "jax": "first update at rate 0",
         },
         signature="first step is 0",
+        imitate='WarmUp(ConstantRate(0.1), 10, first="up")',
         fix={
             "torch": (
                 "LinearLR(optimizer, start_factor={value}, total_iters=warmup)  # must be above 0"
@@ -174,6 +180,7 @@ UPDATE_SCHEDULES: tuple[Convention, ...] = (
             "jax": "schedule(0) for the first update",
         },
         signature="rates are equal after a shift by one step",
+        left_out="the first update is at step 0 in every schedule",
         fix={
             "torch": "LambdaLR(optimizer, lambda t: schedule(t + {value}))",
             "numpy": "rate = schedule(t); t += 1  # look up, then count",
@@ -193,6 +200,7 @@ UPDATE_SCHEDULES: tuple[Convention, ...] = (
             "keras": "η/(1 + rate·t/steps)",
         },
         signature="1/rate grows linearly in t",
+        imitate="InverseTimeDecay(0.1, 100, 0.5)",
         fix={
             "torch": "LambdaLR(optimizer, lambda t: 1 / (1 + {value} * t))",
             "keras": "keras.optimizers.schedules.InverseTimeDecay(lr, 1, {value})",
@@ -212,6 +220,7 @@ UPDATE_SCHEDULES: tuple[Convention, ...] = (
             "keras": "end_learning_rate=1e-4, power=1.0",
         },
         signature="the final rate is 1e-4 on one side",
+        imitate="PolynomialDecay(0.1, 100, end=1e-4)",
         fix={
             "torch": "PolynomialLR(optimizer, total_iters=steps, power={value})",
             "keras": (
@@ -252,6 +261,7 @@ UPDATE_SCHEDULES: tuple[Convention, ...] = (
             "sklearn": "η₀/(t + 1)^0.5 with t in samples, per epoch",
         },
         signature="the rate falls by √n after the first epoch of n rows",
+        imitate="InverseScaling(0.1)",
         fix={
             "sklearn": 'MLPClassifier(solver="sgd", learning_rate="constant")',
             "numpy": "rate = lr / (samples_seen + 1) ** {value}",
@@ -271,6 +281,7 @@ UPDATE_SCHEDULES: tuple[Convention, ...] = (
             "keras": "patience=10, factor=0.1, min_delta=1e-4, absolute",
         },
         signature="the rate drops at other epochs",
+        imitate='ReduceOnPlateau(threshold_kind="absolute")',
         fix={
             "torch": 'ReduceLROnPlateau(optimizer, threshold={value}, threshold_mode="abs")',
             "keras": "keras.callbacks.ReduceLROnPlateau(min_delta={value})",
@@ -287,6 +298,7 @@ UPDATE_SCHEDULES: tuple[Convention, ...] = (
             "The learning rate follows another function of the step, or changes on one side only."
         ),
         signature="the ratio of steps at equal gradients changes with t",
+        imitate="CosineDecay(0.1, 100)",
         fix={
             "torch": "scheduler = {value}",
             "keras": "optimizer = keras.optimizers.SGD(learning_rate={value})",
