@@ -372,6 +372,7 @@ def keras_laws(given):
         "simple": (k.SimpleRNN(200), (1, 2, 100)),
         "lstm": (k.LSTM(100), (1, 2, 50)),
         "gru": (k.GRU(100), (1, 2, 70)),
+        "attention": (k.MultiHeadAttention(8, 20), ((1, 2, 160), (1, 2, 160))),
         "batch_norm": (k.BatchNormalization(), (1, 40)),
         "layer_norm": (k.LayerNormalization(), (1, 40)),
         "group_norm": (k.GroupNormalization(4), (1, 8, 8, 40)),
@@ -384,12 +385,18 @@ def keras_laws(given):
         "alpha": "slope",
     }  # fmt: skip
     for name, (layer, shape) in layers.items():
-        layer.build(shape)
+        layer.build(*shape) if name == "attention" else layer.build(shape)
         for variable in layer.trainable_variables:
             value, key = variable.numpy(), words.get(variable.name, variable.name)
             if name == "gru" and key == "bias":
                 yield f"{name}.recurrent_bias", value[1]
                 value = value[0]
+            if name == "attention":
+                own, part = variable.path.split("/")[-2:]
+                own = {"attention_output": "output"}.get(own, own)
+                shape = (160,) if part == "bias" else (160, 160)
+                yield f"{name}.{own}_{words.get(part, part)}", value.reshape(shape)
+                continue
             # Axes that share a slope are left in it.
             yield f"{name}.{key}", value.reshape(40) if name == "prelu" else value
 
@@ -460,6 +467,11 @@ def optax_laws(given):
                 ours, "shift" if norm and ours == "bias" else ours
             )
             yield f"{name}.{ours}", value.reshape(1) if value.ndim == 0 else value
+    attention = nn.MultiHeadDotProductAttention(8).init(key, jnp.zeros((1, 2, 160)))["params"]
+    for own in ("query", "key", "value", "out"):
+        ours = {"out": "output"}.get(own, own)
+        yield f"attention.{ours}_weight", attention[own]["kernel"].reshape(160, 160)
+        yield f"attention.{ours}_bias", attention[own]["bias"].reshape(160)
     embedded = nn.Embed(500, 40).init(key, jnp.zeros((1, 3), jnp.int32))["params"]
     yield "embedding.weight", embedded["embedding"]
     cells = {

@@ -20,6 +20,7 @@ from netparity.nn import (
     GroupNorm,
     Layer,
     LayerNorm,
+    MultiHeadAttention,
     Network,
     PReLU,
     ReLU,
@@ -45,6 +46,7 @@ NETWORK = Network(
         ("simple", SimpleRNN(100, 200)),
         ("lstm", LSTM(50, 100)),
         ("gru", GRU(70, 100, bias="two")),
+        ("attention", MultiHeadAttention(160, 8)),
         ("batch_norm", BatchNorm(40)),
         ("layer_norm", LayerNorm((40,))),
         ("group_norm", GroupNorm(4, 40)),
@@ -144,6 +146,7 @@ def _torch_parameters() -> Iterator[tuple[str, np.ndarray]]:
         "simple": nn.RNN(100, 200),
         "lstm": nn.LSTM(50, 100),
         "gru": nn.GRU(70, 100),
+        "attention": nn.MultiheadAttention(160, 8),
         "batch_norm": nn.BatchNorm1d(40),
         "layer_norm": nn.LayerNorm(40),
         "group_norm": nn.GroupNorm(4, 40),
@@ -157,6 +160,12 @@ def _torch_parameters() -> Iterator[tuple[str, np.ndarray]]:
     for name, module in modules.items():
         for word, tensor in module.named_parameters():
             key, value = words.get(word, word), tensor.detach().numpy()
+            if word.startswith("in_proj"):
+                part = word.removeprefix("in_proj_")
+                for own, third in zip(("query", "key", "value"), np.split(value, 3), strict=True):
+                    yield f"{name}.{own}_{part}", third.T
+                continue
+            key = key.replace("out_proj.", "output_")
             if name.endswith("norm"):
                 key = {"weight": "scale", "bias": "shift"}[word]
             elif name == "prelu":

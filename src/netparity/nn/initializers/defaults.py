@@ -20,6 +20,7 @@ from netparity.nn.layers import (
     DepthwiseConv2D,
     Embedding,
     Layer,
+    MultiHeadAttention,
     Sigmoid,
     SimpleRNN,
 )
@@ -59,10 +60,10 @@ def default_laws(network: Network, framework: str) -> dict[str, Law]:
 
     **Parity** (`dense-init-default`, `dense-bias-init`, `conv-init-default`,
     `conv-transpose-init`, `depthwise-init`, `embedding-init`, `rnn-init-default`,
-    `rnn-forget-bias`, `orthogonal-init`, `norm-layer-init`, `prelu-init`): this function is the
-    table of them. scikit-learn's bound depends on the hidden activation, read off the layers
-    before the last affine one. TF 1 is ``tf.layers`` and its recurrent cells. cs231n's
-    exercises draw by a ``weight_scale``, here 0.001.
+    `rnn-forget-bias`, `orthogonal-init`, `mha-param-layout`, `norm-layer-init`, `prelu-init`):
+    this function is the table of them. scikit-learn's bound depends on the hidden activation,
+    read off the layers before the last affine one. TF 1 is ``tf.get_variable`` and its
+    recurrent cells. cs231n's exercises draw by a ``weight_scale``, here 0.001.
     """
     rules: dict[str, _Rule] = {
         "torch": _torch,
@@ -91,20 +92,35 @@ def default_laws(network: Network, framework: str) -> dict[str, Law]:
 def _plain(key: str, weight: Law, slope: float) -> Law:
     """Scales 1, slopes as given, shifts and biases 0, the rest as given."""
     fixed = {"scale": _ONES, "slope": Constant(slope), "shift": _ZEROS, "bias": _ZEROS}
-    return _ZEROS if key == "recurrent_bias" else fixed.get(key, weight)
+    return _ZEROS if key.endswith("_bias") else fixed.get(key, weight)
+
+
+def _glorot(fan_in: int, fan_out: int) -> Law:
+    """Glorot uniform for fans that are not the layer's."""
+    bound = math.sqrt(6.0 / max(1, fan_in + fan_out))
+    return Uniform(-bound, bound)
+
+
+def _within(fan: int) -> Law:
+    """Uniform by one over the root of a fan, as torch draws."""
+    bound = 1.0 / math.sqrt(max(1, fan))
+    return Uniform(-bound, bound)
 
 
 def _torch(layer: Layer, key: str) -> Law:
     """All uniform by the fan in or the units, biases too."""
     if isinstance(layer, SimpleRNN | LSTM | GRU):
-        bound = 1.0 / math.sqrt(layer.units)
-        return Uniform(-bound, bound)
+        return _within(layer.units)
     if isinstance(layer, Embedding):
         return NAMED["standard_normal"]
     if isinstance(layer, DepthwiseConv2D):
         # Of the channels of one group, which is one.
-        bound = 1.0 / math.sqrt(_window(layer))
-        return Uniform(-bound, bound)
+        return _within(_window(layer))
+    if isinstance(layer, MultiHeadAttention):
+        # The three first weights are one, (3E, E).
+        rows = layer.shapes()[key][0]
+        law = _within(rows) if key == "output_weight" else _glorot(rows, 3 * rows)
+        return _plain(key, law, slope=0.0)
     law = NAMED["torch_linear"]
     return law if key == "bias" else _plain(key, law, slope=0.25)
 
@@ -133,6 +149,8 @@ def _flax(layer: Layer, key: str) -> Law:
         law = TruncatedNormal(1.0 / math.sqrt(_window(layer)), corrected=True)
     if isinstance(layer, ConvTranspose2D):
         law = VarianceScaling(1.0, "fan_out", "truncated-normal")
+    if isinstance(layer, MultiHeadAttention):
+        law = TruncatedNormal(1.0 / math.sqrt(layer.shapes()[key][0]), corrected=True)
     return _plain(key, law, slope=0.01)
 
 
@@ -140,11 +158,9 @@ def _tf1(layer: Layer, key: str) -> Law:
     """Glorot uniform; the cells' kernels stand over one another, a GRU's gates are open."""
     if not isinstance(layer, SimpleRNN | LSTM | GRU):
         return _plain(key, NAMED["glorot_uniform"], slope=0.0)
-    fan_in = layer.inputs + layer.units
 
     def joint(gates: int) -> Law:
-        bound = math.sqrt(6.0 / (fan_in + gates * layer.units))
-        return Uniform(-bound, bound)
+        return _glorot(layer.inputs + layer.units, gates * layer.units)
 
     if isinstance(layer, GRU):
         # Its gates have one kernel, its candidate another.
