@@ -34,8 +34,19 @@ from netparity.training.run import train
 from netparity.training.statistics import mean, standard_error
 
 SEEDS = 5
+#: All rows are trained on, and the last parameters are tested: the rate, its schedule and the
+#: batches were chosen with 15 % of the rows held out.
 MNIST = Configuration(
-    data="mnist", rows=17_000, hidden=(256,) * 4, dropout=0.3, batch_size=100, epochs=15
+    data="mnist",
+    rows=17_000,
+    validation=0.0,
+    standardize="none",
+    hidden=(256,) * 4,
+    initialization="glorot",
+    dropout=0.3,
+    schedule="cosine",
+    batch_size=50,
+    epochs=15,
 )
 MNIST_WANTED, CIFAR10_WANTED = 0.97, 0.46
 
@@ -62,7 +73,7 @@ def cifar10(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     if not archive.exists():
         _first_thousands(archive)
     plan = Plan(study="cifar10", trials=options.trials, finalists=3, seeds=SEEDS, timeout=None)
-    given = {"data": str(archive), "epochs": options.epochs, "validation": 0.2}
+    given = {"data": str(archive), "epochs": options.epochs, "validation": 0.1}
     with Progress(title="cifar10") as progress:
         result = run(given, folder, plan, workers=options.workers, progress=progress)
     print(as_text(result, folder), file=sys.stderr)
@@ -108,13 +119,16 @@ MEASUREMENTS = {"mnist": mnist, "cifar10": cifar10}
 def main() -> int:
     """Measures, prints a line each; exit status 1 where a mean falls short."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("names", nargs="*", choices=[*MEASUREMENTS, []], default=[*MEASUREMENTS])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(MEASUREMENTS)}")
     parser.add_argument("--json", type=Path, help="a file for the figures")
     parser.add_argument("--folder", type=Path, help="where runs and the search are kept")
     parser.add_argument("--trials", type=int, default=60, help="of the search")
     parser.add_argument("--epochs", type=int, default=30, help="of the search")
     parser.add_argument("--workers", type=int, default=2, help="processes of the search")
     options = parser.parse_args()
+    names = options.names or [*MEASUREMENTS]
+    if unknown := [name for name in names if name not in MEASUREMENTS]:
+        parser.error(f"{unknown[0]}: expected {' or '.join(MEASUREMENTS)}")
     figures: dict[str, Any] = {
         "date": date.today().isoformat(),
         "python": platform.python_version(),
@@ -125,7 +139,7 @@ def main() -> int:
     met = True
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.folder or Path(temporary)
-        for name in options.names:
+        for name in names:
             began = time.perf_counter()
             found = MEASUREMENTS[name](folder / name, options)
             figures[name] = {**found, "seconds": round(time.perf_counter() - began, 1)}

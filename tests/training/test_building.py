@@ -6,15 +6,17 @@ import pytest
 from netparity import nn
 from netparity.errors import InputError
 from netparity.training import building, choices
+from netparity.training import rates as rates_of
 from netparity.training.building import (
     build_loss,
     build_network,
     build_optimizer,
-    build_schedule,
     build_solver,
 )
 from netparity.training.configuration import Configuration
-from netparity.training.data import load, split
+from netparity.training.data import load
+from netparity.training.preparing import split
+from netparity.training.rates import build_schedule
 
 
 def test_the_layers_by_hand():
@@ -79,7 +81,7 @@ def test_the_tables_hold_every_choice():
     assert tuple(building._ACTIVATIONS) == choices.ACTIVATIONS
     assert tuple(building._LAWS) == choices.INITIALIZATIONS
     assert tuple(building._OPTIMIZERS) == choices.OPTIMIZERS
-    assert (*building._SCHEDULES, "plateau") == choices.SCHEDULES
+    assert (*rates_of._SCHEDULES, "plateau") == choices.SCHEDULES
 
 
 @pytest.mark.parametrize("name", choices.OPTIMIZERS)

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Mapping
 from typing import Any, Final
-
-import msgspec
 
 from netparity import nn
 from netparity.errors import InputError
-from netparity.nn import optimizers, schedules
+from netparity.nn import optimizers
 from netparity.nn.clipping import ClipByNorm, Clipping
 from netparity.nn.initializers import Law
 from netparity.nn.layers import Layer
 from netparity.nn.optimizers import Optimizer
-from netparity.nn.schedules import Schedule
 from netparity.training.augmentation import Augment
-from netparity.training.choices import choose
-from netparity.training.configuration import Configuration, Constant
-from netparity.training.data import Data, Split, seeds
+from netparity.training.configuration import Configuration
+from netparity.training.data import Data
+from netparity.training.making import made
+from netparity.training.preparing import Split, seeds
+from netparity.training.rates import build_plateau, build_schedule
 
 _ACTIVATIONS: Final[Mapping[str, Callable[[], Layer]]] = {
     "relu": nn.ReLU,
@@ -49,18 +46,6 @@ _OPTIMIZERS: Final[Mapping[str, type[Optimizer]]] = {
     "lion": optimizers.Lion,
     "ftrl": optimizers.Ftrl,
     "muon": optimizers.Muon,
-}
-#: What makes a schedule, what it is given beside the learning rate, and the constants a user may
-#: set that it has no default for. Where there are ``epochs`` among these, they are its time;
-#: else that is the whole run.
-_SCHEDULES: Final[Mapping[str, tuple[Any, dict[str, Any], dict[str, Constant]]]] = {
-    "constant": (schedules.ConstantRate, {}, {}),
-    "cosine": (schedules.CosineDecay, {"after": "clamped"}, {}),
-    "linear": (schedules.PolynomialDecay, {"power": 1.0, "cycle": False}, {}),
-    "polynomial": (schedules.PolynomialDecay, {"cycle": False}, {"power": 2.0}),
-    "exponential": (schedules.ExponentialDecay, {}, {"epochs": 1, "factor": 0.95}),
-    "inverse-time": (schedules.InverseTimeDecay, {}, {"epochs": 1, "decay": 0.1}),
-    "cosine-restarts": (schedules.CosineRestarts, {}, {"epochs": 10}),
 }
 
 
@@ -136,105 +121,8 @@ def build_optimizer(configuration: Configuration) -> Optimizer:
         "decay_scope": "weights",
     }
     what = f"a constant of the optimizer {configuration.optimizer}"
-    made: Optimizer = _made(kind, what, given, configuration.optimizer_constants)
-    return made
-
-
-def _made(
-    kind: Any,
-    what: str,
-    given: Mapping[str, Any],
-    constants: Mapping[str, Constant],
-    also: Sequence[str] = (),
-) -> Any:
-    """An object of a dataclass from what is given and from constants that a user named.
-
-    ``also`` are names that may be used beside those of the fields that are numbers or words.
-    """
-    scalars = [
-        field.name
-        for field in fields(kind)
-        if field.name not in given and isinstance(field.default, bool | int | float | str)
-    ]
-    known = dict.fromkeys((*also, *scalars))
-    for name in constants:
-        choose(what, name, known)
-    try:
-        return msgspec.convert({**given, **constants}, kind)
-    except msgspec.ValidationError as error:
-        if isinstance(error.__cause__, InputError):
-            raise error.__cause__ from None
-        text, _, place = str(error).partition(" - at `$.")
-        raise InputError(
-            f"{what} cannot be used: {place.rstrip('`')}. {text.replace('`', '')}"
-        ) from None
-
-
-def build_schedule(configuration: Configuration, steps: int) -> Schedule | None:
-    """The learning rate of each step, or ``None`` where it is always the same.
-
-    Args:
-        configuration: what it is like.
-        steps: how many steps an epoch has.
-
-    Raises:
-        InputError: it has no such constant, or one out of range, or the warm-up takes the
-            whole run.
-
-    Example:
-        >>> schedule = build_schedule(Configuration(schedule="linear", epochs=2), steps=5)
-        >>> [round(1000 * schedule(step), 2) for step in range(10)]
-        [1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]
-    """
-    name, constants = configuration.schedule, configuration.schedule_constants
-    if name == "plateau":
-        # These are the constants of what lowers the rate, which is constant by itself.
-        name, constants = "constant", {}
-    what = f"a constant of the schedule {name}"
-    kind, given, defaults = _SCHEDULES[name]
-    constants = {**defaults, **constants}
-    given = {"learning_rate": configuration.learning_rate, **given}
-    rest = (configuration.epochs - configuration.warmup) * steps
-    if rest <= 0:
-        raise InputError(
-            f"warmup is out of range. Expected less than the {configuration.epochs} epochs of the "
-            f"run. Received: {configuration.warmup}"
-        )
-    if "epochs" in defaults:
-        given["steps"] = _epochs(what, constants.pop("epochs")) * steps
-    elif "steps" in kind.__dataclass_fields__:
-        given["steps"] = rest
-    schedule: Schedule = _made(kind, what, given, constants, also=tuple(defaults))
-    if configuration.warmup:
-        return schedules.WarmUp(schedule, configuration.warmup * steps, first="up")
-    return None if name == "constant" else schedule
-
-
-def _epochs(what: str, value: Constant) -> float:
-    """The time of a schedule, in epochs."""
-    if isinstance(value, bool | str) or not 0 < value < math.inf:
-        raise InputError(
-            f"{what} cannot be used: epochs. Expected a number above 0. Received: {value!r}"
-        )
-    return value
-
-
-def build_plateau(configuration: Configuration) -> schedules.ReduceOnPlateau | None:
-    """What lowers the learning rate where the loss no longer falls, or ``None``.
-
-    Args:
-        configuration: what it is like.
-
-    Raises:
-        InputError: it has no such constant, or one out of range.
-    """
-    if configuration.schedule != "plateau":
-        return None
-    what = "a constant of the schedule plateau"
-    made: schedules.ReduceOnPlateau = _made(
-        schedules.ReduceOnPlateau, what, {"mode": "min"}, configuration.schedule_constants
-    )
-    return made
+    rule: Optimizer = made(kind, what, given, configuration.optimizer_constants)
+    return rule
 
 
 def build_clipping(configuration: Configuration) -> Clipping | None:

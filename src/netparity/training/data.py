@@ -62,22 +62,6 @@ class Data:
     image: ImageShape | None
 
 
-@final
-@dataclass(frozen=True, slots=True, eq=False)
-class Split:
-    """Rows prepared for one run: held out, standardized, in the run's dtype.
-
-    Attributes:
-        training: the rows to train on.
-        validation: the rows to choose by; ``None`` if none are held out.
-        test: the rows to test on, in the end.
-    """
-
-    training: Rows
-    validation: Rows | None
-    test: Rows | None
-
-
 def load(configuration: Configuration, data_dir: Path | None = None) -> Data:
     """The data a configuration names.
 
@@ -109,73 +93,6 @@ def load(configuration: Configuration, data_dir: Path | None = None) -> Data:
         description=f"{data.description}, {rows:,} of the training rows",
         training=Rows(data.training.x[:rows], data.training.y[:rows]),
     )
-
-
-def split(data: Data, configuration: Configuration) -> Split:
-    """The rows for one run.
-
-    The rows held out are drawn by the seed; means and deviations are those of the rows that
-    are trained on, and an input that never changes is only shifted.
-
-    Args:
-        data: all rows.
-        configuration: the run's.
-
-    Raises:
-        InputError: no row is left to train on.
-
-    Example:
-        >>> configuration = Configuration(validation=0.25)
-        >>> parts = split(load(configuration), configuration)
-        >>> len(parts.training), len(parts.validation), abs(float(parts.training.x.mean())) < 1e-6
-        (1078, 359, True)
-    """
-    rows = len(data.training)
-    held_out = int(rows * configuration.validation)
-    order = seeds(configuration)["split"].permutation(rows)
-    # In their own order: which rows are trained on is drawn, not how they follow each other.
-    kept, out = np.sort(order[held_out:]), np.sort(order[:held_out])
-    if len(kept) == 0:
-        raise InputError(f"no row is left to train on: {rows} rows, {held_out} of them held out")
-    x = data.training.x[kept]
-    center, spread = _moments(x, configuration.standardize)
-    dtype = np.dtype(configuration.dtype)
-
-    def prepared(rows: Rows) -> Rows:
-        return Rows(((rows.x - center) / spread).astype(dtype, order="C"), rows.y)
-
-    return Split(
-        prepared(Rows(x, data.training.y[kept])),
-        prepared(Rows(data.training.x[out], data.training.y[out])) if held_out else None,
-        None if data.test is None else prepared(data.test),
-    )
-
-
-def seeds(configuration: Configuration) -> dict[str, np.random.Generator]:
-    """A generator for each purpose, all from the configuration's seed.
-
-    Args:
-        configuration: the run's.
-
-    Returns:
-        ``split``, ``values`` (initial ones, the rows' order, dropout) and ``augmentation``.
-    """
-    streams = np.random.SeedSequence(configuration.seed).spawn(3)
-    names = ("split", "values", "augmentation")
-    return {
-        name: np.random.default_rng(stream) for name, stream in zip(names, streams, strict=True)
-    }
-
-
-def _moments(x: Array, how: str) -> tuple[Array, Array]:
-    """What is taken off the inputs, and what they are then divided by."""
-    if how == "none":
-        return np.zeros(1), np.ones(1)
-    axis = 0 if how == "feature" else None
-    center, spread = np.atleast_1d(x.mean(axis=axis)), np.atleast_1d(x.std(axis=axis))
-    # The deviation of inputs that are all equal is their rounding, not exactly 0.
-    floor = 1e-9 * np.maximum(np.abs(center), 1e-30)
-    return center, np.where(spread <= floor, 1.0, spread)
 
 
 def _archive(file: Path) -> Data:

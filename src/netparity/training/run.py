@@ -17,8 +17,9 @@ from netparity.progress import NullProgress, Reporter
 from netparity.training import folder as files
 from netparity.training.building import build_augmentation, build_solver
 from netparity.training.configuration import Configuration, as_values
-from netparity.training.data import Data, Rows, split
+from netparity.training.data import Data, Rows
 from netparity.training.history import Epoch, best_epoch
+from netparity.training.preparing import split
 from netparity.training.statistics import standard_error
 
 #: Called after each epoch; what it raises ends the run.

@@ -9,7 +9,7 @@ from typing import Any
 from netparity.errors import InputError
 from netparity.files import make_folder, write_whole
 from netparity.progress import Reporter
-from netparity.training.configuration import as_values, configured
+from netparity.training.configuration import Configuration, as_values, configured
 from netparity.training.data import Data, load
 from netparity.training.folder import WEIGHTS_PLOT
 from netparity.training.plain import as_json
@@ -149,9 +149,13 @@ def as_text(result: Mapping[str, Any], output: Path) -> str:
     lines = [f"{result['data']}; study `{result['study']}` in {result['storage']}"]
     for name in ("coarse", "fine"):
         lines.append(f"{name:<12}{_counted(result[name])}")
-    chosen = result["chosen"]
-    described = ", ".join(f"{key} {_word(value)}" for key, value in chosen.items() if value != {})
-    lines.append(f"{'chosen':<12}{described}")
+    usual = as_values(Configuration())
+    described = ", ".join(
+        f"{key} {_word(value)}"
+        for key, value in result["chosen"].items()
+        if value != usual.get(key)
+    )
+    lines.append(f"{'chosen':<12}{described}; else as by default")
     lines.append(f"{'validation':<12}{_interval(result['validation'])}, the mean over its seeds")
     final = result["final"]
     if "test" in final:
