@@ -1,5 +1,6 @@
 """Networks written in JAX as functions of their parameters: read, driven, compared."""
 
+import functools
 import subprocess
 import sys
 
@@ -175,6 +176,10 @@ def test_python_runs_at_every_call_and_compiles_once():
     jax_compiled.call(lambda x: jax.nn.relu(x) * 3.25, jnp.ones(3))
     jax_compiled.call(lambda x: jax.nn.relu(x) * 3.25, jnp.ones(3))
     assert len(jax_compiled._COMPILED) == many + 1
+    for factor in (2.0, 3.0):
+        called = functools.partial(lambda v, by: np.float32(by) * v, by=factor)
+        got = jax_compiled.call(lambda x, f=called: jax.pure_callback(f, x, x), jnp.ones(3))
+        np.testing.assert_array_equal(got, factor)
     for number in range(jax_compiled._KEPT + 5):
         jax_compiled._COMPILED[(number,)] = None
     jax_compiled.call(lambda x: x - 7.5, jnp.ones(3))

@@ -10,7 +10,6 @@ that the function closes over are handed to it as arguments.
 from __future__ import annotations
 
 import contextlib
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -22,8 +21,6 @@ from jax.extend.core import ClosedJaxpr
 #: Programs are small; a search that compares many networks in one process must not pile them up.
 _KEPT: Final = 256
 _COMPILED: Final[OrderedDict[tuple[Any, ...], Any]] = OrderedDict()
-#: A function among the parameters of an operation is printed with its place in memory.
-_ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")
 
 
 def call(function: Callable[..., Any], *arguments: Any, inline: bool = False) -> Any:
@@ -41,19 +38,21 @@ def call(function: Callable[..., Any], *arguments: Any, inline: bool = False) ->
         3.0
     """
     leaves, structure = jax.tree_util.tree_flatten(arguments)
+    inlined = jax.disable_jit if inline else contextlib.nullcontext
 
     def flat(*given: Any) -> Any:
         return function(*jax.tree_util.tree_unflatten(structure, given))
 
     try:
-        with jax.disable_jit() if inline else contextlib.nullcontext():
+        with inlined():
             traced, shapes = jax.make_jaxpr(flat, return_shape=True)(*leaves)
     except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError,
             jax.errors.TracerIntegerConversionError):  # fmt: skip
-        # What it does depends on the numbers: then it has to be run with them.
-        with jax.disable_jit() if inline else contextlib.nullcontext():
+        traced = None  # What it does depends on the numbers: it has to be run with them.
+    if traced is None or _calls_back(traced.jaxpr):
+        with inlined():
             return function(*arguments)
-    key = (_ADDRESS.sub("", str(traced.jaxpr)), *_constants(traced.jaxpr))
+    key = (str(traced.jaxpr), *_constants(traced.jaxpr))
     if key not in _COMPILED:
         program = traced.jaxpr
         _COMPILED[key] = jax.jit(
@@ -66,13 +65,25 @@ def call(function: Callable[..., Any], *arguments: Any, inline: bool = False) ->
     return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(shapes), outcome)
 
 
+def _operations(program: Any) -> Iterator[tuple[Any, list[ClosedJaxpr]]]:
+    """The operations of a program and of those nested in it, each with what is nested in it."""
+    for operation in program.eqns:
+        held = [v if isinstance(v, tuple | list) else (v,) for v in operation.params.values()]
+        inner = [v for values in held for v in values if isinstance(v, ClosedJaxpr)]
+        yield operation, inner
+        for nested in inner:
+            yield from _operations(nested.jaxpr)
+
+
+def _calls_back(program: Any) -> bool:
+    """Whether it calls Python while it runs: two such functions print alike."""
+    return any("callback" in operation.primitive.name for operation, _ in _operations(program))
+
+
 def _constants(program: Any) -> Iterator[Any]:
     """The arrays that stand inside nested programs, which their text does not show."""
-    for operation in program.eqns:
-        for value in operation.params.values():
-            for inner in value if isinstance(value, tuple | list) else (value,):
-                if isinstance(inner, ClosedJaxpr):
-                    for constant in inner.consts:
-                        array = np.asarray(constant)
-                        yield array.shape, str(array.dtype), array.tobytes()
-                    yield from _constants(inner.jaxpr)
+    for _, inner in _operations(program):
+        for nested in inner:
+            for constant in nested.consts:
+                array = np.asarray(constant)
+                yield array.shape, str(array.dtype), array.tobytes()
