@@ -20,7 +20,7 @@ needs_data = pytest.mark.skipif(
 @needs_data
 def test_mnist_is_learned():
     configuration = Configuration(
-        data="mnist", rows=6000, hidden=(128,), standardize="none", dropout=0.2, epochs=4
+        data="mnist", rows=9000, hidden=(128,), standardize="none", dropout=0.2, epochs=6
     )
     best = validate(configuration, load(configuration), lambda _: None)
     # A linear classifier gets about 88 % of these; a good network 97 %.
