@@ -424,7 +424,7 @@ def sklearn_(work: Workload) -> Step:
         batch_size=work.shape[0],
     )
     classes = np.arange(work.outputs)
-    return lambda x, y: model.partial_fit(x, y, classes)
+    return lambda x, y: model.partial_fit(x, y, classes=classes)
 
 
 IMPLEMENTATIONS: dict[str, tuple[str | None, Callable[[Workload], Step]]] = {
