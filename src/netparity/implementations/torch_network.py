@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -12,10 +12,10 @@ import torch
 
 from netparity import nn
 from netparity.conventions import Place
-from netparity.implementations.values import as_array, same_bits
+from netparity.implementations.chain import Read, bridge, close
+from netparity.implementations.values import as_array
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Layers = tuple[tuple[str, nn.Layer], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +28,6 @@ class Call:
     module: Any
     input: Array
     output: Array
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A network as read: its layers, where its parameters live, and how it is written."""
-
-    layers: Layers
-    places: Mapping[str, Place] = field(default_factory=dict)
-    linear: tuple[str, ...] = ()
-    texts: Mapping[str, str] = field(default_factory=dict)
 
 
 def trace(module: Any, inputs: Any) -> tuple[list[Call], Array]:
@@ -241,46 +231,6 @@ _PLAIN: Final[Mapping[Any, nn.Layer]] = {
     torch.nn.Tanh: nn.Tanh(),
     torch.nn.Identity: nn.Identity(),
 }
-_FUNCTIONAL: Final[tuple[nn.Layer, ...]] = (
-    nn.ReLU(), nn.Sigmoid(), nn.Tanh(), nn.Softmax(), nn.LogSoftmax(), nn.ELU(), nn.GELU(),
-    nn.GELU(approximate=True), nn.SiLU(), nn.Softplus(threshold=20.0),
-)  # fmt: skip
-
-
-def bridge(before: Array, after: Array) -> list[nn.Layer] | None:
-    """The layers without parameters that turn one value into the other, or ``None``."""
-    prefix: list[nn.Layer] = []
-    if before.shape != after.shape:
-        if not before.size or after.shape != (len(before), before.size // len(before)):
-            return None
-        before = before.reshape(after.shape)
-        prefix = [nn.Flatten()]
-    if same_bits(before, after):
-        return prefix
-    for layer in (*_FUNCTIONAL, *_leaky(before, after)):
-        if _close(layer.apply({}, before)[0], after, before):
-            return [*prefix, layer]
-    return None
-
-
-def _leaky(before: Array, after: Array) -> list[nn.Layer]:
-    """A leaky rectifier with the slope that the most negative value shows."""
-    if before.size == 0 or before.min() >= 0 or before.dtype.kind != "f":
-        return []
-    lowest = np.unravel_index(int(before.argmin()), before.shape)
-    return [nn.LeakyReLU(float(after[lowest]) / float(before[lowest]))]
-
-
-def _close(got: Array, expected: Array, argument: Array) -> bool:
-    """Equal but for the last bits.
-
-    The libraries' elementary functions err by a few units in the last place of their result,
-    or of their argument where it cancels (1 + erf, z − log Σ exp z): 16 covers both.
-    """
-    if got.shape != expected.shape or not np.isfinite(got).all():
-        return False
-    largest = np.max(np.abs(argument), axis=-1, keepdims=True, initial=1.0)
-    return bool(np.all(np.abs(got - expected) <= 16 * np.finfo(expected.dtype).eps * largest))
 
 
 def _dropped_between(between: list[nn.Layer], before: Array, after: Array) -> float | None:
@@ -288,13 +238,13 @@ def _dropped_between(between: list[nn.Layer], before: Array, after: Array) -> fl
     value = before
     for layer in between:
         value = layer.apply({}, value)[0]
-    if _close(value, after, before.reshape(value.shape)):
+    if close(value, after, before.reshape(value.shape)):
         return 0.0
     kept = (after != 0) & (value != 0)
     if not kept.any() or np.any((value == 0) & (after != 0)):
         return None
     scale = float(np.median(after[kept] / value[kept]))
-    if scale <= 1 or not _close(np.where(kept, value * scale, 0.0), after, before):
+    if scale <= 1 or not close(np.where(kept, value * scale, 0.0), after, before):
         return None
     # The rate was written in decimals; the scale shows it to sixteen digits.
     return round(1 - 1 / scale, 12)

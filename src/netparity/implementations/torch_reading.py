@@ -11,7 +11,7 @@ import torch
 
 from netparity import nn
 from netparity.conventions import Conventions
-from netparity.implementations.torch_network import Read
+from netparity.implementations.chain import Read
 from netparity.implementations.values import as_array
 
 Array = np.ndarray[Any, np.dtype[Any]]
