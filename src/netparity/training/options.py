@@ -22,10 +22,15 @@ ConfigurationFile = Annotated[
     ),
 ]
 
-_Constants = Annotated[
-    tuple[str, ...],
-    Parameter(consume_multiple=False, negative="", show_default=False, help="NAME=VALUE."),
-]
+
+def _constant_of(what: str, example: str) -> Parameter:
+    return Parameter(
+        consume_multiple=False,
+        negative="",
+        show_default=False,
+        help=f"NAME=VALUE: a constant of the {what}, by its name in netparity.nn ({example}). "
+        "May be repeated.",
+    )
 
 
 def _help(text: str, names: Sequence[str] = ()) -> Parameter:
@@ -90,7 +95,9 @@ class Options:
     ] = None
     l2: Annotated[float | None, _help("λ of the penalty ½ λ Σ w² on the weights. [0]")] = None
     optimizer: Annotated[str | None, _help("Update rule. [adam]", choices.OPTIMIZERS)] = None
-    optimizer_constant: _Constants = ()
+    optimizer_constant: Annotated[
+        tuple[str, ...], _constant_of("optimizer", "momentum=0.9, beta1=0.95")
+    ] = ()
     learning_rate: Annotated[float | None, _help("The largest of the run. [0.001]")] = None
     weight_decay: Annotated[float | None, _help("λ of the decoupled decay of the weights. [0]")] = (
         None
@@ -99,7 +106,9 @@ class Options:
     schedule: Annotated[
         str | None, _help("How the learning rate goes on. [constant]", choices.SCHEDULES)
     ] = None
-    schedule_constant: _Constants = ()
+    schedule_constant: Annotated[
+        tuple[str, ...], _constant_of("schedule", "end=1e-5, power=2; times are epochs=5")
+    ] = ()
     warmup: Annotated[
         float | None, _help("Epochs over which the learning rate rises first. [0]")
     ] = None
