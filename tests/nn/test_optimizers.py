@@ -321,6 +321,11 @@ def test_corrected_amsgrad_in_all_placements() -> None:
             RMSProp(0.5, 0.75, epsilon=0.0, bias_correction=True),
             [0.5, 0.5 - 1.5 / np.sqrt(12)],
         ),
+        # v̂ = 16, 12; â = 4, (3/2)/(7/16) = 24/7; v̂ − â² = 0, 12/49.
+        (
+            RMSProp(0.5, 0.75, 0.0, 1.0, "inside", centered=True, bias_correction=True),
+            [-1.0, -1 - 10.5 / np.sqrt(61)],
+        ),
         # u = 2, 3/√5.25; b = u, b/2 + u.
         (
             RMSProp(0.5, 0.75, 0.5, 0.0),
@@ -364,6 +369,17 @@ def test_corrected_amsgrad_in_all_placements() -> None:
 def test_the_others_by_hand(optimizer: Optimizer, path: list[float]) -> None:
     # Fewer than sixteen roundings of numbers below 4.
     assert run(optimizer, [4.0, 3.0]) == pytest.approx(path, abs=16 * 4 * 2.0**-53)
+
+
+def test_a_variance_that_rounding_leaves_below_zero() -> None:
+    # Of a constant gradient nothing is left but rounding: v − a² ends below 0 for some.
+    gradients = np.random.default_rng(0).normal(size=1000)
+    w, optimizer = {"w": np.zeros(1000)}, RMSProp(0.5, 0.5, epsilon=1.0, centered=True)
+    state = optimizer.initialize(w)
+    for _ in range(100):
+        w, state = optimizer.update(w, {"w": gradients}, state)
+    assert (state["accumulator"]["w"] - state["mean"]["w"] ** 2).min() < 0.0
+    assert np.isfinite(w["w"]).all()
 
 
 def test_nadam_by_hand() -> None:

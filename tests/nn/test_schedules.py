@@ -399,6 +399,24 @@ def test_plateau_by_hand() -> None:
         assert before is not plateau
 
 
+def test_counting_by_hand() -> None:
+    # The first of these values is the best; then each is as bad.
+    for patience, cooldown, counting, expected in (
+        (1, 1, ("exclusive", "exclusive"), [4, 4, 2, 2, 2, 1, 1, 1]),
+        (1, 1, ("inclusive", "exclusive"), [4, 2, 2, 1, 1, 0.5, 0.5, 0.25]),
+        (1, 1, ("exclusive", "inclusive"), [4, 4, 2, 2, 1, 1, 0.5, 0.5]),
+        (1, 2, ("inclusive", "inclusive"), [4, 2, 2, 1, 1, 0.5, 0.5, 0.25]),
+        (0, 0, ("inclusive", "inclusive"), [4, 2, 1, 0.5, 0.25]),
+        (0, 0, ("exclusive", "exclusive"), [4, 2, 1, 0.5, 0.25]),
+    ):
+        rule = ReduceOnPlateau(
+            0.5, patience, cooldown=cooldown,
+            patience_counting=counting[0], cooldown_counting=counting[1],
+        )  # fmt: skip
+        found = 4 * factors(rule, [1.0] * len(expected))
+        np.testing.assert_array_equal(found, expected, str(rule))
+
+
 def test_small_changes_are_left_out() -> None:
     rule = ReduceOnPlateau(0.5, 0, least_change=0.125)
     # 1 → ½ → ¼, and the change by ⅛ is none more.
