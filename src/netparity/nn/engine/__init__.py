@@ -6,8 +6,9 @@ installed, and in NumPy where it is not; ``update_in_place`` does so for any opt
 functions of ``netparity.nn`` are what they are tested against.
 """
 
+from netparity.nn.engine.choice import Engine, Kernels, kernels_of
 from netparity.nn.engine.fused import FusedUpdate
-from netparity.nn.engine.plan import Engine, Kernels, Plan, kernels_of
+from netparity.nn.engine.plan import Plan
 from netparity.nn.engine.update import observe_in_place, update_in_place
 
 __all__ = [

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import final
 
 from netparity.nn.arrays import Array, flat
-from netparity.nn.engine.plan import Kernels
+from netparity.nn.engine.choice import Kernels
 from netparity.nn.optimizers import SGD, Adam, Optimizer, State
 from netparity.nn.penalties import in_scope
 
