@@ -157,8 +157,11 @@ def test_an_interrupted_run_goes_on_from_the_middle_of_an_epoch(tmp_path):
     while not (parts / "last.safetensors").exists():
         assert process.poll() is None
         time.sleep(0.002)
+    before = (parts / "last.safetensors").read_bytes()
     process.send_signal(signal.SIGINT)
     out, error = process.communicate()
+    # The next checkpoint by time would have come seconds later.
+    assert (parts / "last.safetensors").read_bytes() != before
     assert (process.returncode, out) == (130, "")
     assert f"`netparity train --resume --output {parts}` goes on" in error
     result = run({}, parts, resume=True)
@@ -248,11 +251,13 @@ def test_a_full_disk_is_status_2_and_the_last_checkpoint_stays(tmp_path):
 @pytest.mark.parametrize(
     "schedule",
     [
+        {"rows": 100, "epochs": 60, "learning_rate": 0.05},
         {"schedule": "cosine", "warmup": 1.0},
         {"schedule": "plateau", "schedule_constants": {"patience": 1, "least_change": 0.0}},
     ],
 )
 def test_a_search_measures_what_a_run_does(tmp_path, schedule):
+    # The first of these stops early.
     values = {**RICH, **schedule, "patience": 2}
     configuration = configured(values)
     data = load(configuration)
@@ -266,6 +271,7 @@ def test_a_search_measures_what_a_run_does(tmp_path, schedule):
     assert [one.loss for one in seen] == [one["loss"] for one in history]
     assert [one.learning_rate for one in seen] == [one["learning_rate"] for one in history]
     assert best == best_epoch(seen)
+    assert (len(seen) < configuration.epochs) == ("rows" in schedule)
 
 
 def test_results_as_json_alone(tmp_path, capsys):

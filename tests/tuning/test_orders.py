@@ -68,9 +68,9 @@ def test_the_fine_stage_has_the_ranges_of_whoever_came_first():
     assert joined.trials == 7
 
 
-def test_the_coarse_stage_keeps_the_best_third_and_the_fine_one_the_better_half():
+def test_the_coarse_stage_keeps_the_better_half_and_the_fine_one_what_is_above_the_median():
     for kind, reports, pruned in (
-        ("coarse", [0.5, 0.4, 0.3, 0.2], [False, True, True, True]),
+        ("coarse", [0.5, 0.4, 0.45, 0.42, 0.6], [False, True, True, True, False]),
         ("fine", [0.5, 0.4, 0.3, 0.2, 0.1, 0.36], [False, False, False, False, True, False]),
         ("final", [0.5, 0.4], [False, False]),
     ):

@@ -128,7 +128,7 @@ def _data(
     if test is not None:
         parts.append(_rows(name, "_test", *test, shape))
     if not description:
-        description = f"{name}, {len(parts[0]):,} training rows"
+        description = f"{Path(name).name}, {len(parts[0]):,} training rows"
         description += f" and {len(parts[1]):,} test rows" if test is not None else ""
     classes = 1 + max(int(part.y.max(initial=0)) for part in parts)
     # With one output the softmax is 1 whatever the network says.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, final
@@ -105,8 +106,8 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
 def pruner(stage: Stage) -> Any:
     """What ends trials early.
 
-    In the coarse stage all but the best third at each rung; in the fine stage, where all are
-    good, those below the median.
+    In the coarse stage the worse half after a quarter of the epochs and again after half of
+    them; in the fine stage, where all are good, those below the median from a third on.
 
     Args:
         stage: the stage.
@@ -116,7 +117,9 @@ def pruner(stage: Stage) -> Any:
     pruners = optuna().pruners
     epochs = int(stage.base["epochs"])
     if stage.kind == "coarse":
-        return pruners.SuccessiveHalvingPruner(min_resource=max(1, epochs // 9), reduction_factor=3)
+        return pruners.SuccessiveHalvingPruner(
+            min_resource=math.ceil(epochs / 4), reduction_factor=2
+        )
     if stage.kind == "fine":
         return pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=max(1, epochs // 3))
     return pruners.NopPruner()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal, final
+from typing import TYPE_CHECKING, Any, Final, Literal, final
 
 import msgspec
 
@@ -15,6 +15,9 @@ from netparity.tuning.storage import optuna, quiet
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial
+
+#: Fewer different outcomes say nothing of what made them.
+_FEWEST: Final = 4
 
 
 @final
@@ -74,24 +77,34 @@ def _tried(trial: FrozenTrial) -> Tried:
 def importances(study: Study) -> dict[str, float]:
     """How much each dimension matters for being among the best, most first; shares of 1.
 
+    A trial that was ended early counts with the last accuracy that was seen of it.
+
     Args:
         study: of the coarse stage, whose ranges are wide.
 
     Returns:
-        By label; empty where too few trials were run to their end.
+        By label; empty where too few trials came to something.
 
     Source: S. Watanabe, A. Bansal, F. Hutter, "PED-ANOVA: efficiently quantifying
     hyperparameter importance in arbitrary subspaces", IJCAI 2023.
     """
     module = optuna()
-    complete = (module.trial.TrialState.COMPLETE,)
-    values = {one.values[0] for one in study.get_trials(deepcopy=False, states=complete)}
+    ended = [one for one in study.get_trials(deepcopy=False) if one.state.is_finished()]
+    told = [(one, _tried(one).value) for one in ended if _tried(one).state != "failed"]
     # Without a difference there is nothing that could have made it.
-    if len(values) < 4:
+    if len({value for _, value in told if value is not None}) < _FEWEST:
         return {}
     with quiet():
+        seen = module.create_study(direction="maximize")
+        for one, value in told:
+            if value is not None:
+                seen.add_trial(
+                    module.trial.create_trial(
+                        params=one.params, distributions=one.distributions, value=value
+                    )
+                )
         evaluator = module.importance.PedAnovaImportanceEvaluator()
-        found = module.importance.get_param_importances(study, evaluator=evaluator)
+        found = module.importance.get_param_importances(seen, evaluator=evaluator)
     return {label(name): float(share) for name, share in found.items() if math.isfinite(share)}
 
 

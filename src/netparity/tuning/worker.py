@@ -141,7 +141,8 @@ def _attempt(
         if not stage.searches or epoch.validation_accuracy is None:
             return
         trial.report(epoch.validation_accuracy, epoch.epoch)
-        if trial.should_prune():
+        # After the last epoch there is nothing left to save.
+        if epoch.epoch < int(stage.base["epochs"]) and trial.should_prune():
             raise optuna().TrialPruned
 
     try:
