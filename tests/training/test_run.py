@@ -142,7 +142,7 @@ def test_a_run_goes_on_to_the_same_bits(tmp_path, monkeypatch, epochs, pause):
 
 def test_an_interrupted_run_goes_on_from_the_middle_of_an_epoch(tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    values = {**RICH, "epochs": 60}
+    values = {**RICH, "epochs": 200}
     one(whole, **values)
     (tmp_path / "a.toml").write_text("".join(
         f"{name} = {json.dumps(value)}\n" for name, value in values.items()
@@ -158,6 +158,8 @@ def test_an_interrupted_run_goes_on_from_the_middle_of_an_epoch(tmp_path):
         assert process.poll() is None
         time.sleep(0.002)
     before = (parts / "last.safetensors").read_bytes()
+    # Long enough for a few epochs, which take milliseconds.
+    time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     out, error = process.communicate()
     # The next checkpoint by time would have come seconds later.
@@ -165,7 +167,7 @@ def test_an_interrupted_run_goes_on_from_the_middle_of_an_epoch(tmp_path):
     assert (process.returncode, out) == (130, "")
     assert f"`netparity train --resume --output {parts}` goes on" in error
     result = run({}, parts, resume=True)
-    assert result["epochs"] == 60
+    assert result["epochs"] == 200
     assert same_files(whole, parts) == []
 
 
