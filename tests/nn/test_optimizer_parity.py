@@ -1,4 +1,4 @@
-"""Ten steps of every optimizer against those of the frameworks, in float64."""
+"""Ten steps of every optimizer against those of the frameworks, in float64 and torch's in both."""
 
 import json
 from collections.abc import Mapping
@@ -66,7 +66,7 @@ def optax(tmp_path_factory: pytest.TempPathFactory) -> Found:
 
 
 def ten_steps(
-    optimizer: Optimizer, names: tuple[str, ...] = NAMES
+    optimizer: Optimizer, names: tuple[str, ...] = NAMES, dtype: type = np.float64
 ) -> tuple[dict[str, np.ndarray], float]:
     """The parameters, and the bound that roundings set to their distance in ulp.
 
@@ -77,11 +77,11 @@ def ten_steps(
     largest step. Where a running variance is the small difference of two means, their errors
     are magnified by the ratio; half of that comes through the root.
     """
-    values = {name: GIVEN[name] for name in names}
+    values = {name: GIVEN[name].astype(dtype) for name in names}
     state = optimizer.initialize(values)
     moved, magnified = dict.fromkeys(names, 0.0), 1.0
     for step, rate in enumerate(GIVEN["rates"]):
-        gradients = {name: GIVEN[f"{name}/gradients"][step] for name in names}
+        gradients = {name: GIVEN[f"{name}/gradients"][step].astype(dtype) for name in names}
         following, state = optimizer.update(values, gradients, state, float(rate))
         for name in names:
             largest = max(np.abs(values[name]).max(), np.abs(following[name]).max())
@@ -290,11 +290,12 @@ def _torch_steps(
     names: tuple[str, ...] = NAMES,
     *,
     transposed: bool = False,
+    dtype: type = np.float64,
 ) -> dict[str, np.ndarray]:
     torch = pytest.importorskip("torch")
 
     def turned(a: np.ndarray) -> Any:
-        return torch.tensor(a.T if transposed else a)
+        return torch.tensor((a.T if transposed else a).astype(dtype))
 
     tensors = {name: torch.nn.Parameter(turned(GIVEN[name])) for name in names}
     optimizer = getattr(torch.optim, kind)(list(tensors.values()), lr=float(RATES[0]), **constants)
@@ -311,9 +312,10 @@ def _torch_steps(
 
 
 @pytest.mark.parametrize(("optimizer", "kind", "constants"), TORCH, ids=lambda v: str(v))
-def test_torch(optimizer: Optimizer, kind: str, constants: dict[str, Any]) -> None:
-    theirs = _torch_steps(kind, constants)
-    values, bound = ten_steps(optimizer)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_torch(optimizer: Optimizer, kind: str, constants: dict[str, Any], dtype: type) -> None:
+    theirs = _torch_steps(kind, constants, dtype=dtype)
+    values, bound = ten_steps(optimizer, dtype=dtype)
     for name in NAMES:
         assert ulps(values[name], theirs[name]) <= bound, name
 
