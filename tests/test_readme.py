@@ -26,7 +26,8 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_there_are_programs_for_each_way_to_join():
-    joined = {"keras_side.py", "graph_side.py", "sklearn_side.py", "jax_side.py"}
+    names = ("keras", "graph", "sklearn", "jax", "flax")
+    joined = {f"{name}_side.py" for name in names}
     assert set(FILES) == {"left.py", "right.py", *joined}
 
 

@@ -1,8 +1,8 @@
 """netparity finds where two implementations of one neural network part, and proves why.
 
 ``compare(left, right)`` runs the diagnosis; ``Scratch``, ``Torch``, ``Keras``, ``Jax``,
-``Sklearn`` and ``TensorFlowGraph`` say what a side is made of. Importing netparity imports no
-framework: each name is loaded when it is first used.
+``Flax``, ``Sklearn`` and ``TensorFlowGraph`` say what a side is made of. Importing netparity
+imports no framework: each name is loaded when it is first used.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from netparity.diagnosis import compare
     from netparity.errors import InputError
     from netparity.implementations import adapt
+    from netparity.implementations.flax import Flax
     from netparity.implementations.jax import Jax
     from netparity.implementations.keras import Keras
     from netparity.implementations.scratch import Scratch
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Flax",
     "InputError",
     "Jax",
     "Keras",
@@ -39,6 +41,7 @@ __all__ = [
 ]
 
 _HOMES: Final = {
+    "Flax": "netparity.implementations.flax",
     "InputError": "netparity.errors",
     "Jax": "netparity.implementations.jax",
     "Keras": "netparity.implementations.keras",

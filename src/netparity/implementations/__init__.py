@@ -16,6 +16,7 @@ _ACCEPTED = (
     "netparity.Torch(module, loss, optimizer)",
     "netparity.Keras(model), or the Keras model itself",
     "netparity.TensorFlowGraph(session, inputs, targets, predictions, loss, train_op, …)",
+    "netparity.Flax(model, loss, optimizer), with variables=… for a Linen module",
     "netparity.Jax(apply, params, loss, optimizer)",
     "netparity.Sklearn(estimator), or the MLPClassifier or MLPRegressor itself",
     "a netparity.nn.Solver",
@@ -29,9 +30,9 @@ def adapt(obj: Any) -> Implementation:
     of a framework cannot exist without it.
 
     Args:
-        obj: an implementation, a Keras model, a torch module (forward only), a perceptron of
-            scikit-learn (a copy of it is driven), a solver of ``netparity.nn``, or an object
-            in the cs231n convention.
+        obj: an implementation, a Keras model, a torch or NNX module (forward only), a
+            perceptron of scikit-learn (a copy of it is driven), a solver of ``netparity.nn``,
+            or an object in the cs231n convention.
 
     Returns:
         The implementation; the object itself where it is one.
@@ -57,6 +58,10 @@ def adapt(obj: Any) -> Implementation:
         from netparity.implementations.torch import Torch
 
         return Torch(obj)
+    if _is_a(obj, "flax.nnx", "Module"):
+        from netparity.implementations.flax import Flax
+
+        return Flax(obj)
     if any(_is_a(obj, "sklearn.neural_network", f"MLP{k}") for k in ("Classifier", "Regressor")):
         from netparity.implementations.sklearn import Sklearn
 
@@ -100,8 +105,10 @@ def _hint(obj: Any) -> str:
         return "a TF 1 session is given with its tensors: netparity.TensorFlowGraph(…); "
     if home == "sklearn":
         return "of scikit-learn only MLPClassifier and MLPRegressor are networks; "
-    if home in ("flax", "jax", "optax", "haiku"):
-        return f"{home} is not supported yet: wrap it in netparity.Scratch; "
+    if _is_a(obj, "flax.linen", "Module"):
+        return "give it with its variables: netparity.Flax(module, variables=variables); "
+    if home in ("jax", "optax", "haiku"):
+        return "give the function, its parameters and the rest to netparity.Jax; "
     if callable(obj) and not hasattr(obj, "loss"):
         return "a function has to return an implementation when it is called; "
     return ""

@@ -92,8 +92,9 @@ weight_decay=0.0, decay='coupled', decay_scope='all')
     """
     try:
         return _read(transformation, params, names, twins)
-    except (KeyError, InputError):
-        # A version of optax that keeps its settings elsewhere, or values out of range.
+    except (KeyError, TypeError, ValueError, InputError):
+        # A version of optax that keeps its settings elsewhere, values out of range, or a mask
+        # for other parameters.
         return None
 
 

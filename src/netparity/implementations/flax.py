@@ -1,0 +1,332 @@
+"""Flax models: NNX modules, and Linen modules with their variables."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from netparity.conventions import Conventions
+from netparity.errors import CannotError, InputError, MissingDependencyError
+from netparity.implementations.base import Implementation, Loss, Values, Watched
+from netparity.implementations.values import as_array
+from netparity.implementations.watching import Batches, Every, watch_loop
+
+try:
+    import flax
+    import flax.linen as linen
+    import jax
+    from flax import nnx
+except ImportError as error:
+    raise MissingDependencyError(
+        "netparity.Flax: Flax is not installed", hint="pip install 'netparity[jax]'"
+    ) from error
+
+from netparity.implementations import flax_network, jax_optax
+from netparity.implementations.flax_draws import Draws
+from netparity.implementations.flax_models import LinenModel, NnxModel
+from netparity.implementations.jax import (
+    check_arguments,
+    program_abilities,
+    program_texts,
+    told_params,
+)
+from netparity.implementations.jax_program import Program
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Validation = Callable[[Array, Array], tuple[Array, Array]]
+
+
+class Flax(Implementation):
+    """A Flax model, the loss it is trained on, and its optimizer.
+
+    An NNX module stays the author's own: its variables are lifted to float64 in place, and what
+    the author's functions change of it (modes, statistics) is seen. A Linen module is given with
+    its ``variables``. JAX's own setting of float64 stays as it is.
+
+    Args:
+        model: an ``nnx.Module`` or a ``linen.Module``.
+        loss: ``loss(prediction, target) → scalar``.
+        optimizer: an optax transformation, or the ``nnx.Optimizer`` around one.
+        variables: of a Linen module, as its ``init`` returned them.
+        key: of a Linen module's dropout, the first; ``jax.random.key(0)`` where there is none.
+        batches: ``batches(x, y, epoch) → iterable of (x, y)``; by default rows in order.
+        report: ``report(x, y) → {name: value}``; an argument ``params`` is given the present
+            parameters.
+        report_every: ``"step"`` (with that batch) or ``"epoch"`` (with all data).
+        result: ``result() → {name: array}``, likewise.
+        validation: ``validation(x, y) → (x, y)``, the rows held out.
+        penalty: ``penalty(params) → scalar``, added to the loss.
+        name: what to call it in the report.
+        lift: whether to compute in float64.
+
+    Raises:
+        InputError: the model is neither, or an argument cannot be used.
+
+    Example:
+        >>> import jax.numpy as jnp, numpy as np, optax
+        >>> from flax import nnx
+        >>> model = nnx.Linear(2, 1, rngs=nnx.Rngs(0))
+        >>> side = Flax(model, lambda prediction, y: jnp.mean((prediction - y) ** 2))
+        >>> side.set_parameters({"kernel": np.ones((2, 1)), "bias": np.zeros(1)})
+        >>> side.predict(np.array([[1.0, 2.0]]))
+        array([[3.]])
+        >>> side.gradients(np.array([[1.0, 2.0]]), np.array([[2.0]]))["kernel"]
+        array([[2.],
+               [4.]])
+
+    **Parity** (`dense-weight-layout`, `dense-init-default`, `dense-bias-init`,
+    `dropout-training-flag`, `gelu-variant`): a dense kernel is (inputs, outputs), drawn by
+    ``lecun_normal``, with a bias of zeros; a fresh NNX module is in training mode; ``gelu`` is
+    the tanh form.
+    """
+
+    framework = "jax"
+
+    def __init__(
+        self,
+        model: Any,
+        loss: Callable[[Any, Any], Any] | None = None,
+        optimizer: Any = None,
+        *,
+        variables: Mapping[str, Any] | None = None,
+        key: Any = None,
+        batches: Batches | None = None,
+        report: Callable[..., Mapping[str, Any]] | None = None,
+        report_every: Every = "step",
+        result: Callable[..., Mapping[str, Any]] | None = None,
+        validation: Validation | None = None,
+        penalty: Callable[[Any], Any] | None = None,
+        name: str | None = None,
+        lift: bool = True,
+    ) -> None:
+        self.name = name or type(model).__name__
+        self.version = f"{flax.__version__} (jax {jax.__version__})"
+        given = {"batches": batches, "report": report, "result": result, "validation": validation}
+        self._functions: dict[str, Any] = {k: f for k, f in given.items() if f is not None}
+        self._report_every: Every = report_every
+        wrapped = optimizer if isinstance(optimizer, nnx.Optimizer) else None
+        transformation = optimizer if wrapped is None else wrapped.tx
+        callables = {"loss": loss, "penalty": penalty, **self._functions}
+        check_arguments(self.name, callables, transformation, report_every)
+        self.model = _model(model, variables, nnx.Param if wrapped is None else wrapped.wrt)
+        self._draws: Draws | None = None
+        self._feedable: bool | None = None if self.model.dropouts() else True
+        params, rest = self.model.read()
+        self.program = Program(
+            self.name, self._forward, params, rest,
+            names=self.model.names(params), loss=loss, optimizer=transformation, penalty=penalty,
+            key=jax.random.key(0) if key is None else key, lift=lift,
+        )  # fmt: skip
+        if wrapped is not None:
+            self._take_over(wrapped)
+        self._write()
+
+    def _take_over(self, wrapped: Any) -> None:
+        """The slots of an optimizer that has made steps already."""
+        program = self.program
+        leaves, structure = jax.tree_util.tree_flatten(program.slots)
+        own = jax.tree_util.tree_leaves(wrapped.opt_state)
+        if [np.shape(a) for a in own] == [np.shape(b) for b in leaves]:
+            with program.context():
+                fitting = [jax.numpy.asarray(a, b.dtype) for a, b in zip(own, leaves, strict=True)]
+                program.slots = jax.tree_util.tree_unflatten(structure, fitting)
+
+    # ---- the author's model and the program ---------------------------------------------
+    def _forward(
+        self, params: Any, rest: Any, x: Any, training: bool | None, key: Any
+    ) -> tuple[Any, Any]:
+        if self._draws is not None:
+            self._draws.restart()
+        prediction, left = self.model.forward(params, rest, x, training, key)
+        # In its own mode a model may not drop at all.
+        if self._draws is not None and (training or self._draws.shapes):
+            self._draws.finish()
+        return prediction, left
+
+    def _write(self) -> None:
+        self.model.write(self.program.params, self.program.rest)
+
+    @contextlib.contextmanager
+    def _at(self, draws: Sequence[Array] | None = None, *, write: bool = False) -> Iterator[bool]:
+        """The program at the author's model as it is now; yields whether draws are fed."""
+        self.program.params, self.program.rest = self.model.read()
+        if draws is None:
+            yield False
+        else:
+            if not self._may_feed:
+                raise CannotError("draws")
+            self._draws = Draws(draws)
+            try:
+                with self._draws.fed():
+                    yield True
+            finally:
+                self._draws = None
+        if write:
+            self._write()
+
+    # ---- read -------------------------------------------------------------------------
+    @property
+    def notes(self) -> list[str]:
+        """Remarks for the report."""
+        return self.program.notes
+
+    @property
+    def lifted(self) -> bool:
+        """Whether it computes in float64 though it was handed over in another dtype."""
+        return self.program.lifted
+
+    @property
+    def _may_feed(self) -> bool:
+        return self._feedable is not False
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """What follows from the loss, the optimizer and the functions given."""
+        able = program_abilities(self.program) | {"activations", *self._functions}
+        return frozenset(able | ({"draws"} if self._may_feed else set()))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the first parameter."""
+        return self.program.dtype
+
+    def parameters(self) -> Values:
+        """Copies of the parameters, named by their paths in the model."""
+        with self._at():
+            return self.program.parameters()
+
+    def declared(self, x: Array) -> Conventions:
+        """Layers in order of execution, the optimizer, and Linen's own laws."""
+        self.predict(x)
+        program = self.program
+        with self._at():
+            network, laws = flax_network.read(self.model, program, x)
+        places = {} if network is None else dict(network.places)
+        rule = None
+        if program.optimizer is not None:
+            twins = {place.name: name for name, place in places.items()}
+            rule = jax_optax.read(program.optimizer, program.params, program.names, twins)
+        return Conventions(
+            layers=None if network is None else network.layers,
+            places=places,
+            penalties=None if program.penalty is not None else (),
+            optimizer=rule,
+            laws=laws,
+            texts={**({} if network is None else network.texts), **program_texts(program)},
+        )
+
+    # ---- drive ------------------------------------------------------------------------
+    def set_parameters(self, values: Mapping[str, Array]) -> None:
+        """Replaces parameters, in the author's model too."""
+        with self._at(write=True):
+            self.program.set_parameters(values)
+
+    def state(self) -> Any:
+        """Parameters, statistics, counters of draws, the optimizer's state, and the key."""
+        with self._at():
+            return self.program.state()
+
+    def restore(self, state: Any) -> None:
+        """Puts all of it back, into the author's model too."""
+        with self._at(write=True):
+            self.program.restore(state)
+
+    def predict(
+        self, x: Array, *, training: bool = False, draws: Sequence[Array] | None = None
+    ) -> Array:
+        """Predictions of the model."""
+        lifted = self.program.lifted
+        with self._at(draws if training else None) as inline:
+            prediction = self.program.predict(x, training, inline)
+        if self.program.lifted != lifted:
+            self._write()
+        return prediction
+
+    def activations(
+        self, x: Array, *, training: bool = False, draws: Sequence[Array] | None = None
+    ) -> Values:
+        """The output of each layer without layers of its own, in order of execution."""
+        with self._at(draws if training else None):
+            return flax_network.outputs(self.model, self.program, x, training, self._draws)
+
+    def dropouts(self, x: Array) -> list[tuple[int, ...]]:
+        """The shape of the draws of each dropout, in order of execution."""
+        with self._at():
+            shapes = flax_network.draws_of_dropouts(self.model, self.program, x)
+        self._feedable = shapes is not None
+        return shapes or []
+
+    def loss(
+        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None
+    ) -> Loss:
+        """The loss of the prediction, and the penalty."""
+        with self._at(draws if training else None) as inline:
+            data, penalty = self.program.losses(x, y, training, inline)
+        return Loss(data) if penalty is None else Loss(data + penalty, data=data, penalty=penalty)
+
+    def loss_of(self, prediction: Array, y: Array) -> float:
+        """The data loss of a prediction."""
+        return self.program.loss_of(prediction, y)
+
+    def gradients(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> Values:
+        """Gradients of loss and penalty, by ``jax.grad``, in training mode."""
+        with self._at(draws) as inline:
+            return self.program.gradients(x, y, inline)
+
+    def update(self, gradients: Mapping[str, Array]) -> None:
+        """One update of the optimizer; a gradient that is not given is zero."""
+        with self._at(write=True):
+            self.program.update(gradients)
+
+    def step(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> None:
+        """Gradients in the model's own mode, the update, and the statistics of the pass."""
+        with self._at(draws, write=True) as inline:
+            self.program.step(x, y, inline)
+
+    def batches(self, x: Array, y: Array, epoch: int) -> Iterable[tuple[Array, Array]]:
+        """What the author's own ``batches`` yields."""
+        if "batches" not in self._functions:
+            raise CannotError("batches")
+        feeding: Iterable[tuple[Array, Array]] = self._functions["batches"](x, y, epoch)
+        return feeding
+
+    def validation(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """The rows the author's own ``validation`` holds out."""
+        if "validation" not in self._functions:
+            raise CannotError("validation")
+        held_x, held_y = self._functions["validation"](x, y)
+        return as_array(held_x), as_array(held_y)
+
+    def watch(self, x: Array, y: Array, *, epochs: int, batch_size: int, limit: int) -> Watched:
+        """Trains as the author does, and records."""
+        with self.program.context():
+            return watch_loop(
+                self, x, y,
+                batches=self._functions.get("batches"),
+                report=told_params(self._functions.get("report"), self.program),
+                report_every=self._report_every,
+                result=told_params(self._functions.get("result"), self.program),
+                epochs=epochs, batch_size=batch_size, limit=limit,
+            )  # fmt: skip
+
+
+def _model(model: Any, variables: Mapping[str, Any] | None, trained: Any) -> NnxModel | LinenModel:
+    if isinstance(model, nnx.Module):
+        if variables is not None:
+            raise InputError("Flax, variables: an NNX module keeps its own; expected none")
+        return NnxModel(model, trained)
+    if isinstance(model, linen.Module):
+        if not isinstance(variables, Mapping) or "params" not in variables:
+            raise InputError(
+                "Flax, variables: expected what the Linen module's init returned, with 'params'; "
+                f"received {type(variables).__name__}",
+                hint="variables = module.init(key, x); netparity.Flax(module, …, "
+                "variables=variables)",
+            )
+        return LinenModel(model, variables)
+    raise InputError(
+        f"Flax, model: expected an nnx.Module or a linen.Module; received {type(model).__name__}"
+    )
