@@ -122,8 +122,8 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(MEASUREMENTS)}")
     parser.add_argument("--json", type=Path, help="a file for the figures")
     parser.add_argument("--folder", type=Path, help="where runs and the search are kept")
-    parser.add_argument("--trials", type=int, default=60, help="of the search")
-    parser.add_argument("--epochs", type=int, default=30, help="of the search")
+    parser.add_argument("--trials", type=int, default=75, help="of the search")
+    parser.add_argument("--epochs", type=int, default=45, help="of the search")
     parser.add_argument("--workers", type=int, default=2, help="processes of the search")
     options = parser.parse_args()
     names = options.names or [*MEASUREMENTS]

@@ -7,6 +7,7 @@ colour says, a line style or a marker says too.
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -34,6 +35,8 @@ SERIES: Final = (
     ("#56b4e9", (0, (2, 1))),
 )
 _DPI: Final = 144
+#: Letters of a title that fit on an inch, the widest ones aside.
+_LETTERS: Final = 9.5
 _STYLE: Final[Any] = {
     "font.size": 10,
     "font.family": "DejaVu Sans",
@@ -90,7 +93,9 @@ def figure(width: float, height: float) -> Figure:
 
 def title(of: Figure, text: str) -> None:
     """Puts a title over the whole figure: long labels leave the axes too narrow for it."""
-    of.suptitle(text, x=0.01, ha="left", weight="bold")
+    columns = int(of.get_figwidth() * _LETTERS)
+    lines = [part for line in text.splitlines() for part in textwrap.wrap(line, columns)]
+    of.suptitle("\n".join(lines), x=0.01, ha="left", weight="bold")
 
 
 def png(of: Figure) -> bytes:
