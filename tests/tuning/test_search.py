@@ -203,6 +203,18 @@ TINY = ["--validation", "0.3", "--hidden", "20", "--epochs", "18", "--trials", "
         "--finalists", "1", "--seeds", "1", "--study", "tiny"]  # fmt: skip
 
 
+def test_the_only_worker_is_replaced(tmp_path):
+    storage = sqlite_in(tmp_path)
+    search = begun([*TINY, "--output", str(tmp_path)])
+    while not (found := running(storage)):
+        assert search.poll() is None
+    os.kill(process_of(found[0][1]), signal.SIGKILL)
+    out, error = search.communicate()
+    assert search.returncode == 0, error
+    assert "best.toml" in out
+    assert ended(studies(storage)["tiny/coarse"]) == 1
+
+
 def test_an_interrupted_search_puts_its_trial_back(tmp_path):
     storage = sqlite_in(tmp_path)
     search = begun([*TINY, "--output", str(tmp_path)])
