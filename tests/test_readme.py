@@ -26,7 +26,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_there_are_programs_for_each_way_to_join():
-    names = ("keras", "graph", "sklearn", "jax", "flax")
+    names = ("keras", "tensorflow", "graph", "sklearn", "jax", "flax")
     joined = {f"{name}_side.py" for name in names}
     assert set(FILES) == {"left.py", "right.py", *joined}
 

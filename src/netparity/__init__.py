@@ -1,8 +1,8 @@
 """netparity finds where two implementations of one neural network part, and proves why.
 
 ``compare(left, right)`` runs the diagnosis; ``Scratch``, ``Torch``, ``Keras``, ``Jax``,
-``Flax``, ``Sklearn`` and ``TensorFlowGraph`` say what a side is made of. Importing netparity
-imports no framework: each name is loaded when it is first used.
+``Flax``, ``Sklearn``, ``TensorFlow`` and ``TensorFlowGraph`` say what a side is made of.
+Importing netparity imports no framework: each name is loaded when it is first used.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from netparity.implementations.keras import Keras
     from netparity.implementations.scratch import Scratch
     from netparity.implementations.sklearn import Sklearn
+    from netparity.implementations.tensorflow import TensorFlow
     from netparity.implementations.tensorflow_graph import TensorFlowGraph
     from netparity.implementations.torch import Torch
     from netparity.report.model import Report
@@ -33,6 +34,7 @@ __all__ = [
     "Report",
     "Scratch",
     "Sklearn",
+    "TensorFlow",
     "TensorFlowGraph",
     "Torch",
     "__version__",
@@ -48,6 +50,7 @@ _HOMES: Final = {
     "Report": "netparity.report.model",
     "Scratch": "netparity.implementations.scratch",
     "Sklearn": "netparity.implementations.sklearn",
+    "TensorFlow": "netparity.implementations.tensorflow",
     "TensorFlowGraph": "netparity.implementations.tensorflow_graph",
     "Torch": "netparity.implementations.torch",
     "adapt": "netparity.implementations",

@@ -341,6 +341,24 @@ def test_draws_feed_the_masks(kind):
     live.step(X, CLASSES)
 
 
+class Compiled(linen.Module):
+    @linen.compact
+    def __call__(self, x, train=False):
+        return linen.jit(Linen, static_argnums=(2,))(name="inner")(x, train)
+
+
+def test_draws_are_fed_into_what_the_author_compiled():
+    model = Compiled()
+    given = model.init(jax.random.key(0), jnp.ones((1, 6)))
+    live = Flax(model, mean_entropy, variables=given)
+    assert live.dropouts(X) == [(40, 9)]
+    for seed in range(2):
+        draw = np.random.default_rng(seed).random((40, 9))
+        found = live.activations(X, training=True, draws=[draw])
+        check_masked(found["inner.Dropout_0"], np.maximum(found["inner.Dense_0"], 0), draw)
+        assert np.isfinite(live.predict(X, training=True)).all()
+
+
 class Noisy(nnx.Module):
     def __init__(self):
         self.line, self.rngs = nnx.Linear(6, 4, rngs=nnx.Rngs(0)), nnx.Rngs(1)

@@ -20,7 +20,6 @@ from netparity.errors import CannotError, InputError
 from netparity.implementations import jax_compiled, jax_optax
 from netparity.implementations.jax import Jax
 from netparity.implementations.jax_program import named_leaves, wide
-from netparity.nn import optimizers as rules
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((40, 6)).astype(np.float32).astype(float)
@@ -285,16 +284,16 @@ OPTAX = [
     (optax.adamw(0.1, weight_decay=0.25, mask=matrices),
      nn.Adam(0.1, weight_decay=0.25, decay="decoupled", decay_scope="weights")),
     (optax.amsgrad(0.1), nn.Adam(0.1, amsgrad=True, amsgrad_form="corrected")),
-    (optax.nadam(0.1), rules.NAdam(0.1, momentum_decay=None)),
-    (optax.rmsprop(0.1), rules.RMSProp(0.1, epsilon_placement="inside")),
+    (optax.nadam(0.1), nn.NAdam(0.1, momentum_decay=None)),
+    (optax.rmsprop(0.1), nn.RMSProp(0.1, epsilon_placement="inside")),
     (optax.rmsprop(0.1, momentum=0.5, nesterov=True, initial_scale=1.0),
-     rules.RMSProp(0.1, momentum=0.5, nesterov=True, epsilon_placement="inside",
+     nn.RMSProp(0.1, momentum=0.5, nesterov=True, epsilon_placement="inside",
                    initial_accumulator=1.0, form="rate-inside")),
-    (optax.adagrad(0.1), rules.AdaGrad(0.1, 1e-7, "inside", 0.1)),
-    (optax.adadelta(0.5, weight_decay=0.25), rules.Adadelta(0.5, weight_decay=0.25)),
-    (optax.adamax(0.1), rules.Adamax(0.1)),
-    (optax.radam(0.1), rules.RAdam(0.1, epsilon_placement="outside")),
-    (optax.lion(0.1), rules.Lion(0.1, weight_decay=1e-3)),
+    (optax.adagrad(0.1), nn.AdaGrad(0.1, 1e-7, "inside", 0.1)),
+    (optax.adadelta(0.5, weight_decay=0.25), nn.Adadelta(0.5, weight_decay=0.25)),
+    (optax.adamax(0.1), nn.Adamax(0.1)),
+    (optax.radam(0.1), nn.RAdam(0.1, epsilon_placement="outside")),
+    (optax.lion(0.1), nn.Lion(0.1, weight_decay=1e-3)),
 ]  # fmt: skip
 
 

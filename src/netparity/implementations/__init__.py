@@ -15,6 +15,7 @@ _ACCEPTED = (
     "netparity.Scratch(parameters=…, predict=…, …), or an object with .params and .loss(X, y)",
     "netparity.Torch(module, loss, optimizer)",
     "netparity.Keras(model), or the Keras model itself",
+    "netparity.TensorFlow(model, loss, optimizer), of a Keras model or a tf.Module",
     "netparity.TensorFlowGraph(session, inputs, targets, predictions, loss, train_op, …)",
     "netparity.Flax(model, loss, optimizer), with variables=… for a Linen module",
     "netparity.Jax(apply, params, loss, optimizer)",
@@ -30,9 +31,9 @@ def adapt(obj: Any) -> Implementation:
     of a framework cannot exist without it.
 
     Args:
-        obj: an implementation, a Keras model, a torch or NNX module (forward only), a
-            perceptron of scikit-learn (a copy of it is driven), a solver of ``netparity.nn``,
-            or an object in the cs231n convention.
+        obj: an implementation, a Keras model, a torch, NNX or TensorFlow module
+            (forward only), a perceptron of scikit-learn (a copy of it is driven), a solver of
+            ``netparity.nn``, or an object in the cs231n convention.
 
     Returns:
         The implementation; the object itself where it is one.
@@ -54,6 +55,10 @@ def adapt(obj: Any) -> Implementation:
         from netparity.implementations.keras import Keras
 
         return Keras(obj)
+    if _is_a(obj, "tensorflow", "Module") and callable(obj):
+        from netparity.implementations.tensorflow import TensorFlow
+
+        return TensorFlow(obj)
     if _is_a(obj, "torch.nn", "Module"):
         from netparity.implementations.torch import Torch
 

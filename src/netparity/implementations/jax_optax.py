@@ -14,7 +14,6 @@ import numpy as np
 from netparity import nn
 from netparity.conventions import changed
 from netparity.errors import InputError
-from netparity.nn import optimizers as rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +174,7 @@ def _rule(links: list[Part], rate: float, rate_first: bool) -> nn.Optimizer | No
     rule = _KINDS[first.name](first.settings, rate)
     if not rest:
         return None if rate_first else rule
-    if isinstance(rule, rules.RMSProp) and [link.name for link in rest] == ["trace"]:
+    if isinstance(rule, nn.RMSProp) and [link.name for link in rest] == ["trace"]:
         settings = rest[0].settings
         return replace(
             rule,
@@ -206,7 +205,7 @@ def _adam(settings: Mapping[str, Any], rate: float) -> nn.Optimizer | None:
         return nn.Adam(rate, **_betas(settings), **roots)
     if roots["epsilon_placement"] == "inside":
         return None
-    return rules.NAdam(rate, **_betas(settings), epsilon=roots["epsilon"], momentum_decay=None)
+    return nn.NAdam(rate, **_betas(settings), epsilon=roots["epsilon"], momentum_decay=None)
 
 
 def _amsgrad(settings: Mapping[str, Any], rate: float) -> nn.Optimizer | None:
@@ -218,7 +217,7 @@ def _amsgrad(settings: Mapping[str, Any], rate: float) -> nn.Optimizer | None:
 
 
 def _rms(settings: Mapping[str, Any], rate: float) -> nn.Optimizer | None:
-    return rules.RMSProp(
+    return nn.RMSProp(
         rate,
         rho=float(settings["decay"]),
         epsilon=float(settings["eps"]),
@@ -230,7 +229,7 @@ def _rms(settings: Mapping[str, Any], rate: float) -> nn.Optimizer | None:
 
 def _stddev(settings: Mapping[str, Any], rate: float) -> nn.Optimizer | None:
     rule = _rms(settings, rate)
-    return replace(rule, centered=True) if isinstance(rule, rules.RMSProp) else None
+    return replace(rule, centered=True) if isinstance(rule, nn.RMSProp) else None
 
 
 def _rss(settings: Mapping[str, Any], rate: float) -> nn.Optimizer | None:
@@ -238,27 +237,27 @@ def _rss(settings: Mapping[str, Any], rate: float) -> nn.Optimizer | None:
     start = float(settings["initial_accumulator_value"])
     if epsilon == 0.0 and start == 0.0:
         return None
-    return rules.AdaGrad(rate, epsilon, "inside", start)
+    return nn.AdaGrad(rate, epsilon, "inside", start)
 
 
 def _adadelta(settings: Mapping[str, Any], rate: float) -> nn.Optimizer | None:
-    return rules.Adadelta(rate, rho=float(settings["rho"]), epsilon=float(settings["eps"]))
+    return nn.Adadelta(rate, rho=float(settings["rho"]), epsilon=float(settings["eps"]))
 
 
 def _adamax(settings: Mapping[str, Any], rate: float) -> nn.Optimizer | None:
-    return rules.Adamax(rate, **_betas(settings), epsilon=float(settings["eps"]))
+    return nn.Adamax(rate, **_betas(settings), epsilon=float(settings["eps"]))
 
 
 def _radam(settings: Mapping[str, Any], rate: float) -> nn.Optimizer | None:
     roots = _roots(settings)
     if roots is None or roots["epsilon_placement"] == "inside" or settings.get("nesterov", False):
         return None
-    return rules.RAdam(rate, **_betas(settings), **roots, threshold=float(settings["threshold"]))
+    return nn.RAdam(rate, **_betas(settings), **roots, threshold=float(settings["threshold"]))
 
 
 def _lion(settings: Mapping[str, Any], rate: float) -> nn.Optimizer | None:
     hard = settings.get("mode", "hard") == "hard"
-    return rules.Lion(rate, **_betas(settings)) if hard else None
+    return nn.Lion(rate, **_betas(settings)) if hard else None
 
 
 def _no_rule(settings: Mapping[str, Any], rate: float) -> nn.Optimizer | None:

@@ -1,0 +1,287 @@
+"""TensorFlow 2: a Keras model or a ``tf.Module`` in its author's own training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from netparity import randomness
+from netparity.conventions import Conventions
+from netparity.errors import CannotError, InputError, MissingDependencyError
+from netparity.implementations.base import Implementation, Loss, Values, Watched
+from netparity.implementations.values import as_array
+from netparity.implementations.watching import Batches, Every, Report, Result, watch_loop
+
+try:
+    import keras
+    import tensorflow as tf
+except ImportError as error:
+    raise MissingDependencyError(
+        "netparity.TensorFlow: TensorFlow is not installed",
+        hint="pip install 'netparity[keras]'",
+    ) from error
+
+from netparity.implementations import tensorflow_reading
+from netparity.implementations.keras_layers import dropouts, measured_dropout, recorded, unique
+from netparity.implementations.tensorflow_eager import STREAMS, EagerModel, array
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Validation = Callable[[Array, Array], tuple[Array, Array]]
+
+
+class TensorFlow(Implementation):
+    """A Keras model or a ``tf.Module``, the loss it is trained on, and its optimizer.
+
+    It is trained by the loop one writes in TensorFlow 2: a ``tf.GradientTape`` around
+    prediction, loss and penalty, then ``apply_gradients`` on ``model.trainable_variables``. What
+    only ``fit`` would add, the regularizers of a Keras model's layers among it, is not added.
+    Variables keep the dtype they have.
+
+    Args:
+        model: a Keras model on the TensorFlow backend, or a ``tf.Module`` with ``__call__``. An
+            argument ``training`` is told the mode.
+        loss: ``loss(prediction, target) → scalar``, or an object of ``keras.losses``.
+        optimizer: of ``keras.optimizers``, or one of TF 1 (``tf.compat.v1.train``).
+        batches: ``batches(x, y, epoch) → iterable of (x, y)``; by default rows in order.
+        report: ``report(x, y) → {name: value}``, what the program prints.
+        report_every: ``"step"`` (with that batch) or ``"epoch"`` (with all data).
+        result: ``result() → {name: array}``, the parameters handed over in the end.
+        validation: ``validation(x, y) → (x, y)``, the rows held out.
+        penalty: ``penalty(model) → scalar``, added to the loss.
+        name: what to call it in the report.
+
+    Raises:
+        InputError: the model is neither or has no variables, or an argument cannot be used.
+
+    Example:
+        >>> import numpy as np, tensorflow as tf
+        >>> class Line(tf.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.w = tf.Variable(np.ones((2, 1)))
+        ...
+        ...     def __call__(self, x):
+        ...         return x @ self.w
+        >>> side = TensorFlow(Line(), lambda p, y: tf.reduce_mean((p - y) ** 2))
+        >>> side.predict(np.array([[1.0, 2.0]]))
+        array([[3.]])
+        >>> side.gradients(np.array([[1.0, 2.0]]), np.array([[2.0]]))["w"]
+        array([[2.],
+               [4.]])
+
+    **Parity** (`penalty-absent`, `dropout-training-flag`, `ce-reduction`,
+    `adam-epsilon-placement`): a loop of one's own adds no regularization losses and has to pass
+    ``training=True``; ``tf.nn``'s losses give one value for each row; Keras's and TF 1's Adam
+    have the hat form.
+    """
+
+    framework = "tensorflow"
+
+    def __init__(
+        self,
+        model: Any,
+        loss: Callable[[Any, Any], Any] | None = None,
+        optimizer: Any = None,
+        *,
+        batches: Batches | None = None,
+        report: Report | None = None,
+        report_every: Every = "step",
+        result: Result | None = None,
+        validation: Validation | None = None,
+        penalty: Callable[[Any], Any] | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.name = name or str(getattr(model, "name", type(model).__name__))
+        self.version = f"{tf.__version__} (keras {keras.__version__})"
+        given = {"batches": batches, "report": report, "result": result, "validation": validation}
+        self._functions: dict[str, Any] = {k: f for k, f in given.items() if f is not None}
+        self._report_every: Every = report_every
+        callables = {"loss": loss, "penalty": penalty, **self._functions}
+        self._check(model, optimizer, callables)
+        self.live = EagerModel(self.name, model, loss, optimizer, penalty)
+
+    def _check(self, model: Any, optimizer: Any, callables: Mapping[str, Any]) -> None:
+        if isinstance(model, keras.Model) and keras.backend.backend() != "tensorflow":
+            raise InputError(
+                "TensorFlow, model: expected a Keras model on the TensorFlow backend; received one "
+                f"on {keras.backend.backend()}",
+                hint="netparity.Keras(model) takes a compiled model on any backend",
+            )
+        if not isinstance(model, tf.Module | keras.Model) or not callable(model):
+            raise InputError(
+                "TensorFlow, model: expected a Keras model or a tf.Module with __call__; received "
+                f"{type(model).__name__}",
+                hint="a TF 1 session is given with its tensors: netparity.TensorFlowGraph(…)",
+            )
+        if optimizer is not None and not hasattr(optimizer, "apply_gradients"):
+            raise InputError(
+                f"{self.name}, optimizer: expected one with apply_gradients; received "
+                f"{type(optimizer).__name__}",
+                hint="for example keras.optimizers.SGD(0.1)",
+            )
+        for key, function in callables.items():
+            if function is not None and not callable(function):
+                raise InputError(
+                    f"{self.name}, {key}: expected a function; received {type(function).__name__}"
+                )
+        if self._report_every not in ("step", "epoch"):
+            raise InputError(
+                f"{self.name}, report_every: expected 'step' or 'epoch'; received "
+                f"{self._report_every!r}"
+            )
+
+    # ---- read -------------------------------------------------------------------------
+    @property
+    def abilities(self) -> frozenset[str]:
+        """What follows from the loss, the optimizer and the functions given."""
+        live = self.live
+        able = set(self._functions)
+        if live.keras is not None:
+            able |= {"activations", "draws"}
+        if live.loss is not None:
+            able |= {"loss", "loss-of", "gradients"}
+        if live.optimizer is not None:
+            able |= {"update", "step"} if live.loss is not None else {"update"}
+        if live.penalty is not None:
+            able.add("penalty")
+        return frozenset(able)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the first trainable variable."""
+        return self.live.dtype
+
+    def parameters(self) -> Values:
+        """Copies of the trainable variables, named as the Keras adapter does, or by their paths."""
+        return {name: array(variable) for name, variable in self.live.variables.items()}
+
+    def declared(self, x: Array) -> Conventions:
+        """A Keras model's layers and laws, a loss object of Keras, a Keras optimizer."""
+        return tensorflow_reading.read(self.live, x)
+
+    # ---- drive ------------------------------------------------------------------------
+    def set_parameters(self, values: Mapping[str, Array]) -> None:
+        """Assigns trainable variables."""
+        live = self.live.variables
+        for name, value in values.items():
+            if name not in live or tuple(live[name].shape) != np.shape(value):
+                expected = tuple(live[name].shape) if name in live else f"one of {', '.join(live)}"
+                raise InputError(
+                    f"{self.name}, parameters, {name!r}: expected {expected}; received shape "
+                    f"{np.shape(value)}"
+                )
+        for name, value in values.items():
+            live[name].assign(np.asarray(value, dtype=self.dtype))
+
+    def state(self) -> Any:
+        """All variables of model and optimizer, and the global random streams."""
+        live = self.live
+        return {
+            "parameters": self.parameters(),
+            "others": [array(v) for v in live.others],
+            "slots": {name: array(v) for name, v in live.slots.items()},
+            "streams": randomness.capture(STREAMS),
+        }
+
+    def restore(self, state: Any) -> None:
+        """Puts all of it back."""
+        self.set_parameters(state["parameters"])
+        for variable, value in zip(self.live.others, state["others"], strict=True):
+            variable.assign(value)
+        self.live.set_slots(state["slots"])
+        state["streams"].restore()
+
+    def predict(
+        self, x: Array, *, training: bool = False, draws: Sequence[Array] | None = None
+    ) -> Array:
+        """Predictions of the model."""
+        with self.live.aside(), self.live.fed(draws):
+            return array(self.live.call(self.live.tensor(x), training))
+
+    def activations(
+        self, x: Array, *, training: bool = False, draws: Sequence[Array] | None = None
+    ) -> Values:
+        """The output of each innermost layer of a Keras model, as its own adapter gives it."""
+        live = self.live
+        if live.keras is None:
+            raise CannotError("activations")
+        with live.aside(), live.fed(draws), recorded(live.model) as calls:
+            live.call(live.tensor(x), training)
+        outputs: Values = {}
+        taken: set[str] = set()
+        for call in calls:
+            name = unique(call.name, taken)
+            outputs[name] = array(call.gave if call.affine is None else call.affine)
+            if call.affine is not None:
+                outputs[f"{name}/activation"] = array(call.gave)
+        return outputs
+
+    def dropouts(self, x: Array) -> list[tuple[int, ...]]:
+        """The shapes of the draws of a Keras model's dropout layers, in order of execution."""
+        live = self.live
+        if live.keras is None:
+            return []
+        with live.aside(), measured_dropout(dropouts(live.model)) as shapes:
+            live.call(live.tensor(x), training=True)
+        return shapes
+
+    def loss(
+        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None
+    ) -> Loss:
+        """The loss of the prediction, and the penalty."""
+        with self.live.aside(), self.live.fed(draws):
+            data, penalty = self.live.losses(x, y, training)
+        if penalty is None:
+            return Loss(float(data))
+        return Loss(float(data + penalty), data=float(data), penalty=float(penalty))
+
+    def loss_of(self, prediction: Array, y: Array) -> float:
+        """The data loss of a prediction."""
+        with self.live.aside():
+            return self.live.loss_of(prediction, y)
+
+    def gradients(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> Values:
+        """Gradients of loss and penalty, in training mode."""
+        with self.live.aside(), self.live.fed(draws):
+            return {name: array(g) for name, g in self.live.differentiate(x, y).items()}
+
+    def update(self, gradients: Mapping[str, Array]) -> None:
+        """One ``apply_gradients``; a variable without a gradient stays."""
+        live = self.live
+        known = {n: g for n, g in gradients.items() if n in live.variables}
+        live.apply({n: live.tensor(np.asarray(g, dtype=self.dtype)) for n, g in known.items()})
+
+    def step(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> None:
+        """Gradients in training mode, and ``apply_gradients``."""
+        if self.live.optimizer is None:
+            raise CannotError("step")
+        with self.live.fed(draws):
+            gradients = self.live.differentiate(x, y)
+        self.live.apply(gradients)
+
+    def batches(self, x: Array, y: Array, epoch: int) -> Iterable[tuple[Array, Array]]:
+        """What the author's own ``batches`` yields."""
+        if "batches" not in self._functions:
+            raise CannotError("batches")
+        feeding: Iterable[tuple[Array, Array]] = self._functions["batches"](x, y, epoch)
+        return feeding
+
+    def validation(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """The rows the author's own ``validation`` holds out."""
+        if "validation" not in self._functions:
+            raise CannotError("validation")
+        held_x, held_y = self._functions["validation"](x, y)
+        return as_array(held_x), as_array(held_y)
+
+    def watch(self, x: Array, y: Array, *, epochs: int, batch_size: int, limit: int) -> Watched:
+        """Trains as the author does, and records."""
+        return watch_loop(
+            self, x, y,
+            batches=self._functions.get("batches"),
+            report=self._functions.get("report"),
+            report_every=self._report_every,
+            result=self._functions.get("result"),
+            epochs=epochs, batch_size=batch_size, limit=limit,
+        )  # fmt: skip
