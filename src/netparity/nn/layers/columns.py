@@ -22,7 +22,7 @@ from netparity.nn.layers.windows import Layout, Windows
 _FEW = 8
 #: Columns of so many bytes are made at a time, so that they are still in the cache when they
 #: are multiplied (measured on CIFAR-10's shapes).
-_BLOCK = 4 << 20
+_BLOCK = 2 << 20
 
 
 def blocks(batch: int, windows: Windows, features: int, itemsize: int) -> Iterator[slice]:

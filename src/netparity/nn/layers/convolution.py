@@ -215,8 +215,8 @@ def _convolve(
     for part in parts:
         columns = gather(images[part], windows, groups, layout, memory)
         np.matmul(columns, matrix(kernel, groups), out=as_rows(y[part], layout, groups))
-    if bias is not None:
-        add_bias(y, bias, layout, memory)
+        if bias is not None:
+            add_bias(y[part], bias, layout, memory)
 
     def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
         dx = memory.empty("dx", x.shape, x.dtype)
