@@ -130,12 +130,12 @@ WORKLOADS = {
     ),
     "mlp-784": Workload(
         "784-256×4-10 ReLU, CE, Adam, batch 100",
-        "dense", (100, 784), (256,) * 4, 10, "relu", "entropy", "adam", 64, 60,
+        "dense", (100, 784), (256,) * 4, 10, "relu", "entropy", "adam", 64, 640,
         "≤ 1.25 × products",
     ),
     "mlp-3072": Workload(
         "3072-100×4-10 ReLU, CE, Adam, batch 128",
-        "dense", (128, 3072), (100,) * 4, 10, "relu", "entropy", "adam", 64, 60,
+        "dense", (128, 3072), (100,) * 4, 10, "relu", "entropy", "adam", 64, 640,
         "≤ 1.25 × products",
     ),
     "mlp-3072-large": Workload(

@@ -12,12 +12,14 @@ from netparity.nn import (
     GELU,
     L1,
     L2,
+    LSTM,
     NAMED,
     Add,
     Affine,
     BatchNorm,
     Concatenate,
     Dropout,
+    Embedding,
     Flatten,
     GradientError,
     Identity,
@@ -37,6 +39,7 @@ from netparity.nn import (
     Softmax,
     SoftmaxCrossEntropy,
     Softplus,
+    Take,
     Tanh,
     assert_gradients,
     check_gradients,
@@ -287,3 +290,18 @@ def test_single_precision_is_checked_in_double() -> None:
     parameters = {name: array.astype(np.float32) for name, array in values(net).items()}
     x, y = rng.normal(size=(4, 3)).astype(np.float32), rng.normal(size=(4, 3))
     assert check_gradients(net, MeanSquaredError(), parameters, x, y, rng=rng) == ()
+
+
+def test_tokens_are_not_disturbed() -> None:
+    network = Network(
+        (
+            ("taken", Take("input")),
+            ("embedding", Embedding(5, 3)),
+            ("last", LSTM(3, 4)),
+            ("line", Affine(4, 2)),
+        )
+    )
+    rng = np.random.default_rng(0)
+    parameters = network.initialize(NAMED["standard_normal"], rng)
+    x, y = rng.integers(0, 5, (4, 6)), rng.normal(size=(4, 2))
+    assert check_gradients(network, MeanSquaredError(), parameters, x, y, rng=rng) == ()

@@ -203,9 +203,8 @@ class Network:
         """
         parameters = views(self.parameter_shapes(), dtype)
         for name, layer in self.layers:
-            fans = layer.fans()
             for key, shape in layer.shapes().items():
-                full = f"{name}.{key}"
+                full, fans = f"{name}.{key}", layer.fans(key)
                 parameters[full][...] = _law(laws, full, key).sample(shape, *fans, rng, dtype)
         return parameters
 
@@ -231,7 +230,9 @@ class Network:
                 execution, in the shape of its input; used in training only.
             rng: where they come from if ``draws`` is not given.
             disturb: applied to the input, to every parameter and to every layer's output
-                and, backward, to every gradient; for measuring noise.
+                and, backward, to every gradient; for measuring noise. Tokens are left as they
+                are: the input of a network with a layer that takes some, and what comes
+                before such a layer.
             memory: where the layers' arrays come from. From one that reuses, the tape is
                 valid until the next pass with it.
 
@@ -244,7 +245,9 @@ class Network:
         """
         dtype = self._check(parameters, np.asarray(x))
         y = np.asarray(x).astype(dtype, copy=False)
-        y = y if disturb is None else disturb(y)
+        tokens = [layer.takes_tokens for _, layer in self.layers]
+        if disturb is not None and not any(tokens):
+            y = disturb(y)
         taken = [name for name, layer in self.layers if layer.takes_draw] if training else []
         if taken and draws is not None and len(draws) != len(taken):
             raise InputError(
@@ -258,7 +261,7 @@ class Network:
         backwards: list[tuple[str, tuple[str, ...], Backward]] = []
         buffers: dict[str, Array] = {}
         first = y
-        for name, layer in self.layers:
+        for (name, layer), before_tokens in zip(self.layers, [*tokens, False][1:], strict=True):
             own = {key: parameters[f"{name}.{key}"] for key in (*layer.shapes(), *layer.buffers())}
             if disturb is not None:
                 own = {key: disturb(value) for key, value in own.items()}
@@ -279,7 +282,7 @@ class Network:
                 raise InputError(
                     f"layer {name!r} ({type(layer).__name__}): {error.message}", hint=error.hint
                 ) from error
-            y = y if disturb is None else disturb(y)
+            y = y if disturb is None or before_tokens else disturb(y)
             outputs[name] = y
             buffers.update({f"{name}.{key}": value for key, value in updates.items()})
             backwards.append((name, layer.sources, backward))

@@ -213,7 +213,7 @@ class MultiHeadAttention(Layer):
                 shapes[f"{name}_bias"] = (after,)
         return shapes
 
-    def fans(self) -> tuple[int, int]:
+    def fans(self, parameter: str = "weight") -> tuple[int, int]:
         """E and h·d."""
         return self.inputs, self.heads * self._depth
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -47,26 +48,30 @@ class Layer(ABC):
 
     Attributes:
         takes_draw: whether the layer needs uniform random numbers in training.
+        takes_tokens: whether its input is whole numbers, which have no noise and no gradient.
     """
 
     __slots__ = ()
     takes_draw: ClassVar[bool] = False
+    takes_tokens: ClassVar[bool] = False
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each parameter by name; none by default."""
         return {}
 
-    def fans(self) -> tuple[int, int]:
+    def fans(self, parameter: str = "weight") -> tuple[int, int]:
         """Inputs and outputs that a weight connects, for laws of initial values.
 
-        By default the first and the last axis of ``"weight"``, the axes before the last taken
-        together.
+        By default the first and the last axis of the weight, the axes before the last taken
+        together; for what is no weight (a bias, a scale) those of ``"weight"``.
+
+        Args:
+            parameter: the parameter's own name.
         """
-        shape = self.shapes().get("weight", (1, 1))
-        size = 1
-        for length in shape[:-1]:
-            size *= length
-        return size, shape[-1]
+        shapes = self.shapes()
+        name = parameter if parameter.endswith("weight") else "weight"
+        shape = shapes.get(name, (1, 1))
+        return math.prod(shape[:-1]), shape[-1]
 
     def buffers(self) -> dict[str, tuple[tuple[int, ...], float]]:
         """Shape and first value of what is kept but not trained, by name; none by default."""

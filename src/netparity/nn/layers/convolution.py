@@ -109,7 +109,7 @@ class Conv2D(Layer):
         shape = (*pair(self.kernel_size), self.inputs // self.groups, self.outputs)
         return parameter_shapes(shape, self.outputs if self.bias else None)
 
-    def fans(self) -> tuple[int, int]:
+    def fans(self, parameter: str = "weight") -> tuple[int, int]:
         """Kernel height · width · C/groups and kernel height · width · M."""
         return weight_fans(self.shapes()["weight"])
 
@@ -182,7 +182,7 @@ class DepthwiseConv2D(Layer):
         shape = (*pair(self.kernel_size), self.inputs, self.multiplier)
         return parameter_shapes(shape, self.inputs * self.multiplier if self.bias else None)
 
-    def fans(self) -> tuple[int, int]:
+    def fans(self, parameter: str = "weight") -> tuple[int, int]:
         """Kernel height · width · C and kernel height · width · D."""
         return weight_fans(self.shapes()["weight"])
 

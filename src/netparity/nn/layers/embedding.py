@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 
@@ -57,12 +57,13 @@ class Embedding(Layer):
 
     tokens: int
     dimensions: int
+    takes_tokens: ClassVar[bool] = True
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """``weight`` (V, E)."""
         return {"weight": (self.tokens, self.dimensions)}
 
-    def fans(self) -> tuple[int, int]:
+    def fans(self, parameter: str = "weight") -> tuple[int, int]:
         """E and V, as torch and JAX count."""
         return self.dimensions, self.tokens
 

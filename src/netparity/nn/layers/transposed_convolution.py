@@ -107,7 +107,7 @@ class ConvTranspose2D(Layer):
         shape = (*pair(self.kernel_size), self.outputs // self.groups, self.inputs)
         return parameter_shapes(shape, self.outputs if self.bias else None)
 
-    def fans(self) -> tuple[int, int]:
+    def fans(self, parameter: str = "weight") -> tuple[int, int]:
         """Kernel height · width · M/groups and kernel height · width · C."""
         return weight_fans(self.shapes()["weight"])
 
