@@ -4,7 +4,7 @@
     python benchmarks/engine.py --json rows.json --workloads xor mlp-784
 
 Each implementation runs in a process of its own, so that no library's threads stand in
-another's way, and all take turns within one run: a round of steps each, several rounds. Every
+another's way, and all take turns within one run: a while each, several rounds. Every
 implementation is fed the same batches in the same order, and starts from the same parameters.
 The figure is the median over the rounds of the mean time of a step.
 
@@ -51,7 +51,7 @@ class Workload:
         loss: ``"squared"`` or ``"entropy"``; sigmoid output under the first.
         optimizer: ``"sgd"`` or ``"adam"``.
         batches: how many different ones are cycled through.
-        steps: a round.
+        steps: how many are made between two looks at the clock.
         wanted: the issue's goal, in words.
     """
 
@@ -130,12 +130,12 @@ WORKLOADS = {
     ),
     "mlp-784": Workload(
         "784-256×4-10 ReLU, CE, Adam, batch 100",
-        "dense", (100, 784), (256,) * 4, 10, "relu", "entropy", "adam", 64, 640,
+        "dense", (100, 784), (256,) * 4, 10, "relu", "entropy", "adam", 64, 60,
         "≤ 1.25 × products",
     ),
     "mlp-3072": Workload(
         "3072-100×4-10 ReLU, CE, Adam, batch 128",
-        "dense", (128, 3072), (100,) * 4, 10, "relu", "entropy", "adam", 64, 640,
+        "dense", (128, 3072), (100,) * 4, 10, "relu", "entropy", "adam", 64, 60,
         "≤ 1.25 × products",
     ),
     "mlp-3072-large": Workload(
@@ -152,6 +152,8 @@ WORKLOADS = {
         "lstm", (64, 28, 28), (128,), 10, "tanh", "entropy", "adam", 16, 15, "shown",
     ),
 }  # fmt: skip
+#: Seconds that a worker runs unmeasured, and measured, each time it is its turn.
+WARM_UP, ROUND = 0.3, 0.4
 RATE = {"sgd": 0.1, "adam": 1e-3}
 
 
@@ -443,6 +445,17 @@ def can(name: str, work: Workload) -> bool:
     return name != "scikit-learn" or (work.kind == "dense" and work.loss == "entropy")
 
 
+def timed(step: Step, batches: Iterator[Any], steps: int, seconds: float) -> float:
+    """Seconds of a step, the mean over as many as fill a time, some at a time."""
+    start, taken, made = time.perf_counter(), 0.0, 0
+    while taken < seconds:
+        for _ in range(steps):
+            step(*next(batches))
+        made += steps
+        taken = time.perf_counter() - start
+    return taken / made
+
+
 # ---- a worker: one implementation, told when to run ------------------------------------------
 def worker(name: str, key: str) -> None:
     """Answers each line on stdin with the seconds of a step, and ``memory`` with bytes."""
@@ -466,13 +479,10 @@ def worker(name: str, key: str) -> None:
             answer = float(tracemalloc.get_traced_memory()[1] - before)
             tracemalloc.stop()
         else:
-            # The first steps wake the library's threads.
-            for _ in range(max(2, work.steps // 10)):
-                step(*next(batches))
-            start = time.perf_counter()
-            for _ in range(work.steps):
-                step(*next(batches))
-            answer = (time.perf_counter() - start) / work.steps
+            # A process that was idle while others ran is slow at first: its threads sleep and
+            # its memory is cold. What is measured is how it goes on.
+            timed(step, batches, work.steps, WARM_UP)
+            answer = timed(step, batches, work.steps, ROUND)
         print(answer, file=answers, flush=True)
 
 
@@ -568,7 +578,7 @@ def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--json", metavar="FILE", help="write the rows there too")
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
     parser.add_argument("--only", nargs="+", choices=IMPLEMENTATIONS, default=list(IMPLEMENTATIONS))
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)

@@ -131,11 +131,11 @@ def cross_entropy(logits: Array, labels: Array, constant: float, gradient: Array
             largest = max(largest, logits[n, c])
         exponentials = logits.dtype.type(0)
         for c in range(classes):
-            exponentials += math.exp(logits[n, c] - largest)
+            gradient[n, c] = math.exp(logits[n, c] - largest)
+            exponentials += gradient[n, c]
         total += math.log(exponentials) - (logits[n, label] - largest)
-        logarithm = math.log(exponentials)
         for c in range(classes):
-            p = math.exp(logits[n, c] - largest - logarithm)
+            p = gradient[n, c] / exponentials
             gradient[n, c] = (p - (1 if c == label else 0)) * constant
     return total
 
