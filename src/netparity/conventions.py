@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from netparity.nn import Law, Layer, Loss, Optimizer, Penalty
+from netparity.nn import Law, Layer, Loss, Optimizer, Penalty, Schedule
 
 _Piece = TypeVar("_Piece", Law, Layer, Loss, Optimizer, Penalty)
 
@@ -130,6 +130,10 @@ class Conventions:
         penalties: penalties inside the loss.
         optimizer: the update rule with its constants (as effective in the side's
             arithmetic: a constant that the framework rounds to float32 stands rounded).
+        schedule: the learning rate by the number of steps, or epochs, made before; ``None``
+            where nothing is known of one, and where the rate is the optimizer's throughout.
+            The optimizer's ``learning_rate`` is then the schedule's first.
+        schedule_every: what the schedule counts.
         laws: law of the initial values per twin parameter name.
         faults: bugs of the backward pass.
         frozen: parameters (by the twin's names) that the side never moves.
@@ -143,6 +147,8 @@ class Conventions:
     loss: Loss | None = None
     penalties: tuple[Penalty, ...] | None = None
     optimizer: Optimizer | None = None
+    schedule: Schedule | None = None
+    schedule_every: Literal["step", "epoch"] = "step"
     laws: Mapping[str, Law] = field(default_factory=dict)
     faults: tuple[GradientFault, ...] = ()
     frozen: tuple[str, ...] = ()

@@ -25,12 +25,15 @@ Values = dict[str, Array]
 #: ``loss``: loss(x, y). ``loss-of``: loss of a chosen prediction. ``gradients``: of that loss.
 #: ``update``: the optimizer on gradients of our choosing. ``step``: one whole step.
 #: ``activations``: values between the layers. ``draws``: takes dropout's uniform draws.
-#: ``penalty``: the penalty apart from the loss. ``report``, ``result``, ``validation``,
-#: ``batches``: the author gave that function. ``adjust``: can change a convention live.
+#: ``penalty``: the penalty apart from the loss. ``train-step``: ``step`` is the author's own
+#: whole step. ``weights``: rows can be weighted. ``schedule``: the learning rate follows one.
+#: ``report``, ``result``, ``validation``, ``batches``, ``preprocess``: the author gave that
+#: function. ``adjust``: can change a convention live.
 ABILITIES: Final = frozenset(
     {
         "loss", "loss-of", "gradients", "update", "step", "activations", "draws", "penalty",
-        "report", "result", "validation", "batches", "adjust",
+        "train-step", "weights", "schedule", "report", "result", "validation", "batches",
+        "preprocess", "adjust",
     }
 )  # fmt: skip
 
@@ -167,6 +170,17 @@ class Implementation(ABC):
     def batches(self, x: Array, y: Array, epoch: int) -> Iterable[tuple[Array, Array]]:
         """What this side feeds in epoch ``epoch`` (0-based); the author's own, where given."""
         raise CannotError("batches")
+
+    def end_epoch(self) -> None:
+        """An epoch of steps has ended: a schedule that counts epochs moves on."""
+        return
+
+    def preprocess(self, x: Array, y: Array | None) -> tuple[Array, Array | None]:
+        """The data as this side makes it of the raw one; every other method takes the former.
+
+        ``watch`` alone is given the raw data, as the author is.
+        """
+        return x, y
 
     def validation(self, x: Array, y: Array) -> tuple[Array, Array]:
         """The rows this side holds out."""
