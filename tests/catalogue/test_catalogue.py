@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import functools
 import inspect
 import re
@@ -116,6 +117,18 @@ def test_imitation_is_a_switch_of_the_reference_network(entry: Convention) -> No
         assert set(made.keywords) <= set(inspect.signature(made.func).parameters)
     else:
         assert type(made).__module__.startswith("netparity.nn")
+
+
+@every_entry
+def test_switches_are_fields_of_the_reference_network(entry: Convention) -> None:
+    for switch in entry.switches:
+        piece, field = switch.split(".")
+        assert field in {f.name for f in dataclasses.fields(getattr(netparity.nn, piece))}
+
+
+def test_no_two_entries_name_the_same_difference() -> None:
+    known = [s for entry in all_conventions() if entry.when is None for s in entry.switches]
+    assert sorted(known) == sorted(set(known))
 
 
 @pytest.mark.parametrize("stage", STAGES[: STAGES.index("reporting")])

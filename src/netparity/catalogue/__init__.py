@@ -40,7 +40,15 @@ from netparity.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["STAGE_TITLES", "Convention", "all_conventions", "find", "page", "render_entry"]
+__all__ = [
+    "STAGE_TITLES",
+    "Convention",
+    "all_conventions",
+    "find",
+    "for_switch",
+    "page",
+    "render_entry",
+]
 
 _CONVENTIONS: tuple[Convention, ...] = (
     *STRUCTURE,
@@ -110,6 +118,40 @@ def find(id: str) -> Convention:
         f"The catalogue has no cause {id!r}. Expected one of {len(known)} ids.",
         hint=f"Did you mean {near[0]!r}? `netparity explain` lists all ids.",
     )
+
+
+@cache
+def _by_switch() -> Mapping[str, tuple[Convention, ...]]:
+    known: dict[str, list[Convention]] = {}
+    for convention in _CONVENTIONS:
+        for switch in convention.switches:
+            known.setdefault(switch, []).append(convention)
+    ordered = {s: sorted(c, key=lambda c: c.when is None) for s, c in known.items()}
+    return MappingProxyType({switch: tuple(entries) for switch, entries in ordered.items()})
+
+
+def for_switch(switch: str, left: object, right: object) -> Convention | None:
+    """The entry that names a difference in one switch of the reference network.
+
+    Args:
+        switch: the name of a field of both pieces.
+        left: a layer, loss, penalty or optimizer; its class and the field's name make the key.
+        right: another of the same class.
+
+    Returns:
+        The entry, or ``None`` where the catalogue knows no convention behind that field.
+
+    Example:
+        >>> from netparity.nn import Dropout
+        >>> for_switch("rate", Dropout(0.3), Dropout(0.7)).id
+        'dropout-rate-vs-keep'
+        >>> for_switch("rate", Dropout(0.3), Dropout(0.4)).id
+        'dropout-rate-value'
+    """
+    for entry in _by_switch().get(f"{type(left).__name__}.{switch}", ()):
+        if entry.when is None or entry.when(left, right):
+            return entry
+    return None
 
 
 def page() -> str:

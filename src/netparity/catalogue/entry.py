@@ -2,8 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+#: Says of two pieces of the reference network whether the entry names a difference in a switch.
+When = Callable[[Any, Any], bool]
+
+
+def among(switch: str, *values: object) -> When:
+    """Both sides have one of these values: each is some framework's own."""
+
+    def holds(left: Any, right: Any) -> bool:
+        return all(getattr(piece, switch) in values for piece in (left, right))
+
+    return holds
+
+
+def one_is(switch: str, value: object) -> When:
+    """One side has this value."""
+
+    def holds(left: Any, right: Any) -> bool:
+        return value in {getattr(left, switch), getattr(right, switch)}
+
+    return holds
+
+
+def sum_to(switch: str, total: float) -> When:
+    """The two values, as decimals of a few digits, add up to ``total``."""
+
+    def holds(left: Any, right: Any) -> bool:
+        return bool(abs(getattr(left, switch) + getattr(right, switch) - total) < 1e-9)
+
+    return holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +51,10 @@ class Convention:
         signature: how the difference shows in numbers.
         imitate: how to set it in ``netparity.nn`` (a line of code), or ``None``.
         left_out: why ``netparity.nn`` has no switch for it, where it has none.
+        switches: the fields of the reference network's pieces of which it speaks, as
+            ``"Adam.epsilon"``: where two sides differ in one of them, this is the cause.
+        when: of two pieces that differ in one of those switches, whether this entry names the
+            difference; an entry that says so goes before one that does not.
         fix: framework → the line of code that changes it there. ``{value}`` stands for the
             value to set.
         reference: where this is documented or defined.
@@ -34,6 +69,8 @@ class Convention:
     signature: str = ""
     imitate: str | None = None
     left_out: str = ""
+    switches: tuple[str, ...] = ()
+    when: When | None = None
     fix: Mapping[str, str] = field(default_factory=dict)
     reference: str = ""
     bug: bool = False

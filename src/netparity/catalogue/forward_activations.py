@@ -22,6 +22,7 @@ FORWARD_ACTIVATIONS: tuple[Convention, ...] = (
         },
         signature="relative difference up to 8e-5 around |x| of 2 to 3",
         imitate="GELU(approximate=True)",
+        switches=("GELU.approximate",),
         fix={
             "torch": "nn.GELU(approximate={value})",
             "keras": "keras.activations.gelu(x, approximate={value})",
@@ -46,6 +47,7 @@ FORWARD_ACTIVATIONS: tuple[Convention, ...] = (
         },
         signature="outputs for negative inputs have a constant ratio",
         imitate="LeakyReLU(slope=0.3)",
+        switches=("LeakyReLU.slope",),
         fix={
             "torch": "nn.LeakyReLU(negative_slope={value})",
             "keras": "layers.LeakyReLU(negative_slope={value})",
@@ -73,6 +75,7 @@ FORWARD_ACTIVATIONS: tuple[Convention, ...] = (
         },
         signature="slopes at 0 are 1/6 and 1/5",
         imitate="HardSigmoid(slope=0.2)",
+        switches=("HardSigmoid.slope", "HardSwish.slope"),
         fix={
             "torch": "y = torch.clamp({value} * x + 0.5, 0, 1)",
             "keras": "y = keras.ops.clip({value} * x + 0.5, 0, 1)",
@@ -95,6 +98,7 @@ FORWARD_ACTIVATIONS: tuple[Convention, ...] = (
         },
         signature="differences below 2.1e-9 for x > 20, visible in float64 only",
         imitate="Softplus()",
+        switches=("Softplus.threshold",),
         fix={
             "torch": "nn.Softplus(threshold={value})",
             "numpy": "y = np.logaddexp(0, x)",
@@ -118,6 +122,7 @@ FORWARD_ACTIVATIONS: tuple[Convention, ...] = (
         },
         signature="sums over the class axis are not 1",
         imitate="Softmax(axis=0)",
+        switches=("Softmax.axis", "LogSoftmax.axis"),
         fix={
             "torch": "torch.softmax(x, dim={value})",
             "keras": "layers.Softmax(axis={value})",
@@ -141,6 +146,7 @@ FORWARD_ACTIVATIONS: tuple[Convention, ...] = (
         },
         signature="outputs for negative inputs have a constant ratio",
         imitate="ELU(alpha=0.5)",
+        switches=("ELU.alpha", "CELU.alpha"),
         fix={
             "torch": "nn.ELU(alpha={value})",
             "keras": "layers.ELU(alpha={value})",
@@ -162,6 +168,7 @@ FORWARD_ACTIVATIONS: tuple[Convention, ...] = (
         ),
         signature="at equal input the layer's output is reproduced by another activation",
         imitate="Tanh()",
+        switches=("SimpleRNN.activation",),
         fix={
             "torch": "nn.Sequential(nn.Linear(inputs, outputs), {value})",
             "keras": "layers.Dense(units, activation={value})",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netparity.catalogue.entry import Convention
+from netparity.catalogue.entry import Convention, sum_to
 
 FORWARD_LAYERS: tuple[Convention, ...] = (
     Convention(
@@ -25,6 +25,7 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
         },
         signature="only border cells differ, by ratios such as 9/6 and 9/4",
         imitate='AveragePool2D(3, 1, padding="same", count_include_pad=False)',
+        switches=("AveragePool2D.count_include_pad",),
         fix={
             "torch": "nn.AvgPool2d(kernel_size, padding=padding, count_include_pad={value})",
             "jax": "nn.avg_pool(x, window_shape, padding=padding, count_include_pad={value})",
@@ -46,6 +47,7 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
         },
         signature="zeros at the border where all inputs are negative",
         imitate='MaxPool2D(3, 1, padding=1, pad_value="zero")',
+        switches=("MaxPool2D.pad_value", "MaxPool2D.padding"),
         fix={
             "torch": "F.max_pool2d(x, kernel_size, padding=padding)  # instead of F.pad before it",
             "numpy": "x = np.pad(x, widths, constant_values=-np.inf)",
@@ -67,6 +69,7 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
         },
         signature="outputs are piecewise constant on one side",
         imitate='UpSample2D(2, mode="bilinear")',
+        switches=("UpSample2D.mode",),
         fix={
             "torch": "nn.Upsample(scale_factor=scale, mode={value})",
             "keras": "layers.UpSampling2D(size, interpolation={value})",
@@ -91,6 +94,7 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
         },
         signature="differences grow toward one border, or vanish at the corners",
         imitate='UpSample2D(2, mode="bilinear", grid="align-corners")',
+        switches=("UpSample2D.grid",),
         fix={
             "torch": 'F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners={value})',
             "tensorflow": "tf.compat.v1.image.resize_bilinear(x, size, half_pixel_centers={value})",
@@ -139,6 +143,7 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
         },
         signature="scores before the softmax have the ratio √d",
         imitate="Attention(scale=1.0)",
+        switches=("Attention.scale", "MultiHeadAttention.scale"),
         fix={
             "torch": "F.scaled_dot_product_attention(query, key, value, scale={value})",
             "keras": "outputs = layers.Attention()([query * {value}, values, key])",
@@ -171,6 +176,8 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
             "1/(1 - p) and 1/p"
         ),
         imitate="Dropout(rate=1 - 0.7)",
+        switches=("Dropout.rate",),
+        when=sum_to("rate", 1.0),
         fix={
             "torch": "nn.Dropout(p={value})  # the probability to drop",
             "keras": "layers.Dropout({value})  # the probability to drop: 1 - keep_prob",
@@ -206,6 +213,7 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
             "training activations have the ratio 1/(1 - p), or inference outputs the ratio 1 - p"
         ),
         imitate='Dropout(0.5, scaling="plain")',
+        switches=("Dropout.scaling",),
         fix={
             "torch": (
                 "y = nn.functional.dropout(x, p) * (1 - p)  # in training, to imitate the plain "
@@ -261,6 +269,7 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
         },
         signature="zeros come in complete channels on one side",
         imitate="Dropout(0.5, channel_axis=-1)",
+        switches=("Dropout.channel_axis",),
         fix={
             "torch": "nn.Dropout2d(p={value})",
             "keras": "layers.SpatialDropout2D({value})",
@@ -278,6 +287,7 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
         ),
         signature="the shares of dropped units differ, and are not each other's complement",
         imitate="Dropout(rate=0.3)",
+        switches=("Dropout.rate",),
         fix={
             "torch": "nn.Dropout(p={value})",
             "keras": "layers.Dropout({value})",
@@ -322,6 +332,7 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
         },
         signature="gates saturate at exactly 0 and 1; outputs fit with the other function",
         imitate='LSTM(8, 16, gate_activation="hard-sigmoid")',
+        switches=("LSTM.gate_activation", "GRU.gate_activation"),
         fix={
             "keras": "layers.LSTM(units, recurrent_activation={value})",
             "torch": "torch.nn.LSTM(inputs, hidden)  # always the sigmoid: change the other side",

@@ -20,6 +20,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
         },
         signature="per channel the ratio √((v + ε₁)/(v + ε₂)) in training mode",
         imitate="BatchNorm(8, epsilon=1e-3)",
+        switches=("BatchNorm.epsilon",),
         fix={
             "torch": "nn.BatchNorm2d(channels, eps={value})",
             "keras": "layers.BatchNormalization(epsilon={value})",
@@ -44,6 +45,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
         },
         signature="after k steps running statistics hold 1 - (1 - m)ᵏ of the batch statistics",
         imitate="BatchNorm(8, momentum=0.99)",
+        switches=("BatchNorm.momentum",),
         fix={
             "torch": "nn.BatchNorm2d(channels, momentum={value})  # 1 - Keras's momentum",
             "keras": "layers.BatchNormalization(momentum={value})  # 1 - torch's momentum",
@@ -70,6 +72,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
         },
         signature="the running variance alone has the ratio n/(n - 1); training outputs agree",
         imitate='BatchNorm(8, running_variance="unbiased")',
+        switches=("BatchNorm.running_variance",),
         fix={
             "torch": "bn.running_var.mul_((n - 1) / n)  # before it is compared or handed over",
             "keras": "moving_variance.assign(moving_variance * n / (n - 1))",
@@ -93,6 +96,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
         },
         signature="one output is normalized by the batch, the other by stored statistics",
         imitate='BatchNorm(8, inference="batch")',
+        switches=("BatchNorm.inference",),
         fix={
             "torch": "model.eval()  # or model.train(): {value}",
             "keras": "y = model(x, training={value})",
@@ -118,6 +122,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
         },
         signature="one side's output follows the batch though both are frozen",
         imitate="BatchNorm(8, frozen=True)",
+        switches=("BatchNorm.frozen",),
         fix={
             "torch": "bn.eval()  # besides requires_grad_(False)",
             "keras": "bn.trainable = {value}",
@@ -138,6 +143,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
         },
         signature="an exception on one side, constant outputs on the other",
         imitate='BatchNorm(8, batch_of_one="refuse")',
+        switches=("BatchNorm.batch_of_one",),
         fix={
             "torch": "DataLoader(dataset, batch_size=batch_size, drop_last=True)",
             "keras": "dataset.batch(batch_size, drop_remainder=True)",
@@ -158,6 +164,11 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
         },
         signature="training outputs have the ratio √((n - 1)/n), which changes with the batch size",
         imitate='BatchNorm(8, normalize_with="unbiased")',
+        switches=(
+            "BatchNorm.normalize_with",
+            "LayerNorm.normalize_with",
+            "GroupNorm.normalize_with",
+        ),
         fix={
             "torch": "variance = x.var(dim=0, correction=0)",
             "numpy": "variance = x.var(axis=0)  # ddof=0",
@@ -180,6 +191,12 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
         },
         signature="per channel the ratio √(v + ε)/(√v + ε), strongest at small variance",
         imitate='BatchNorm(8, epsilon_placement="outside")',
+        switches=(
+            "BatchNorm.epsilon_placement",
+            "LayerNorm.epsilon_placement",
+            "GroupNorm.epsilon_placement",
+            "RMSNorm.epsilon_placement",
+        ),
         fix={
             "torch": "y = (x - mean) / torch.sqrt(variance + {value})",
             "numpy": "y = (x - mean) / np.sqrt(variance + {value})",
@@ -197,6 +214,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
         ),
         signature="running statistics equal 0 and 1 after training steps",
         imitate="BatchNorm(8, update_statistics=False)",
+        switches=("BatchNorm.update_statistics",),
         fix={
             "tensorflow": (
                 'with tf.control_dependencies(tf.compat.v1.get_collection("update_ops")): train_op '
@@ -227,6 +245,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
         },
         signature="per row the ratio √((v + ε₁)/(v + ε₂))",
         imitate="LayerNorm(8, epsilon=1e-3)",
+        switches=("LayerNorm.epsilon",),
         fix={
             "torch": "nn.LayerNorm(shape, eps={value})",
             "keras": "layers.LayerNormalization(epsilon={value})",
@@ -249,6 +268,13 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
         },
         signature="parameters have other shapes; means vanish over other axes",
         imitate="LayerNorm((4, 4, 8))",
+        switches=(
+            "LayerNorm.axes",
+            "LayerNorm.shape",
+            "RMSNorm.axes",
+            "RMSNorm.shape",
+            "BatchNorm.axis",
+        ),
         fix={
             "torch": "nn.LayerNorm(x.shape[-1])",
             "keras": "layers.LayerNormalization(axis={value})",
@@ -268,6 +294,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
         },
         signature="per group the ratio √((v + ε₁)/(v + ε₂))",
         imitate="GroupNorm(2, 8, epsilon=1e-3)",
+        switches=("GroupNorm.epsilon",),
         fix={
             "torch": "nn.GroupNorm(groups, channels, eps={value})",
             "keras": "layers.GroupNormalization(groups, epsilon={value})",
@@ -290,6 +317,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
         },
         signature="per row the ratio √((m + ε₁)/(m + ε₂)) with m the mean square",
         imitate="RMSNorm(8, epsilon=1.19e-7)",
+        switches=("RMSNorm.epsilon",),
         fix={
             "torch": "nn.RMSNorm(shape, eps={value})",
             "keras": "layers.RMSNormalization(epsilon={value})",
@@ -313,6 +341,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
         },
         signature="errors grow with (mean/deviation)² and vanish in float64",
         imitate="LayerNorm(8, fast_variance=True)",
+        switches=("BatchNorm.fast_variance", "LayerNorm.fast_variance", "GroupNorm.fast_variance"),
         fix={
             "jax": "nn.LayerNorm(use_fast_variance={value})",
             "numpy": "variance = np.mean((x - x.mean(axis=-1, keepdims=True)) ** 2, axis=-1)",

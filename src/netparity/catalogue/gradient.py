@@ -27,6 +27,14 @@ GRADIENT: tuple[Convention, ...] = (
             "weights, dead inputs)"
         ),
         imitate="ReLU(gradient_at_zero=1.0)",
+        switches=(
+            "ReLU.gradient_at_zero",
+            "LeakyReLU.gradient_at_zero",
+            "PReLU.gradient_at_zero",
+            "CELU.gradient_at_zero",
+            "SELU.gradient_at_zero",
+            "HardTanh.gradient_at_limits",
+        ),
         fix={
             "torch": "y = torch.relu(x)  # rather than torch.maximum(x, torch.zeros_like(x))",
             "tensorflow": "y = tf.nn.relu(x)  # rather than tf.maximum(x, 0)",
@@ -55,6 +63,7 @@ GRADIENT: tuple[Convention, ...] = (
         },
         signature="differences only at exact ties, such as equal pixels after a ReLU",
         imitate='MaxPool2D(2, ties="all")',
+        switches=("MaxPool2D.ties",),
         fix={
             "torch": "y = x.amax(dim)  # or x.max(dim).values, which picks one",
             "numpy": (
@@ -204,6 +213,7 @@ GRADIENT: tuple[Convention, ...] = (
             "agree; no difference at rate 0"
         ),
         imitate="Dropout(0.5, mask_in_backward=False)",
+        switches=("Dropout.mask_in_backward",),
         fix={
             "numpy": "dhidden = dropout_backward(dhidden, cache)  # and go on with this value",
         },

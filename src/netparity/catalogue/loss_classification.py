@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netparity.catalogue.entry import Convention
+from netparity.catalogue.entry import Convention, one_is
 
 LOSS_CLASSIFICATION: tuple[Convention, ...] = (
     Convention(
@@ -24,6 +24,7 @@ LOSS_CLASSIFICATION: tuple[Convention, ...] = (
         },
         signature="loss and all gradients have the ratio N; it changes with the batch size",
         imitate='SoftmaxCrossEntropy(batch="sum")',
+        switches=("SoftmaxCrossEntropy.batch", "SigmoidCrossEntropy.batch"),
         fix={
             "torch": "nn.CrossEntropyLoss(reduction={value})",
             "keras": "keras.losses.SparseCategoricalCrossentropy(reduction={value})",
@@ -54,6 +55,12 @@ LOSS_CLASSIFICATION: tuple[Convention, ...] = (
         },
         signature="loss stays near log C on one side; gradients are shrunk",
         imitate='SoftmaxCrossEntropy(input="probabilities")',
+        switches=(
+            "SoftmaxCrossEntropy.input",
+            "SigmoidCrossEntropy.input",
+            "BinaryFocal.input",
+            "CategoricalFocal.input",
+        ),
         fix={
             "torch": "loss = nn.CrossEntropyLoss()(logits, y)  # no softmax before",
             "keras": "keras.losses.SparseCategoricalCrossentropy(from_logits={value})",
@@ -78,6 +85,8 @@ LOSS_CLASSIFICATION: tuple[Convention, ...] = (
         },
         signature="loss is negative and equals -mean p_y",
         imitate='SoftmaxCrossEntropy(input="log-probabilities")',
+        switches=("SoftmaxCrossEntropy.input",),
+        when=one_is("input", "log-probabilities"),
         fix={
             "torch": "loss = F.nll_loss(F.log_softmax(logits, dim=1), y)",
         },
@@ -97,6 +106,11 @@ LOSS_CLASSIFICATION: tuple[Convention, ...] = (
         },
         signature="differences only for rows that do not sum to 1",
         imitate='SoftmaxCrossEntropy(input="probabilities", renormalise=True)',
+        switches=(
+            "SoftmaxCrossEntropy.renormalise",
+            "SoftmaxCrossEntropy.renormalise_order",
+            "CategoricalFocal.renormalise",
+        ),
         fix={
             "keras": 'layers.Dense(classes, activation="softmax")  # rows that sum to 1',
             "torch": "loss = F.nll_loss(torch.log(p / p.sum(1, keepdim=True)), y)",
@@ -124,6 +138,16 @@ LOSS_CLASSIFICATION: tuple[Convention, ...] = (
             "losses agree for moderate predictions and stop at another value for saturated ones"
         ),
         imitate='SoftmaxCrossEntropy(input="probabilities", clip=1e-7)',
+        switches=(
+            "SoftmaxCrossEntropy.clip",
+            "SoftmaxCrossEntropy.log_epsilon",
+            "SigmoidCrossEntropy.clip",
+            "SigmoidCrossEntropy.log_floor",
+            "SigmoidCrossEntropy.log_epsilon",
+            "BinaryFocal.clip",
+            "CategoricalFocal.clip",
+            "KullbackLeibler.clip",
+        ),
         fix={
             "torch": "loss = F.binary_cross_entropy(p.clamp({value}, 1 - {value}), y)",
             "keras": "keras.losses.CategoricalCrossentropy(from_logits=True)  # no clipping",
@@ -174,6 +198,13 @@ LOSS_CLASSIFICATION: tuple[Convention, ...] = (
         },
         signature="gradient = p - ((1 - s)y + s/C)",
         imitate="SoftmaxCrossEntropy(label_smoothing=0.1)",
+        switches=(
+            "SoftmaxCrossEntropy.label_smoothing",
+            "SoftmaxCrossEntropy.smoothing_over",
+            "SigmoidCrossEntropy.label_smoothing",
+            "BinaryFocal.label_smoothing",
+            "CategoricalFocal.label_smoothing",
+        ),
         fix={
             "torch": "nn.CrossEntropyLoss(label_smoothing={value})",
             "keras": "keras.losses.CategoricalCrossentropy(label_smoothing={value})",
@@ -198,6 +229,7 @@ LOSS_CLASSIFICATION: tuple[Convention, ...] = (
         },
         signature="rows of class 0 have a loss of exactly 1 and no gradient",
         imitate='BinaryHinge(labels="zero-one")',
+        switches=("BinaryHinge.labels",),
         fix={
             "torch": "loss = torch.clamp(1 - (2 * y - 1) * scores, min=0).mean()",
             "numpy": "y = 2 * y - 1",
@@ -226,6 +258,12 @@ LOSS_CLASSIFICATION: tuple[Convention, ...] = (
             "gradients"
         ),
         imitate='MulticlassHinge(classes="sum", counts_true_class=True)',
+        switches=(
+            "MulticlassHinge.margin",
+            "MulticlassHinge.classes",
+            "MulticlassHinge.counts_true_class",
+            "MulticlassHinge.over",
+        ),
         fix={
             "torch": (
                 "loss = {value} * nn.MultiMarginLoss()(scores, y)  # {value}: the number of "
@@ -263,6 +301,7 @@ LOSS_CLASSIFICATION: tuple[Convention, ...] = (
         },
         signature="loss and gradients have the ratio L",
         imitate='SigmoidCrossEntropy(outputs="sum")',
+        switches=("SigmoidCrossEntropy.outputs",),
         fix={
             "torch": (
                 'loss = F.binary_cross_entropy_with_logits(z, y, reduction="none").sum(1).mean()'

@@ -29,6 +29,14 @@ LOSS_REGRESSION: tuple[Convention, ...] = (
             "2 are told apart by a second batch size"
         ),
         imitate='MeanSquaredError(batch="sum", outputs="sum", factor=0.5)',
+        switches=(
+            "MeanSquaredError.batch",
+            "MeanSquaredError.outputs",
+            "MeanAbsoluteError.batch",
+            "MeanAbsoluteError.outputs",
+            "Huber.batch",
+            "Huber.outputs",
+        ),
         fix={
             "torch": (
                 'loss = {value} * nn.MSELoss(reduction="sum")(prediction, y)  # 0.5 for ½Σ(ŷ - y)²'
@@ -66,6 +74,7 @@ LOSS_REGRESSION: tuple[Convention, ...] = (
         },
         signature="loss ratio equals β",
         imitate='Huber(delta=0.5, form="smooth-l1")',
+        switches=("Huber.form", "Huber.delta"),
         fix={
             "torch": (
                 "loss = {value} * F.smooth_l1_loss(prediction, y, beta={value})  # equals Huber "
@@ -94,6 +103,7 @@ LOSS_REGRESSION: tuple[Convention, ...] = (
         },
         signature="ratio C, or another value where p and q or logarithms are exchanged",
         imitate='KullbackLeibler(over="prediction")',
+        switches=("KullbackLeibler.over", "KullbackLeibler.input", "KullbackLeibler.target"),
         fix={
             "torch": 'F.kl_div(q.log(), p, reduction="batchmean")',
             "keras": "keras.losses.KLDivergence()(p, q)",
@@ -116,6 +126,7 @@ LOSS_REGRESSION: tuple[Convention, ...] = (
         },
         signature="losses differ by exactly 1",
         imitate='CosineDistance(form="minus")',
+        switches=("CosineDistance.form",),
         fix={
             "keras": "loss = 1 + keras.losses.CosineSimilarity()(y, prediction)",
             "torch": "loss = -F.cosine_similarity(prediction, y).mean()",
@@ -136,6 +147,11 @@ LOSS_REGRESSION: tuple[Convention, ...] = (
         },
         signature="loss agrees after x is replaced by log x",
         imitate='PoissonNegativeLogLikelihood(input="rate")',
+        switches=(
+            "PoissonNegativeLogLikelihood.input",
+            "PoissonNegativeLogLikelihood.epsilon",
+            "PoissonNegativeLogLikelihood.constant",
+        ),
         fix={
             "torch": "nn.PoissonNLLLoss(log_input={value})",
             "keras": "loss = keras.losses.Poisson()(y, keras.ops.exp(x))",
@@ -155,6 +171,11 @@ LOSS_REGRESSION: tuple[Convention, ...] = (
         },
         signature="losses differ by 0.9189, gradients agree",
         imitate="GaussianNegativeLogLikelihood(constant=True)",
+        switches=(
+            "GaussianNegativeLogLikelihood.constant",
+            "GaussianNegativeLogLikelihood.floor",
+            "GaussianNegativeLogLikelihood.variance",
+        ),
         fix={
             "torch": "nn.GaussianNLLLoss(full={value})",
             "numpy": "loss = 0.5 * (np.log(v) + (prediction - y) ** 2 / v).mean()",
@@ -190,6 +211,7 @@ LOSS_REGRESSION: tuple[Convention, ...] = (
         ),
         signature="no factor or offset relates the two losses",
         imitate="SoftmaxCrossEntropy()",
+        switches=("BinaryHinge.power", "MulticlassHinge.power"),
         fix={
             "torch": "loss = {value}",
             "keras": "model.compile(loss={value})",
@@ -211,6 +233,22 @@ LOSS_REGRESSION: tuple[Convention, ...] = (
         ),
         signature="loss and all gradients have one constant ratio at every batch size",
         imitate='MeanSquaredError(batch="mean", outputs="sum", factor=0.1)',
+        switches=(
+            "MeanSquaredError.factor",
+            "MeanAbsoluteError.factor",
+            "SoftmaxCrossEntropy.factor",
+            "SigmoidCrossEntropy.factor",
+            "Huber.factor",
+            "BinaryHinge.factor",
+            "MulticlassHinge.factor",
+            "KullbackLeibler.factor",
+            "LogCosh.factor",
+            "CosineDistance.factor",
+            "PoissonNegativeLogLikelihood.factor",
+            "GaussianNegativeLogLikelihood.factor",
+            "BinaryFocal.factor",
+            "CategoricalFocal.factor",
+        ),
         fix={
             "torch": "loss = {value} * loss",
             "keras": "model.compile(loss=loss, loss_weights=[{value}])",

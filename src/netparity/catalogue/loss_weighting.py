@@ -23,6 +23,11 @@ LOSS_WEIGHTING: tuple[Convention, ...] = (
         },
         signature="loss ratio N/Σw, another in each batch",
         imitate='SoftmaxCrossEntropy(batch="weighted-mean", class_weights=(1.0, 2.0))',
+        switches=(
+            "SoftmaxCrossEntropy.class_weights",
+            "SoftmaxCrossEntropy.class_weights_on",
+            "SigmoidCrossEntropy.class_weights",
+        ),
         fix={
             "torch": 'loss = (weight[y] * F.cross_entropy(logits, y, reduction="none")).mean()',
             "keras": "model.fit(x, y, sample_weight=w[y] * len(y) / w[y].sum())",
@@ -67,6 +72,12 @@ LOSS_WEIGHTING: tuple[Convention, ...] = (
         },
         signature="loss has the ratio α or 1 - α per class",
         imitate="BinaryFocal(gamma=2.0, alpha=0.25)",
+        switches=(
+            "BinaryFocal.gamma",
+            "BinaryFocal.alpha",
+            "CategoricalFocal.gamma",
+            "CategoricalFocal.alpha",
+        ),
         fix={
             "keras": "keras.losses.BinaryFocalCrossentropy(apply_class_balancing={value})",
             "numpy": "loss = alpha * (1 - p) ** gamma * -np.log(p)",
@@ -110,6 +121,7 @@ LOSS_WEIGHTING: tuple[Convention, ...] = (
         },
         signature="loss ratio N/valid",
         imitate="SoftmaxCrossEntropy(ignore_index=-100)",
+        switches=("SoftmaxCrossEntropy.ignore_index",),
         fix={
             "torch": "nn.CrossEntropyLoss(ignore_index={value})",
             "keras": "keras.losses.SparseCategoricalCrossentropy(ignore_class={value})",

@@ -30,6 +30,7 @@ REGULARIZATION: tuple[Convention, ...] = (
             "penalties have the ratio 2; nothing shows where w = 0"
         ),
         imitate="L2(coefficient=0.1, factor=1.0)",
+        switches=("L2.factor",),
         fix={
             "torch": (
                 "torch.optim.SGD(model.parameters(), lr=lr, weight_decay={value})  # 2λ imitates "
@@ -64,6 +65,7 @@ REGULARIZATION: tuple[Convention, ...] = (
         },
         signature="gradient minus data gradient = c·sign(w)",
         imitate="L1(coefficient=0.1)",
+        switches=("L1.factor",),
         fix={
             "torch": "loss = loss + {value} * sum(w.abs().sum() for w in weights)",
             "keras": "kernel_regularizer=keras.regularizers.L1({value})",
@@ -93,6 +95,7 @@ REGULARIZATION: tuple[Convention, ...] = (
             "batch size"
         ),
         imitate='L2(coefficient=0.0001 / 200, factor=0.5, scope="weights")',
+        switches=("L1.scale_with_batch", "L2.scale_with_batch", "ElasticNet.scale_with_batch"),
         fix={
             "sklearn": (
                 "MLPClassifier(alpha={value}, batch_size=batch_size)  # λ times the batch size"
@@ -201,6 +204,7 @@ REGULARIZATION: tuple[Convention, ...] = (
         ),
         signature="gradient minus data gradient = c·w on both sides, with another c",
         imitate="L2(coefficient=0.1)",
+        switches=("L1.coefficient", "L2.coefficient", "ElasticNet.l1", "ElasticNet.l2"),
         fix={
             "torch": "torch.optim.SGD(model.parameters(), lr=lr, weight_decay={value})",
             "keras": "kernel_regularizer=keras.regularizers.L2({value})",
@@ -225,6 +229,7 @@ REGULARIZATION: tuple[Convention, ...] = (
             "parameters and 0 on others"
         ),
         imitate='L2(coefficient=0.1, scope=("dense1.weight",))',
+        switches=("L1.scope", "L2.scope", "ElasticNet.scope"),
         fix={
             "torch": (
                 "torch.optim.SGD([dict(params=[{value}], weight_decay=decay), dict(params=rest, "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netparity.catalogue.entry import Convention
+from netparity.catalogue.entry import Convention, among
 
 STRUCTURE: tuple[Convention, ...] = (
     Convention(
@@ -22,6 +22,7 @@ STRUCTURE: tuple[Convention, ...] = (
         },
         signature="equal after the kernel is turned by 180 degrees",
         imitate="Conv2D(3, 8, 3, flip=True)",
+        switches=("Conv2D.flip", "DepthwiseConv2D.flip"),
         fix={
             "torch": "conv.weight.data = conv.weight.data.flip(-1, -2)",
             "numpy": 'y = np.correlate(x, w, mode="valid")',
@@ -43,6 +44,8 @@ STRUCTURE: tuple[Convention, ...] = (
         },
         signature="output shapes differ by k - 1",
         imitate='Conv2D(3, 8, 3, padding="same")',
+        switches=("Conv2D.padding", "ConvTranspose2D.padding", "DepthwiseConv2D.padding"),
+        when=among("padding", "same", "valid", 0),
         fix={
             "torch": "nn.Conv2d(inputs, outputs, kernel_size, padding={value})",
             "keras": "layers.Conv2D(filters, kernel_size, padding={value})",
@@ -72,6 +75,12 @@ STRUCTURE: tuple[Convention, ...] = (
         },
         signature="the interior of the output is shifted by one pixel; equal after padding (0, 1)",
         imitate="Conv2D(3, 8, 3, stride=2, padding=1)",
+        switches=(
+            "Conv2D.padding",
+            "ConvTranspose2D.padding",
+            "DepthwiseConv2D.padding",
+            "AveragePool2D.padding",
+        ),
         fix={
             "torch": "x = F.pad(x, (0, 1, 0, 1))  # before a convolution with padding=0",
             "keras": (
@@ -95,6 +104,7 @@ STRUCTURE: tuple[Convention, ...] = (
         },
         signature="output shapes differ",
         imitate="MaxPool2D(2, stride=1)",
+        switches=("MaxPool2D.stride", "AveragePool2D.stride"),
         fix={
             "torch": "nn.MaxPool2d(kernel_size, stride={value})",
             "keras": "layers.MaxPooling2D(pool_size, strides={value})",
@@ -122,6 +132,7 @@ STRUCTURE: tuple[Convention, ...] = (
             "agree"
         ),
         imitate="GRU(8, 16, reset_after=False)",
+        switches=("GRU.reset_after",),
         fix={
             "keras": "layers.GRU(units, reset_after={value})",
             "torch": (
@@ -203,6 +214,17 @@ STRUCTURE: tuple[Convention, ...] = (
         ),
         signature="paired parameters have other shapes",
         imitate="Affine(inputs=2, outputs=5)",
+        switches=(
+            "Affine.inputs",
+            "Affine.outputs",
+            "Conv2D.inputs",
+            "Conv2D.outputs",
+            "ConvTranspose2D.outputs",
+            "LSTM.units",
+            "GRU.units",
+            "SimpleRNN.units",
+            "Embedding.dimensions",
+        ),
         fix={
             "torch": "nn.Linear(inputs, {value})",
             "keras": "layers.Dense({value})",
@@ -229,6 +251,13 @@ STRUCTURE: tuple[Convention, ...] = (
         },
         signature="a bias stands unpaired; with it set to 0 and held there the functions are equal",
         imitate="Affine(inputs=2, outputs=5, bias=False)",
+        switches=(
+            "Affine.bias",
+            "Conv2D.bias",
+            "ConvTranspose2D.bias",
+            "DepthwiseConv2D.bias",
+            "MultiHeadAttention.bias",
+        ),
         fix={
             "torch": "nn.Linear(inputs, outputs, bias={value})",
             "keras": "layers.Dense(units, use_bias={value})",

@@ -105,6 +105,7 @@ STRUCTURE_LAYOUTS: tuple[Convention, ...] = (
         },
         signature="the kernel is flipped in space or has in and out exchanged",
         imitate="ConvTranspose2D(8, 3, 3, flip=True)",
+        switches=("ConvTranspose2D.flip",),
         fix={
             "torch": "conv.weight.data = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy())",
             "keras": "layer.set_weights([weight.transpose(2, 3, 1, 0), bias])",
@@ -133,6 +134,7 @@ STRUCTURE_LAYOUTS: tuple[Convention, ...] = (
             "its rows are permuted"
         ),
         imitate='Flatten(order="CHW", layout="NHWC")',
+        switches=("Flatten.order", "Flatten.layout"),
         fix={
             "torch": "x = x.permute(0, 2, 3, 1).flatten(1)  # flatten in NHWC order",
             "keras": "x = layers.Flatten()(layers.Permute((3, 1, 2))(x))  # flatten in NCHW order",
@@ -165,6 +167,7 @@ STRUCTURE_LAYOUTS: tuple[Convention, ...] = (
             "2Δb_keras for LSTM and simple RNN"
         ),
         imitate='LSTM(8, 16, bias="two")',
+        switches=("LSTM.bias", "GRU.bias", "SimpleRNN.bias"),
         fix={
             "torch": (
                 "rnn.bias_hh_l0.requires_grad_(False).zero_()  # b_ih then acts as the only bias; "
@@ -191,6 +194,7 @@ STRUCTURE_LAYOUTS: tuple[Convention, ...] = (
         },
         signature="a permutation of the four blocks makes the outputs equal",
         imitate='LSTM(8, 16, gate_order="ijfo")',
+        switches=("LSTM.gate_order",),
         fix={
             "torch": "weight = weight.reshape(4, hidden, -1)[[0, 2, 1, 3]].reshape(4 * hidden, -1)",
             "keras": (
@@ -219,6 +223,7 @@ STRUCTURE_LAYOUTS: tuple[Convention, ...] = (
         },
         signature="exchanging the first two blocks makes the outputs equal",
         imitate='GRU(8, 16, gate_order="rzn")',
+        switches=("GRU.gate_order",),
         fix={
             "torch": "weight = weight.reshape(3, hidden, -1)[[1, 0, 2]].reshape(3 * hidden, -1)",
             "keras": (
@@ -244,6 +249,7 @@ STRUCTURE_LAYOUTS: tuple[Convention, ...] = (
         },
         signature="outputs agree after the first two axes are exchanged",
         imitate="LSTM(8, 16, time_major=True)",
+        switches=("LSTM.time_major", "GRU.time_major", "SimpleRNN.time_major"),
         fix={
             "torch": "torch.nn.LSTM(inputs, hidden, batch_first=True)",
             "keras": "x = keras.ops.swapaxes(x, 0, 1)  # keep (N, T, F)",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netparity.catalogue.entry import Convention
+from netparity.catalogue.entry import Convention, among
 
 UPDATE_ADAPTIVE: tuple[Convention, ...] = (
     Convention(
@@ -28,6 +28,7 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
             "gradients"
         ),
         imitate='Adam(0.001, epsilon_placement="hat")',
+        switches=("Adam.epsilon_placement",),
         fix={
             "torch": (
                 "torch.optim.Adam(parameters, lr=lr, eps={value})  # ε/√(1 - β₂ᵗ) would be exact: "
@@ -58,6 +59,7 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
         },
         signature="steps differ early in training, when 1 - β₂ᵗ changes fast",
         imitate="Adam(0.001, amsgrad=True)",
+        switches=("Adam.amsgrad_form",),
         fix={
             "torch": "torch.optim.Adam(parameters, lr=lr, amsgrad={value})",
             "keras": "keras.optimizers.Adam(lr, amsgrad={value})",
@@ -82,6 +84,8 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
         },
         signature="steps differ where gradients are as small as ε",
         imitate='Adam(0.001, epsilon=1e-7, epsilon_placement="hat")',
+        switches=("Adam.epsilon",),
+        when=among("epsilon", 1e-8, 1e-7),
         fix={
             "torch": "torch.optim.Adam(parameters, eps={value})",
             "keras": "keras.optimizers.Adam(epsilon={value})",
@@ -108,6 +112,7 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
         },
         signature="step t has the ratio (1 - β₁ᵗ)/√(1 - β₂ᵗ), tending to 1",
         imitate="Adam(0.001, bias_correction=False)",
+        switches=("Adam.bias_correction", "RMSProp.bias_correction"),
         fix={
             "numpy": "t += 1; m_hat = m / (1 - beta1 ** t); v_hat = v / (1 - beta2 ** t)",
         },
@@ -120,6 +125,20 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
         statement="Both sides use the same adaptive rule with another β₁, β₂ or rho.",
         signature="under zero gradient the moments decay by another factor",
         imitate="Adam(0.001, beta1=0.9, beta2=0.99)",
+        switches=(
+            "Adam.beta1",
+            "Adam.beta2",
+            "Adamax.beta1",
+            "Adamax.beta2",
+            "NAdam.beta1",
+            "NAdam.beta2",
+            "RAdam.beta1",
+            "RAdam.beta2",
+            "Lion.beta1",
+            "Lion.beta2",
+            "RMSProp.rho",
+            "Adadelta.rho",
+        ),
         fix={
             "torch": "torch.optim.Adam(parameters, betas=({value}))",
             "keras": "keras.optimizers.Adam(beta_2={value})",
@@ -137,6 +156,15 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
         statement="Both sides place ε alike and give it another value.",
         signature="steps agree for large gradients and differ where |g| is near ε",
         imitate="Adam(0.001, epsilon=1e-7)",
+        switches=(
+            "Adam.epsilon",
+            "Adamax.epsilon",
+            "NAdam.epsilon",
+            "RAdam.epsilon",
+            "RMSProp.epsilon",
+            "Adadelta.epsilon",
+            "AdaGrad.epsilon",
+        ),
         fix={
             "torch": "torch.optim.Adam(parameters, eps={value})",
             "keras": "keras.optimizers.Adam(epsilon={value})",
@@ -165,6 +193,7 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
         },
         signature="first step ηg/(√((1 - rho)g²) + ε) against ηg/√((1 - rho)g² + ε)",
         imitate='RMSProp(0.001, epsilon=1e-7, epsilon_placement="inside")',
+        switches=("RMSProp.epsilon_placement",),
         fix={
             "torch": "torch.optim.RMSprop(parameters, lr=lr, alpha=alpha, eps={value})",
             "keras": "keras.optimizers.RMSprop(lr, rho=rho, epsilon={value})",
@@ -192,6 +221,7 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
         },
         signature="first step proportional to g, or to sign(g)",
         imitate="RMSProp(0.001, initial_accumulator=1.0)",
+        switches=("RMSProp.initial_accumulator",),
         fix={
             "torch": 'optimizer.state[p]["square_avg"].fill_({value})',
             "keras": "[v.assign(keras.ops.ones_like(v) * {value}) for v in optimizer._velocities]",
@@ -216,6 +246,7 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
         },
         signature="differs from the plain form where gradients keep their sign",
         imitate="RMSProp(0.001, centered=True)",
+        switches=("RMSProp.centered",),
         fix={
             "torch": "torch.optim.RMSprop(parameters, centered={value})",
             "keras": "keras.optimizers.RMSprop(centered={value})",
@@ -239,6 +270,7 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
         },
         signature="first step η·sign(g), or ηg/√(0.1 + g²)",
         imitate='AdaGrad(0.001, epsilon=1e-7, epsilon_placement="inside", initial_accumulator=0.1)',
+        switches=("AdaGrad.epsilon_placement", "AdaGrad.initial_accumulator"),
         fix={
             "torch": "torch.optim.Adagrad(parameters, initial_accumulator_value={value})",
             "keras": "keras.optimizers.Adagrad(initial_accumulator_value={value})",
@@ -292,6 +324,7 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
         },
         signature="steps agree for large gradients",
         imitate='Adamax(0.001, epsilon_placement="outside")',
+        switches=("Adamax.epsilon_placement",),
         fix={
             "torch": "torch.optim.Adamax(parameters, lr=lr, eps={value})",
             "keras": "keras.optimizers.Adamax(lr, epsilon={value})",
@@ -314,6 +347,7 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
         },
         signature="steps differ in the first hundred updates",
         imitate="NAdam(0.001, momentum_decay=1.0)",
+        switches=("NAdam.momentum_decay",),
         fix={
             "torch": (
                 "torch.optim.NAdam(parameters, lr=lr, momentum_decay={value})  # 1.0 reproduces "
@@ -341,6 +375,15 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
         },
         signature="step ratio",
         imitate="RAdam(0.001)",
+        switches=(
+            "RMSProp.epsilon",
+            "Adadelta.epsilon",
+            "AdaGrad.epsilon",
+            "Adamax.epsilon",
+            "NAdam.epsilon",
+            "RAdam.epsilon",
+        ),
+        when=among("epsilon", 1e-10, 1e-8, 1e-7, 1e-6, 1e-16),
         fix={
             "torch": "torch.optim.RAdam(parameters, lr={value})",
             "keras": "keras.optimizers.Adafactor(learning_rate={value})",
@@ -382,6 +425,16 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
         },
         signature="Δ differs by ηλw",
         imitate="Muon(0.001, weight_decay=0.004)",
+        switches=(
+            "Muon.momentum",
+            "Muon.nesterov",
+            "Muon.steps",
+            "Muon.coefficients",
+            "Muon.epsilon",
+            "Muon.epsilon_placement",
+            "Muon.scale",
+            "Muon.bias_correction",
+        ),
         fix={
             "torch": "torch.optim.Muon(matrices, weight_decay={value})",
             "keras": "keras.optimizers.Muon(weight_decay={value})",

@@ -22,6 +22,7 @@ UPDATE_GRADIENTS: tuple[Convention, ...] = (
             "each tensor is scaled by its own factor on one side and by a common one on the other"
         ),
         imitate='ClipByNorm(1.0, scope="parameter")',
+        switches=("ClipByNorm.scope",),
         fix={
             "torch": (
                 "[torch.nn.utils.clip_grad_norm_([p], {value}) for p in model.parameters()]  # per "
@@ -50,6 +51,7 @@ UPDATE_GRADIENTS: tuple[Convention, ...] = (
         },
         signature="relative difference 1e-6/norm in clipped steps",
         imitate="ClipByNorm(1.0, epsilon=1e-6)",
+        switches=("ClipByNorm.epsilon",),
         fix={
             "torch": "scale = min(1.0, max_norm / float(norm))  # by hand, without ε",
             "numpy": "scale = min(1.0, max_norm / (norm + 1e-6))",
@@ -156,6 +158,7 @@ UPDATE_GRADIENTS: tuple[Convention, ...] = (
         statement="Gradients are clipped at another limit, or on one side only.",
         signature="steps agree for small gradients and differ above the smaller limit",
         imitate="ClipByNorm(0.5)",
+        switches=("ClipByNorm.limit", "ClipByValue.limit"),
         fix={
             "torch": "torch.nn.utils.clip_grad_norm_(model.parameters(), {value})",
             "keras": "keras.optimizers.SGD(lr, global_clipnorm={value})",
@@ -174,6 +177,14 @@ UPDATE_GRADIENTS: tuple[Convention, ...] = (
         statement="The sides use different optimizers, such as SGD against Adam.",
         signature="no constants of one rule reproduce the other's steps over a sweep of gradients",
         imitate="Adam(0.001)",
+        switches=(
+            "SGD.nesterov",
+            "RMSProp.nesterov",
+            "Adam.amsgrad",
+            "RAdam.epsilon_placement",
+            "RAdam.threshold",
+            "AdaGrad.rate_decay",
+        ),
         fix={
             "torch": "optimizer = {value}",
             "keras": "model.compile(optimizer={value})",

@@ -27,6 +27,7 @@ UPDATE_SGD: tuple[Convention, ...] = (
             "steps agree until η changes, then differ by the old velocity times the ratio of rates"
         ),
         imitate='SGD(0.1, momentum=0.9, form="rate-inside")',
+        switches=("SGD.form", "RMSProp.form"),
         fix={
             "torch": (
                 '[state["momentum_buffer"].mul_(lr_old / lr_new) for state in '
@@ -84,6 +85,7 @@ UPDATE_SGD: tuple[Convention, ...] = (
         },
         signature="the first step is ηg and not (1 - d)ηg",
         imitate="SGD(0.1, momentum=0.9, dampening=0.5)",
+        switches=("SGD.dampening",),
         fix={
             "torch": "torch.optim.SGD(parameters, lr=lr, momentum=momentum, dampening={value})",
             "numpy": "v = g if step == 0 else momentum * v + (1 - {value}) * g",
@@ -124,6 +126,19 @@ UPDATE_SGD: tuple[Convention, ...] = (
         ),
         signature="steps have one constant ratio at equal gradients",
         imitate="SGD(0.3)",
+        switches=(
+            "SGD.learning_rate",
+            "AdaGrad.learning_rate",
+            "Adadelta.learning_rate",
+            "Adam.learning_rate",
+            "Adamax.learning_rate",
+            "Ftrl.learning_rate",
+            "Lion.learning_rate",
+            "Muon.learning_rate",
+            "NAdam.learning_rate",
+            "RAdam.learning_rate",
+            "RMSProp.learning_rate",
+        ),
         fix={
             "torch": "optimizer.param_groups[0].update(lr={value})  # or where it is made",
             "keras": "optimizer.learning_rate = {value}",
@@ -141,6 +156,7 @@ UPDATE_SGD: tuple[Convention, ...] = (
         statement="Both sides use momentum of the same form with another coefficient μ.",
         signature="under zero gradient steps shrink by another factor",
         imitate="SGD(0.1, momentum=0.9)",
+        switches=("SGD.momentum", "RMSProp.momentum"),
         fix={
             "torch": "torch.optim.SGD(parameters, lr=lr, momentum={value})",
             "keras": "keras.optimizers.SGD(lr, momentum={value})",

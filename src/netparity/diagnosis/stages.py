@@ -64,8 +64,17 @@ class Diagnosis:
         self.latent += [c for c in candidates if c.latent is not None]
         found = verify.verify(self.bench, explains or stage.stage, real)
         self.verified += found
+        for cause in found:
+            self._show(cause.candidate.stage, stage)
         if found or (candidates and not real):
             self.explained.add(explains or stage.stage)
+
+    def _show(self, belongs: str, observed: Stage) -> None:
+        """Shows a stage as different whose cause was observed in a later one."""
+        if belongs != observed.stage and belongs in self.stages:
+            wrong = tuple(m for m in observed.measures if m.different)
+            self.stages[belongs] = Stage(belongs, "different", wrong)
+            self.explained.add(belongs)
 
 
 def compare_stages(diagnosis: Diagnosis, told: Reporter, *, steps: int, batch_size: int) -> None:

@@ -6,21 +6,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from netparity.conventions import changed
 from netparity.diagnosis.align import Pairing
 from netparity.diagnosis.candidates import Both, Candidate, Plan, text, written
+from netparity.diagnosis.explain.switches import Difference, differences, follow
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.observe_forward import pair_layers
 from netparity.nn import (
-    ELU,
     GELU,
     Affine,
     Dropout,
     Layer,
-    LeakyReLU,
     Softmax,
 )
 from netparity.report.model import Evidence
+
+#: Left's name, right's name, left's layer, right's layer, the switches on which they differ.
+_Place = tuple[str, str, Layer, Layer, tuple[Difference, ...]]
 
 
 def forward(both: Both, pairing: Pairing) -> Iterator[Candidate]:
@@ -29,13 +30,13 @@ def forward(both: Both, pairing: Pairing) -> Iterator[Candidate]:
     if left is None or right is None:
         return
     pairs = pair_layers(left, right, pairing)
-    groups: dict[str, list[tuple[str, str, Layer, Layer]]] = {}
+    groups: dict[str, list[_Place]] = {}
     for name, layer in left.conventions.layers or ():
         if name not in pairs or isinstance(layer, Affine):
             continue
         other, theirs = pairs[name]
-        for id in _layer_ids(layer, theirs):
-            groups.setdefault(id, []).append((name, other, layer, theirs))
+        for id, found in _by_entry(layer, theirs).items():
+            groups.setdefault(id, []).append((name, other, layer, theirs, found))
     for id, places in groups.items():
         yield _layer_candidate(both, id, places)
     paired = {other for other, _ in pairs.values()}
@@ -86,92 +87,53 @@ def _renamed(both: Both, layers: Any, plan: Plan) -> Any:
     return tuple(next(mine) if isinstance(k, Affine) else (f"left_{n}", k) for n, k in layers or ())
 
 
-def _layer_ids(a: Layer, b: Layer) -> list[str]:
-    if isinstance(a, Dropout) and isinstance(b, Dropout):
-        ids = []
-        if a.rate != b.rate:
-            ids.append(
-                "dropout-rate-vs-keep" if abs(a.rate + b.rate - 1) < 1e-9 else "dropout-rate-value"
-            )
-        if a.scaling != b.scaling:
-            ids.append("dropout-inverted")
-        return ids
+def _by_entry(a: Layer, b: Layer) -> dict[str, tuple[Difference, ...]]:
+    """What the catalogue calls the differences of two layers, and the switches behind each."""
     if type(a) is not type(b):
-        return ["activation-kind"]
-    if a == b:
-        return []
-    if isinstance(a, LeakyReLU):
-        return ["leaky-relu-slope"]
-    if isinstance(a, GELU):
-        return ["gelu-variant"]
-    if isinstance(a, ELU):
-        return ["elu-alpha"]
-    if isinstance(a, Softmax):
-        return ["softmax-axis"]
-    return []  # a switch of the backward pass only
+        return {"activation-kind": ()}
+    named: dict[str, tuple[Difference, ...]] = {}
+    for difference in differences(a, b):
+        entry = difference.entry
+        if entry is not None and entry.stage != "gradient":
+            named[entry.id] = (*named.get(entry.id, ()), difference)
+    return named
 
 
-#: The switch of each activation that has one.
-SWITCHES: dict[type[Layer], str] = {LeakyReLU: "slope", ELU: "alpha", Softmax: "axis"}
-
-
-def _setting(layer: Layer, known: Identified) -> str:
+def _setting(layer: Layer, known: Identified, found: Sequence[Difference]) -> str:
     """What a side must be given to compute this layer: the constant, or the layer itself."""
     if isinstance(layer, GELU):
         if known.live.framework == "torch":
             return '"tanh"' if layer.approximate else '"none"'
         return str(layer.approximate)
-    switch = SWITCHES.get(type(layer))
-    return repr(layer) if switch is None else text(getattr(layer, switch))
+    return text(getattr(layer, found[0].switch)) if len(found) == 1 else repr(layer)
 
 
-def _layer_candidate(
-    both: Both, id: str, places: Sequence[tuple[str, str, Layer, Layer]]
-) -> Candidate:
-    name, other, a, b = places[0]
-    fields: dict[str, Any] = {}
-    if isinstance(a, Dropout) and isinstance(b, Dropout):
-        fields = {"scaling": a.scaling} if id == "dropout-inverted" else {"rate": a.rate}
-        left = f"drops {a.rate:g} (keeps {1 - a.rate:g})" if "rate" in fields else a.scaling
-        right = f"drops {b.rate:g} (keeps {1 - b.rate:g})" if "rate" in fields else b.scaling
-        declared = written(both.right, f"layers.{other}.rate", "")
-        right += f", written {declared}" if declared and "rate" in fields else ""
-        declared = written(both.left, f"layers.{name}.rate", "")
-        left += f", written {declared}" if declared and "rate" in fields else ""
-        statement = f"Left drops a unit with probability {a.rate:g}, right with {b.rate:g}" + (
-            ": the same number, once as the probability to keep and once as that to drop."
-            if id == "dropout-rate-vs-keep"
-            else "."
-        )
-        if id == "dropout-inverted":
-            statement = f"Left scales kept units {a.scaling}, right {b.scaling}."
-        evidence = (
-            Evidence(
-                "drop rate left + drop rate right",
-                a.rate + b.rate,
-                1.0 if id == "dropout-rate-vs-keep" else None,
-                abs(a.rate + b.rate - 1),
-            ),
-        )
+def _layer_candidate(both: Both, id: str, places: Sequence[_Place]) -> Candidate:
+    name, other, a, b, found = places[0]
+    if isinstance(a, Dropout) and isinstance(b, Dropout) and found[0].switch == "rate":
+        left, right, statement, evidence = _rates(both, id, name, other, a, b)
         values = (text(b.rate), text(a.rate))
     else:
         left, right = repr(a), repr(b)
-        statement = f"After {name}: {left} on the left, {right} on the right."
-        evidence = (Evidence("layer", left, right, None),)
-        values = (_setting(b, both.left), _setting(a, both.right))
-    renamed = {other: layer for _, other, layer, _ in places}
+        statement = f"At {name}: {left} on the left, {right} on the right."
+        evidence = tuple(Evidence(d.words, text(d.left), text(d.right), None) for d in found) or (
+            Evidence("layer", left, right, None),
+        )
+        values = (_setting(b, both.left, found), _setting(a, both.right, found))
+    settings = {other: (layer, found) for _, other, layer, _, found in places}
 
     def change(plan: Plan) -> Plan:
         stack = []
         for n, layer in plan.conventions.layers or ():
-            if n in renamed:
-                layer = changed(layer, **fields) if fields else renamed[n]
+            if n in settings:
+                mine, found = settings[n]
+                layer = follow(layer, found) if found else mine
             stack.append((n, layer))
         return replace(plan, conventions=replace(plan.conventions, layers=tuple(stack)))
 
     return Candidate(
         id,
-        "forward",
+        "forward" if not found or found[0].entry is None else found[0].entry.stage,
         tuple(n for n, *_ in places),
         left,
         right,
@@ -180,3 +142,27 @@ def _layer_candidate(
         both.fix(id, left=values[0], right=values[1]),
         change,
     )
+
+
+def _rates(
+    both: Both, id: str, name: str, other: str, a: Dropout, b: Dropout
+) -> tuple[str, str, str, tuple[Evidence, ...]]:
+    """How each side's dropout rate is said: as measured, and as it is written."""
+    texts = []
+    for known, place, layer in ((both.left, name, a), (both.right, other, b)):
+        declared = written(known, f"layers.{place}.rate", "")
+        texts.append(
+            f"drops {layer.rate:g} (keeps {1 - layer.rate:g})"
+            + (f", written {declared}" if declared else "")
+        )
+    same = id == "dropout-rate-vs-keep"
+    statement = f"Left drops a unit with probability {a.rate:g}, right with {b.rate:g}" + (
+        ": the same number, once as the probability to keep and once as that to drop."
+        if same
+        else "."
+    )
+    total = a.rate + b.rate
+    evidence = Evidence(
+        "drop rate left + drop rate right", total, 1.0 if same else None, abs(total - 1)
+    )
+    return texts[0], texts[1], statement, (evidence,)

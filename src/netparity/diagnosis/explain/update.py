@@ -8,26 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from netparity.conventions import changed, switches
+from netparity.conventions import changed
 from netparity.diagnosis.candidates import Both, Candidate, Change, Plan, text, written
+from netparity.diagnosis.explain.switches import differences
 from netparity.diagnosis.update import STEPS as UPDATES
 from netparity.nn import SGD, Adam, Optimizer
 from netparity.report.model import Evidence, Fix
 
-#: Optimizer field → the id of a difference in it.
-FIELDS = {
-    "learning_rate": "learning-rate-value",
-    "momentum": "momentum-value",
-    "dampening": "sgd-dampening-first-step",
-    "form": "sgd-momentum-form",
-    "nesterov": "optimizer-kind",
-    "beta1": "beta-value",
-    "beta2": "beta-value",
-    "epsilon": "epsilon-value",
-    "epsilon_placement": "adam-epsilon-placement",
-    "bias_correction": "adam-bias-correction",
-    "amsgrad": "optimizer-kind",
-}
+#: Decay is compared with the penalties; how a framework rounds the powers of β is no convention.
+ELSEWHERE = ("weight_decay", "decay", "decay_scope", "beta_power", "rounding")
 
 
 def update(both: Both) -> Iterator[Candidate]:
@@ -60,11 +49,11 @@ def update(both: Both) -> Iterator[Candidate]:
             _rule_of(left),
         )
         return
-    for name in switches(left):
-        a, b = getattr(left, name), getattr(right, name)
-        id = FIELDS.get(name)
-        if id is None or a == b or _idle(name, left, right):
+    for difference in differences(left, right, besides=ELSEWHERE):
+        name, a, b = difference.switch, difference.left, difference.right
+        if difference.entry is None or _idle(name, left, right):
             continue
+        id = difference.entry.id
         if isinstance(a, float) and isinstance(b, float) and np.float32(a) == np.float32(b):
             if np.float32 in {both.left.live.dtype.type, both.right.live.dtype.type}:
                 continue
@@ -75,7 +64,7 @@ def update(both: Both) -> Iterator[Candidate]:
             changed = replace(optimizer, **{name: a})
             return replace(plan, conventions=replace(plan.conventions, optimizer=changed))
 
-        words = name.replace("_", " ")
+        words = difference.words
         values = (b, a)
         if name == "epsilon_placement" and isinstance(left, Adam) and isinstance(right, Adam):
             values = (_tiny(left, right), _tiny(left, right))
