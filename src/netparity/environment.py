@@ -23,8 +23,8 @@ FRAMEWORKS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "sklearn": ("scikit-learn",),
     }
 )
-#: Packages of the core whose version can change a number or a file.
-CORE: Final = ("numpy", "scipy", "matplotlib", "safetensors")
+#: Packages whose version can change a number or a file; the last two are optional.
+PACKAGES: Final = ("numpy", "scipy", "matplotlib", "safetensors", "numba", "optuna")
 #: Variables that decide threads, backends and data; shown only where they are set.
 VARIABLES: Final = (
     "CUDA_VISIBLE_DEVICES",
@@ -65,7 +65,7 @@ def describe() -> dict[str, Any]:
         "machine": platform.machine(),
         "cpus": _usable_cpus(),
         "frameworks": {name: _first_version(packages) for name, packages in FRAMEWORKS.items()},
-        "packages": {name: version for name in CORE if (version := _version(name)) is not None},
+        "packages": {name: version for name in PACKAGES if (version := _version(name)) is not None},
         "libraries": [_library(record) for record in threadpool_info()],
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
     }

@@ -1,3 +1,4 @@
+import copy
 import signal
 import tracemalloc
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from netparity.nn import (
     MeanSquaredError,
     Network,
     PReLU,
+    ReLU,
     Sigmoid,
     Softmax,
     SoftmaxCrossEntropy,
@@ -31,8 +33,10 @@ from netparity.nn import (
     Tanh,
     fully_connected_net,
 )
+from netparity.nn.arrays import flat
 from netparity.nn.clipping import ClipByNorm, ClipByValue
 from netparity.nn.constraints import MaxNorm
+from netparity.nn.engine import Engine
 from netparity.nn.optimizers import ExponentialMovingAverage
 from netparity.nn.schedules import ReduceOnPlateau
 
@@ -768,3 +772,23 @@ def test_neither_does_one_of_a_network_with_joins(dtype: Any) -> None:
     assert len(peaks.found) == 6
     # As above.
     assert max(peaks.found) < 2 * 65536 + 8192, peaks.found
+
+
+@pytest.mark.parametrize("engine", ["plain", "auto"])
+def test_a_deep_copy_goes_on_by_itself_to_the_same_bits(engine: Engine) -> None:
+    rng = np.random.default_rng(4)
+    x, y = rng.standard_normal((24, 5)), rng.integers(0, 3, 24)
+    network = Network(
+        (("one", Affine(5, 6)), ("relu", ReLU()), ("drop", Dropout(0.5)), ("two", Affine(6, 3)))
+    )
+    solver = Solver(network, SoftmaxCrossEntropy(), Adam(1e-2), batch_size=8, engine=engine)
+    solver.fit(x, y, epochs=2)
+    other = copy.deepcopy(solver)
+    kept = {name: array.copy() for name, array in solver.values.items()}
+    other.fit(x, y, epochs=2)
+    for name, array in solver.values.items():
+        np.testing.assert_array_equal(array, kept[name])
+    solver.fit(x, y, epochs=2)
+    for name, array in solver.values.items():
+        np.testing.assert_array_equal(array, other.values[name])
+    assert flat(other.parameters) is not None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, final
+from typing import Any, Literal, final
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -170,10 +171,29 @@ class Solver:
         self.average_state: State = {}
         if averaging is not None:
             write_state(self.average_state, averaging.initialize(self._parameters), self.dtype)
+        self._engine = engine
         self._descent = Descent(self, engine)
         self.history: dict[str, list[float]] = {"loss": [], "epoch_loss": []}
         self.best: Best | None = None
         self.position = Position()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Solver:
+        """A solver that goes on by itself: values of its own, each kind in one buffer again."""
+        other = Solver.__new__(Solver)
+        memo[id(self)] = other
+        laid = {"_parameters", "_buffers", "_values", "state", "average_state", "_descent"}
+        for name, value in vars(self).items():
+            if name not in laid:
+                setattr(other, name, copy.deepcopy(value, memo))
+        other._parameters, other._buffers = first_values(
+            other.network, self.parameters, self.buffers, None, other.rng, other.dtype
+        )
+        other._values = {**other._parameters, **other._buffers}
+        other.state, other.average_state = {}, {}
+        write_state(other.state, self.state, other.dtype)
+        write_state(other.average_state, self.average_state, other.dtype)
+        other._descent = Descent(other, self._engine)
+        return other
 
     # ---- values -------------------------------------------------------------------------
     @property

@@ -178,8 +178,8 @@ class MultiHeadAttention(Layer):
     **Parity** (`mha-param-layout`, `attention-scale`): torch stacks the transposes of the three
     first weights into one (3E, E) and keeps that of the last; Keras and Flax have (E, h, d) and
     (h, d, E), which are these in another shape. All scale by ``1/√d``. torch's d is E/h, Keras's
-    is named, Flax's comes from ``qkv_features``. For laws of initial values Flax counts E and
-    h·d, as ``fans`` does here, torch E and 3E, and Keras E·h and E·d.
+    is named, Flax's comes from ``qkv_features``. For laws of initial values Flax and Keras
+    count E and h·d, as ``fans`` does here, torch E and 3E.
     """
 
     inputs: int

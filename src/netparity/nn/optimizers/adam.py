@@ -10,7 +10,7 @@ from typing import Any, Literal, final
 import numpy as np
 
 from netparity.nn.arrays import Array
-from netparity.nn.optimizers.base import Decay, Optimizer, check_word, interpolated
+from netparity.nn.optimizers.base import Decay, Optimizer, check_range, check_word, interpolated
 from netparity.nn.penalties import Scope
 
 
@@ -92,7 +92,9 @@ class Adam(Optimizer):
         return (*moments, "second_moment_maximum") if self.amsgrad else moments
 
     def __post_init__(self) -> None:
-        """Checks the words."""
+        """Checks the words, and that the constants make running means."""
+        check_range(self, "beta1", "beta2", below=1.0)
+        check_range(self, "epsilon")
         check_word(self, "epsilon_placement", "outside", "hat", "inside")
         check_word(self, "decay", "coupled", "decoupled")
         check_word(self, "amsgrad_form", "raw", "corrected")
