@@ -42,7 +42,7 @@ def forward(both: Both, pairing: Pairing) -> Iterator[Candidate]:
     paired = {other for other, _ in pairs.values()}
     lone = [("left", n, k) for n, k in left.conventions.layers or () if _lonely(n, k, pairs)]
     lone += [("right", n, k) for n, k in right.conventions.layers or () if _lonely(n, k, paired)]
-    if lone:
+    if lone and not _may_be_undone(both, lone):
         yield _lone_layers(both, lone)
 
 
@@ -73,6 +73,17 @@ def _lone_layers(both: Both, lone: Sequence[tuple[str, str, Layer]]) -> Candidat
         lambda plan: replace(
             plan, conventions=replace(plan.conventions, layers=_renamed(both, layers, plan))
         ),
+    )
+
+
+def _may_be_undone(both: Both, lone: Sequence[tuple[str, str, Layer]]) -> bool:
+    """Whether a lone layer is one side's last, whose loss is not known and may take it apart."""
+    known = {"left": both.left, "right": both.right}
+    return any(
+        known[side].loss is None
+        and "loss" in known[side].live.abilities
+        and _last(known[side]) == n
+        for side, n, _ in lone
     )
 
 
