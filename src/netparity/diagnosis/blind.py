@@ -6,7 +6,7 @@ moving the parameters by one unit in the last place; nothing is named, only loca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from netparity.diagnosis.noise import Measure, channel_rms, coarser, measure
 from netparity.diagnosis.sides import Pair
 from netparity.diagnosis.structure import probe_values, two_dimensional
 from netparity.diagnosis.twin import Array, Values
-from netparity.errors import CannotError
+from netparity.errors import CannotError, InputError
 from netparity.implementations.base import Implementation
 from netparity.report.model import (
     STAGES,
@@ -52,6 +52,7 @@ def compare(
     """Locates differences stage by stage, without twins."""
     told.stage("compare without twins", 0.5)
     stages: dict[str, Stage] = {}
+    failures: dict[str, str] = {}
     pairing = align.pair_natively(left, right, pairs)
     if pairing is None:
         stages["structure"] = not_checked("structure", "no parameter could be paired")
@@ -65,10 +66,11 @@ def compare(
         )
         stages["init"] = _init(left, right, pairing)
         rows = min(len(x), batch_size)
-        stages |= _driven(left, right, pairing, x[:rows], None if y is None else y[:rows], rng)
+        targets = None if y is None else y[:rows]
+        stages |= _driven(left, right, pairing, x[:rows], targets, rng, failures)
     for side in pair.sides():
         side.reset()
-    return _report(left, right, stages)
+    return _report(left, right, stages, failures)
 
 
 def _init(left: Identified, right: Identified, pairing: align.NativePairing) -> Stage:
@@ -88,8 +90,12 @@ def _driven(
     x: Array,
     y: Array | None,
     rng: np.random.Generator,
+    failures: dict[str, str],
 ) -> dict[str, Stage]:
-    """Forward pass, loss and gradients of both, from the same parameters."""
+    """Forward pass, loss and gradients of both, from the same parameters.
+
+    Where one side raises, the stage is not checked, and ``failures`` says why.
+    """
     values = probe_values(left.live.parameters(), rng)
     looks: dict[str, Callable[[Implementation], Array | Values]] = {
         "forward": lambda live: two_dimensional(live.predict(x))
@@ -104,9 +110,19 @@ def _driven(
             stages[stage] = _compared(stage, left, right, pairing, values, look, rng)
         except CannotError as error:
             stages[stage] = not_checked(stage, f"a side has no {error}")
-        except Exception as error:
-            stages[stage] = not_checked(stage, f"a side raised {type(error).__name__}: {error}")
+        except _RaisedError as error:
+            stages[stage] = not_checked(stage, str(error))
+            if error.alone:
+                failures[stage] = str(error)
     return stages
+
+
+class _RaisedError(Exception):
+    """A side raised while it was driven; ``alone`` where the other did not."""
+
+    def __init__(self, reasons: Sequence[str]) -> None:
+        super().__init__("; ".join(reasons))
+        self.alone = len(reasons) == 1
 
 
 def _compared(
@@ -127,8 +143,17 @@ def _compared(
             live.restore(saved)
 
     like = right.live.parameters()
-    a = at(left.live, values)
-    b = at(right.live, pairing.to_right(values, like))
+    seen, reasons = [], []
+    for known, own in ((left, values), (right, pairing.to_right(values, like))):
+        try:
+            seen.append(at(known.live, own))
+        except (CannotError, InputError):
+            raise
+        except Exception as error:
+            reasons.append(f"{known.side.which} raised {type(error).__name__}: {error}")
+    if reasons:
+        raise _RaisedError(reasons)
+    a, b = seen
     noise = [at(left.live, _moved(values, rng)) for _ in range(RUNS)]
     ulp = float(np.finfo(coarser(left.live.dtype, right.live.dtype)).eps)
     if not isinstance(a, dict):
@@ -156,19 +181,24 @@ def _moved(values: Values, rng: np.random.Generator) -> Values:
     }
 
 
-def _report(left: Identified, right: Identified, stages: Mapping[str, Stage]) -> Report:
+def _report(
+    left: Identified,
+    right: Identified,
+    stages: Mapping[str, Stage],
+    failures: Mapping[str, str],
+) -> Report:
     results = tuple(conclude.stage_result(stages, name) for name in STAGES)
     unexplained = tuple(
         Unexplained(name, stage.worst.where, stage.worst.difference, stage.worst.floor)
         for name, stage in stages.items()
         if stage.status == "different" and stage.worst is not None
-    )
+    ) + tuple(Unexplained(stage, reason, None, None) for stage, reason in failures.items())
     compared = any(s.status != "not-checked" for s in results)
     verdict: Verdict = "incomparable"
     if compared:
         verdict = "divergent" if unexplained else "parity"
     reasons = [f"{k.side.which}, {s}: {why}" for k in (left, right) for s, why in k.missing.items()]
-    first = unexplained[0] if unexplained else None
+    first = next((u for u in unexplained if u.difference is not None), None)
     return Report(
         version=__version__,
         verdict=verdict,
@@ -182,7 +212,7 @@ def _report(left: Identified, right: Identified, stages: Mapping[str, Stage]) ->
         stages=results,
         unexplained=unexplained,
         environment=environment.describe(),
-        notes=tuple(reasons),
+        notes=tuple(dict.fromkeys((*left.notes, *right.notes, *reasons))),
         advice=(
             "Give more of the sides away (loss, gradients, step, activations) to name causes.",
         ),

@@ -239,7 +239,13 @@ def _unidentified(parts: Parts, accounted: Accounted) -> dict[str, str]:
     found: dict[str, str] = {}
     for stage, abilities in EXPOSED.items():
         seen = parts.stages.get(stage)
-        if seen is None or seen.status != "not-checked" or agree or parts.bench.y is None:
+        if seen is None or seen.status != "not-checked" or parts.bench.y is None:
+            continue
+        failing = [k for k in (parts.bench.left, parts.bench.right) if stage in k.raised]
+        if len(failing) == 1:
+            found[stage] = failing[0].missing[stage]
+            continue
+        if agree:
             continue
         reasons = [
             k.missing[stage] for k in (parts.bench.left, parts.bench.right) if stage in k.missing

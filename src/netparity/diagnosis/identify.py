@@ -53,6 +53,7 @@ class Identified:
         draws: gives the dropout draws that match the side's masks, or draws to feed it.
         checks: stage → the twin against the side.
         missing: stage → why it could not be identified.
+        raised: the stages in which the side itself raised.
         parameters: the values handed over, in the twin's layout.
     """
 
@@ -68,6 +69,7 @@ class Identified:
     draws: DrawSource = lambda _live, _x: None
     checks: dict[str, tuple[Measure, ...]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+    raised: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
     parameters: Values = field(default_factory=dict)
 
@@ -128,7 +130,8 @@ def identify(
             except InputError:
                 raise
             except Exception as error:
-                known.missing[stage] = f"{side.which} raised {type(error).__name__}: {error}"
+                known.missing[stage] = _raised(known, error)
+                known.raised.add(stage)
             finally:
                 side.reset()
         make_canonical(known)
@@ -142,6 +145,12 @@ def _network(
     templates = (other,) if other is not None and other.layers is not None else ()
     try:
         found = structure.find(known.live, known.declared, x, rng, templates)
+    except (CannotError, InputError):
+        raise
+    except Exception as error:
+        known.missing["structure"] = _raised(known, error)
+        known.raised.add("forward")
+        return
     finally:
         known.side.reset()
     if found is None:
@@ -158,7 +167,7 @@ def _network(
             return [generator.random(shape) for shape in live.dropouts(x)]
 
         known.draws = feed
-    elif _depends_on_mode(live, x):
+    elif _depends_on_mode(known, x):
         seen = masks_.see_masks(live, base, x)
         if seen:
             conventions = masks_.with_dropout(_without_dropout(conventions), seen)
@@ -177,8 +186,13 @@ def _network(
     known.parameters = _wide(known.twin.values(live.parameters()))
 
 
-def _depends_on_mode(live: Implementation, x: Array) -> bool:
+def _raised(known: Identified, error: Exception) -> str:
+    return f"{known.side.which} raised {type(error).__name__}: {error}"
+
+
+def _depends_on_mode(known: Identified, x: Array) -> bool:
     """Whether training and inference give different values anywhere we can look."""
+    live = known.live
     saved = live.state()
     looks: list[Callable[[bool], list[Array]]] = [
         lambda training: [np.asarray(live.predict(x, training=training))]
@@ -196,6 +210,9 @@ def _depends_on_mode(live: Implementation, x: Array) -> bool:
                     values.append([])
                     if "inference mode" in str(error):
                         return True
+                except Exception as error:
+                    known.notes.append(_raised(known, error))
+                    values.append([])
             inference, trained = values
             if inference and trained and len(inference) != len(trained):
                 return True

@@ -37,7 +37,11 @@ def see_masks(live: Implementation, twin: Twin, x: Array) -> tuple[Masked, ...] 
     if "activations" not in live.abilities:
         return None
     saved = live.state()
-    seen = [two_dimensional(a) for a in live.activations(x, training=True).values()]
+    try:
+        seen = [two_dimensional(a) for a in live.activations(x, training=True).values()]
+    except Exception:
+        live.restore(saved)
+        return None  # the side shows nothing between its layers
     native = live.parameters()
     live.restore(saved)
     values = {k: np.asarray(v, dtype=np.float64) for k, v in twin.values(native).items()}

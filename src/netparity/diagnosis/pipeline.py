@@ -15,6 +15,7 @@ from netparity.diagnosis import (
     attribute,
     blind,
     conclude,
+    determinism,
     identify,
 )
 from netparity.diagnosis.bench import Bench
@@ -102,7 +103,10 @@ def compare(
                 hint=f"did you mean {near[0]!r}?" if near else "netparity explain lists the causes",
             )
     told.stage("read both sides", 0.08)
+    repeated = {s.which: determinism.look(pair, s, x[:rows], _rows(y, rows)) for s in pair.sides()}
     known_left, known_right = _identify_both(pair, x, y, rows, rng, told)
+    sides = (known_left, known_right)
+    varying = _varying(repeated, sides)
     _check_labels((known_left, known_right), y)
     if known_left.twin is None or known_right.twin is None:
         report = blind.compare(
@@ -117,7 +121,8 @@ def compare(
             pairs=pairs or {},
             told=told,
         )
-        return conclude.accepted(replace(report, title=title), accept)
+        report = determinism.applied(replace(report, title=title), varying, sides)
+        return conclude.accepted(report, accept)
     align.check_wanted(pairs or {}, known_left.live.parameters(), known_right.live.parameters())
     pairing = align.pair(known_left.twin, known_right.twin)
     align.check_wanted_pairs(pairs or {}, pairing, known_left.twin, known_right.twin)
@@ -135,7 +140,26 @@ def compare(
         title=title,
     )
     told.stage("done", 1.0)
-    return conclude.accepted(report, accept)
+    return conclude.accepted(determinism.applied(report, varying, sides), accept)
+
+
+def _rows(y: Array | None, rows: int) -> Array | None:
+    return None if y is None else y[:rows]
+
+
+def _varying(
+    repeated: Mapping[str, determinism.Repeated], sides: Sequence[Identified]
+) -> list[determinism.Varying]:
+    """What of the two sides varies without dropout; the notes go where the report finds them."""
+    found = []
+    for known in sides:
+        seen = repeated[known.side.which]
+        if seen.note:
+            known.notes.append(seen.note)
+        varying = determinism.unaccounted(seen.varying, known)
+        if varying is not None:
+            found.append(varying)
+    return found
 
 
 def _command(left: Loaded, right: Loaded, steps: int) -> str:

@@ -33,6 +33,7 @@ class Looked:
     watched: Watched | None
     series: Mapping[str, Series] = field(default_factory=dict)
     data: tuple[Array, Array] | None = None
+    handed: _Handed | None = None
 
 
 def look(
@@ -53,7 +54,9 @@ def look(
         drops = known.twin is None or bool(known.twin.dropout_layers())
         series = reporting.identify(live, watched, _penalty_of(known), decays=decays, drops=drops)
         live.restore(watched.states[-1])
-    return Looked(known, live, watched, series, (x, y))
+    looked = Looked(known, live, watched, series, (x, y))
+    looked.handed = _handed(looked)
+    return looked
 
 
 def _penalty_of(known: Identified) -> Callable[[Implementation], float]:
@@ -296,7 +299,7 @@ class _Handed:
 
 
 def _results(both: Both, left: Looked, right: Looked) -> Iterator[tuple[Measure, Candidate | None]]:
-    handed = [_handed(side) for side in (left, right)]
+    handed = [left.handed, right.handed]
     for index, (side, mine) in enumerate(zip((left, right), handed, strict=True)):
         other = handed[1 - index]
         if mine is None or mine.best is None or mine.best_epoch is None:

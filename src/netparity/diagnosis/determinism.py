@@ -1,0 +1,277 @@
+"""Runs each side twice from one state and sees whether it does the same.
+
+Parameters, buffers, the side's own state and the global random streams are put back before
+every run. What still varies comes from a generator that nobody seeds, from kernels that add in
+no fixed order, or from state that the side does not hand over; the last shows as two fresh
+builds that agree. Nothing downstream of such a place can be compared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from netparity import randomness
+from netparity.diagnosis.candidates import line
+from netparity.diagnosis.identify import Identified
+from netparity.diagnosis.sides import Pair, Side
+from netparity.diagnosis.twin import Array, Values
+from netparity.implementations.base import Implementation
+from netparity.report.model import (
+    STAGES,
+    Cause,
+    Divergence,
+    Evidence,
+    Fix,
+    Report,
+    StageResult,
+)
+
+#: Stages that a run which does not repeat itself leaves nothing to say of, in their order.
+DRIVEN: Final = ("forward", "loss", "regularization", "gradient", "update", "reporting")
+
+Look = Callable[[Implementation], Mapping[str, Array]]
+
+
+@dataclass(frozen=True, slots=True)
+class Varying:
+    """Where a side first differs from itself.
+
+    Attributes:
+        which: left or right.
+        stages: the stages that vary, in causal order; all of them where the forward pass does.
+        where: the places that vary, the first of them first.
+        before: the places before it that do not.
+        difference: the largest difference, over the largest value there.
+        dropped: whether it varies in training only, as dropout does.
+    """
+
+    which: str
+    stages: tuple[str, ...]
+    where: tuple[str, ...]
+    before: tuple[str, ...]
+    difference: float
+    dropped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """What came of running a side twice: where it varies, and what is worth a note."""
+
+    varying: Varying | None = None
+    note: str | None = None
+
+
+def look(pair: Pair, side: Side, x: Array, y: Array | None) -> Repeated:
+    """Runs a side twice from the same state, stage after stage."""
+    note, varying = None, None
+    for stage, trained, see in _looks(side.live, x, y):
+        once, again = _again(side, see), _again(side, see)
+        if once is None or again is None:
+            continue
+        where, difference = _apart(once, again)
+        if not where:
+            continue
+        if difference <= _half_of_the_digits(side.live):
+            note = note or (
+                f"{side.which} differs from itself by {difference:.1g} of its size in {where[0]} "
+                "when it is run twice: rounding, in an order of summation that is not fixed"
+            )
+            continue
+        if varying is not None:
+            varying = replace(varying, stages=(*varying.stages, stage))
+            continue
+        if side.rebuilds and not _varies_anew(pair, side, see):
+            note = _hidden(side, where[0])
+            continue
+        before = tuple(n for n in list(once)[: list(once).index(where[0])])
+        stages = DRIVEN if stage == "forward" else (stage,)
+        varying = Varying(side.which, stages, where, before, difference, trained)
+        if stage == "forward":
+            break
+    return Repeated(varying, note)
+
+
+def _hidden(side: Side, where: str) -> str:
+    return (
+        f"{side.which} keeps state that it does not hand over: {where} differs when it is run "
+        "again, and not when it is built again; give it as state= or buffers="
+    )
+
+
+def _looks(live: Implementation, x: Array, y: Array | None) -> Iterator[tuple[str, bool, Look]]:
+    """Stage after stage, whether it is in training, and the look itself."""
+    yield "forward", False, lambda live: _forward(live, x, training=False)
+    yield "forward", True, lambda live: _forward(live, x, training=True)
+    if y is None:
+        return
+    targets = y
+    if "loss" in live.abilities:
+        yield "loss", True, lambda live: {"loss": np.asarray(live.loss(x, targets).total)}
+    if "gradients" in live.abilities:
+        yield "gradient", True, lambda live: live.gradients(x, targets)
+    if "step" in live.abilities:
+        yield "update", True, lambda live: _stepped(live, x, targets)
+
+
+def _forward(live: Implementation, x: Array, *, training: bool) -> Values:
+    found: Values = {}
+    if "activations" in live.abilities:
+        with contextlib.suppress(Exception):  # a look between the layers is a help, no stage
+            found |= live.activations(x, training=training)
+    return found | {"predictions": np.asarray(live.predict(x, training=training))}
+
+
+def _stepped(live: Implementation, x: Array, y: Array) -> Values:
+    live.step(x, y)
+    return live.parameters()
+
+
+def _again(side: Side, see: Look) -> Mapping[str, Array] | None:
+    """What one look gives from the state handed over; nothing where it raises."""
+    streams = randomness.capture()
+    try:
+        side.reset()
+        return dict(see(side.live))
+    except Exception:
+        return None  # the stage itself will say so
+    finally:
+        side.reset()
+        streams.restore()
+
+
+def _varies_anew(pair: Pair, side: Side, see: Look) -> bool:
+    """Whether two fresh builds, given the same parameters, differ as well."""
+    values = side.live.parameters()
+    seen = []
+    for _ in range(2):
+        live = pair.rebuild_only(side.which)
+        live.set_parameters(values)
+        streams = randomness.capture()
+        try:
+            seen.append(dict(see(live)))
+        finally:
+            streams.restore()
+    return bool(_apart(*seen)[0])
+
+
+def _apart(a: Mapping[str, Array], b: Mapping[str, Array]) -> tuple[tuple[str, ...], float]:
+    """The places that differ in any bit, and the largest difference over the largest value."""
+    where, largest = [], 0.0
+    for name, value in a.items():
+        other = b.get(name)
+        if other is not None and np.array_equal(value, other, equal_nan=True):
+            continue
+        where.append(name)
+        if other is None or np.shape(value) != np.shape(other):
+            largest = float("inf")
+            continue
+        one, two = np.asarray(value, dtype=np.float64), np.asarray(other, dtype=np.float64)
+        scale = float(np.max(np.abs(one), initial=0.0)) or 1.0
+        apart = float(np.max(np.abs(one - two), initial=0.0)) / scale
+        largest = max(largest, apart if np.isfinite(apart) else float("inf"))
+    return tuple(where), largest
+
+
+def _half_of_the_digits(live: Implementation) -> float:
+    """No well-posed sum loses more than half of its digits to the order of its terms."""
+    return float(np.sqrt(np.finfo(live.dtype).eps))
+
+
+# ---- in the report -----------------------------------------------------------------------------
+def unaccounted(found: Varying | None, known: Identified) -> Varying | None:
+    """What varies for another reason than dropout, which draws its masks anew each time."""
+    drops = known.twin is not None and bool(known.twin.dropout_layers())
+    return None if found is not None and found.dropped and drops else found
+
+
+def applied(report: Report, found: Sequence[Varying], sides: Sequence[Identified]) -> Report:
+    """The report with what does not repeat itself; the stages it spoils are not checked."""
+    if not found:
+        return report
+    spoiled = {s for f in found for s in f.stages}
+    reason = "masked by nondeterministic: " + " and ".join(f.which for f in found) + " varies"
+    causes = tuple(c for c in report.causes if c.stage not in spoiled)
+    causes += tuple(_cause(f, sides, {g.which for g in found}) for f in found)
+    worst = max(f.difference for f in found)
+    places = tuple(f"{f.which}: {f.where[0]}" for f in found)
+    stages = tuple(
+        StageResult("rng", "different", places, worst, 0.0)
+        if s.stage == "rng"
+        else StageResult(s.stage, "not-checked", reason=reason)
+        if s.stage in spoiled and (s.status == "different" or s.reason is None)
+        else s
+        for s in report.stages
+    )
+    first = report.first_divergence
+    if first is None or first.stage in spoiled:
+        first = Divergence("rng", places[0], None, worst, 0.0)
+    after, floor = report.gap.after, report.gap.noise_floor
+    left_over = tuple(u for u in report.unexplained if u.stage not in spoiled)
+    holds = after is not None and floor is not None and after <= floor
+    return replace(
+        report,
+        verdict="divergent",
+        explained=holds and not left_over,
+        causes=tuple(sorted(causes, key=lambda c: STAGES.index(c.stage))),
+        unexplained=left_over,
+        stages=stages,
+        first_divergence=first,
+        advice=_advice(found, sides, report.advice),
+    )
+
+
+def _advice(
+    found: Sequence[Varying], sides: Sequence[Identified], given: Sequence[str]
+) -> tuple[str, ...]:
+    again = tuple(line for line in given if line.startswith("Then run again"))
+    lines = []
+    for f in found:
+        fix = _fix(f, sides)
+        lines.append(f"nondeterministic: on the {f.which}: {fix.left or fix.right}")
+    return (*lines, *again, "It will then show what else sets the two apart.")
+
+
+def _fix(found: Varying, sides: Sequence[Identified]) -> Fix:
+    lines: dict[str, Any] = {"left": None, "right": None}
+    known = next(k for k in sides if k.side.which == found.which)
+    lines[found.which] = line("nondeterministic", known, "SEED")
+    return Fix(lines["left"], lines["right"])
+
+
+def _cause(found: Varying, sides: Sequence[Identified], varying: Collection[str]) -> Cause:
+    other = "right" if found.which == "left" else "left"
+    told = "differs from itself" if other in varying else "repeats itself"
+    texts = {found.which: "differs from itself", other: told}
+    mode = " in training" if found.dropped and found.stages[0] == "forward" else ""
+    since = f"; {', '.join(found.before)} before it {'do' if len(found.before) > 1 else 'does'} not"
+    return Cause(
+        id="nondeterministic",
+        stage="rng",
+        where=(f"{found.which}: {found.where[0]}",),
+        left=texts["left"],
+        right=texts["right"],
+        statement=(
+            f"The {found.which} side differs from itself when it is run twice from the same "
+            f"parameters, state, random streams and batch. It starts in {found.where[0]}"
+            f"{mode} ({found.stages[0]}), which varies by {found.difference:.2g} of its size"
+            f"{since if found.before else ''}."
+        ),
+        evidence=(
+            Evidence(
+                f"{found.where[0]}, two runs, largest difference over the largest value",
+                found.difference,
+                0.0,
+                0.0,
+            ),
+        ),
+        fix=_fix(found, sides),
+        verdict="root-cause",
+        verified_on="live",
+        residual=0.0,
+        noise_floor=0.0,
+    )
