@@ -21,7 +21,7 @@ from netparity.diagnosis import (
 from netparity.diagnosis.bench import Bench
 from netparity.diagnosis.candidates import Plan
 from netparity.diagnosis.identify import Identified
-from netparity.diagnosis.sides import Pair, open_pair
+from netparity.diagnosis.sides import Pair, Which, open_pair
 from netparity.diagnosis.stages import Diagnosis, Reporter, compare_stages, let_go
 from netparity.diagnosis.twin import Array
 from netparity.errors import InputError
@@ -148,7 +148,7 @@ def _rows(y: Array | None, rows: int) -> Array | None:
 
 
 def _varying(
-    repeated: Mapping[str, determinism.Repeated], sides: Sequence[Identified]
+    repeated: Mapping[Which, determinism.Repeated], sides: Sequence[Identified]
 ) -> list[determinism.Varying]:
     """What of the two sides varies without dropout; the notes go where the report finds them."""
     found = []
