@@ -74,6 +74,9 @@ DATA_FEEDING: tuple[Convention, ...] = (
         left_out="feeding by tf.data only; rows can be fed in any order by hand",
         fix={
             "tensorflow": "dataset = dataset.shuffle({value})  # at least the number of rows",
+            "keras": "model.fit(dataset.shuffle({value}).batch(batch_size))  # at least all rows",
+            "torch": "DataLoader(dataset, batch_size=batch_size, shuffle=True)  # no buffer",
+            "numpy": "order = rng.permutation(len(x))  # instead of a buffer of a few rows",
         },
         reference="TensorFlow documentation, tf.data.Dataset.shuffle",
     ),
@@ -92,6 +95,8 @@ DATA_FEEDING: tuple[Convention, ...] = (
         left_out="feeding by tf.data only; rows can be fed in any order by hand",
         fix={
             "tensorflow": "dataset.shuffle(len(x), seed=seed, reshuffle_each_iteration={value})",
+            "torch": "DataLoader(dataset, shuffle=True, generator=generator)  # made once, not anew",
+            "numpy": "order = rng.permutation(len(x))  # with rng made once, before all epochs",
         },
         reference="TensorFlow documentation, tf.data.Dataset.shuffle",
     ),

@@ -72,7 +72,7 @@ def twin_holds(runs: FreeRuns, known: Identified, run: Run, batches: freerun.Bat
     b = two_dimensional(twin.forward(run.trajectory[last], runs.rows).prediction)
     if not np.all(np.isfinite(a)) or not np.all(np.isfinite(b)):
         return bool(np.array_equal(np.isfinite(a), np.isfinite(b)))
-    return bool(np.all(np.abs(a - b) <= floor.predictions[last]))
+    return bool(np.all(np.abs(a - b) <= floor.at(last)))
 
 
 def _compared_steps(runs: FreeRuns, steps: int) -> int:
@@ -92,16 +92,10 @@ def account(parts: Parts, runs: FreeRuns | None, steps: int) -> Accounted:
         nothing = Gap(metric, None, None, None, 0, None)
         return Accounted(nothing, {}, {}, None, holds=False, note="a side has no twin")
     last = _compared_steps(runs, runs.steps)
-    a = predictions(bench, bench.left, left, runs.left.trajectory[last], runs.rows)
-    b = predictions(
-        bench,
-        bench.right,
-        right,
-        runs.right.trajectory[min(last, len(runs.right.trajectory) - 1)],
-        runs.rows,
-    )
+    a = predictions(bench, bench.left, left, runs.at(runs.left, last), runs.rows)
+    b = predictions(bench, bench.right, right, runs.at(runs.right, last), runs.rows)
     before = gap(a, b)
-    floor = float(np.max(runs.floor.predictions[last], initial=0.0) / (rms(a) or 1.0))
+    floor = float(np.max(runs.floor.at(last), initial=0.0) / (rms(a) or 1.0))
     base = Plan(bench.right.conventions)
     training = [v.candidate for v in parts.verified if v.candidate.stage not in REPORTING]
     changes = [*training, *parts.latent]
@@ -172,7 +166,7 @@ def _live_after(runs: FreeRuns, plan: Plan, last: int) -> tuple[float, list[Valu
     right.side.reset()
     try:
         initial = freerun.start_of(runs, plan) if plan.initial else None
-        batches = runs.left_batches if plan.batches == "left" else runs.right_batches
+        batches = runs.batches(plan)
         draws = runs.left.draws if "draws" in right.live.abilities else None
         if runs.left.draws is not None and draws is None and runs.right.draws is None:
             return None
@@ -181,9 +175,9 @@ def _live_after(runs: FreeRuns, plan: Plan, last: int) -> tuple[float, list[Valu
         if changed:
             verify.undo(right, small)
         right.side.reset()
-    a = predictions(bench, left, left.twin, runs.left.trajectory[last], runs.rows)
+    a = predictions(bench, left, left.twin, runs.at(runs.left, last), runs.rows)
     twin = Twin(plan.conventions)
-    b = predictions(bench, right, twin, run.trajectory[last], runs.rows)
+    b = predictions(bench, right, twin, runs.at(run, last), runs.rows)
     return gap(a, b), run.trajectory
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from netparity.diagnosis.align import Pairing
+from netparity.diagnosis.feeding import Exchange
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.noise import (
     Measure,
@@ -51,6 +52,7 @@ class Bench:
     batch_size: int
     rng: np.random.Generator
     notes: list[str] = field(default_factory=list)
+    exchange: Exchange | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from netparity import catalogue
 from netparity.conventions import Conventions
-from netparity.diagnosis.feeding import Fed
 from netparity.diagnosis.identify import Identified
 from netparity.report.model import Evidence, Fix
 
@@ -19,12 +18,13 @@ Origin = Literal["left", "right"]
 class Plan:
     """How right is to be run: with which conventions, from where, fed by whom.
 
-    ``initial`` names the parameters (as on the left) that start from left's values.
+    ``initial`` names the parameters (as on the left) that start from left's values; ``feeding``
+    the parts of what is fed that are taken from left (``feeding.PARTS``).
     """
 
     conventions: Conventions
     initial: frozenset[str] = frozenset()
-    batches: Origin = "right"
+    feeding: frozenset[str] = frozenset()
     left_faults_removed: bool = False
     right_faults_removed: bool = False
     structure: Origin = "right"
@@ -89,7 +89,6 @@ class Both:
 
     left: Identified
     right: Identified
-    fed: Mapping[Origin, Fed] = field(default_factory=dict)
 
     def fix(
         self, id: str, *, left: object = None, right: object = None, extra: Mapping[str, str] = {}

@@ -8,8 +8,7 @@ comparison of trajectories says nothing.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -55,6 +54,10 @@ class Floor:
     horizon: int | None
     parameters: tuple[float, ...]
 
+    def at(self, step: int) -> Array:
+        """The predictions' floor after a step; the last that was measured stays."""
+        return self.predictions[min(step, len(self.predictions) - 1)]
+
 
 @dataclass(slots=True)
 class FreeRuns:
@@ -70,31 +73,26 @@ class FreeRuns:
     rows: Array
     twins_hold: dict[str, bool] = field(default_factory=dict)
 
+    def batches(self, plan: Plan) -> Batches:
+        """What right is fed under a plan."""
+        exchange = self.bench.exchange
+        if exchange is None or not plan.feeding:
+            return self.right_batches
+        return first(exchange.put_together(plan.feeding), self.steps)
+
+    def at(self, run: Run, step: int) -> Values:
+        """A run's parameters after a step, or after its last where it stopped before."""
+        return run.trajectory[min(step, len(run.trajectory) - 1)]
+
 
 def rows_of(count: int) -> Array:
     """The numbers of the rows on which predictions are compared."""
     return np.unique(np.linspace(0, count - 1, min(count, MAXIMUM_ROWS)).astype(int))
 
 
-def own_batches(live: Implementation, x: Array, y: Array, batch_size: int, steps: int) -> Batches:
-    """The first ``steps`` batches a side feeds, over as many epochs as that takes."""
-
-    def stream() -> Iterator[tuple[Array, Array]]:
-        for epoch in itertools.count():
-            before = count[0]
-            source = (
-                live.batches(x, y, epoch)
-                if "batches" in live.abilities
-                else feeding.in_order(x, y, batch_size)
-            )
-            for batch in source:
-                count[0] += 1
-                yield batch
-            if count[0] == before:
-                return
-
-    count = [0]
-    return [(np.array(a), np.array(b)) for a, b in itertools.islice(stream(), steps)]
+def first(batches: Sequence[feeding.Batch], steps: int) -> Batches:
+    """The first batches, without the weights of their rows."""
+    return [(x, y) for x, y, _ in batches[:steps]]
 
 
 def drive(
@@ -266,8 +264,10 @@ def twin_gap(runs: FreeRuns, plan: Plan, steps: int) -> tuple[float, list[Values
         return float("nan"), []
     twin = Twin(plan.conventions)
     initial = start_of(runs, plan)
-    batches = runs.left_batches if plan.batches == "left" else runs.right_batches
+    batches = runs.batches(plan)
     draws = runs.left.draws or runs.right.draws
+    if draws is not None and fitting(draws, batches[:steps]) is None:
+        return float("nan"), []  # other portions than those the masks were drawn for
     with np.errstate(all="ignore"):
         trajectory = twin.run(initial, batches[:steps], draws)
         if plan.left_faults_removed:
@@ -275,8 +275,16 @@ def twin_gap(runs: FreeRuns, plan: Plan, steps: int) -> tuple[float, list[Values
             other = mended.run(runs.left.trajectory[0], runs.left_batches[:steps], runs.left.draws)
             reference = predictions(bench, bench.left, mended, other[-1], runs.rows)
         else:
-            reference = predictions(
-                bench, bench.left, left, runs.left.trajectory[min(steps, runs.steps)], runs.rows
-            )
+            reference = predictions(bench, bench.left, left, runs.at(runs.left, steps), runs.rows)
         result = predictions(bench, bench.right, twin, trajectory[-1], runs.rows)
     return gap(reference, result), trajectory
+
+
+def fitting(draws: Draws, batches: Batches) -> Draws:
+    """Draws that fit a run's batches row for row, else none."""
+    if draws is None or len(draws) < len(batches):
+        return None
+    for given, (x, _) in zip(draws, batches, strict=False):
+        if any(len(d) != len(x) for d in given):
+            return None
+    return draws

@@ -50,9 +50,9 @@ def initial_values(bench: Bench) -> Stage:
 
 
 # ---- data --------------------------------------------------------------------------------------
-def data(left: feeding.Fed, right: feeding.Fed) -> Stage:
-    """What both sides feed in two epochs."""
-    return stage_of("data", [feeding.compare(left, right)])
+def data(exchange: feeding.Exchange) -> Stage:
+    """What both sides feed in two epochs, or in as many as the free run takes."""
+    return stage_of("data", [feeding.compare(exchange.left, exchange.right)])
 
 
 # ---- loss --------------------------------------------------------------------------------------

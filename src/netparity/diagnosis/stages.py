@@ -86,7 +86,7 @@ def compare_stages(diagnosis: Diagnosis, told: Reporter, *, steps: int, batch_si
     diagnosis.add(observe.structure(bench), list(explain.structure(both, pairing)))
     _initial(diagnosis, both)
     told.stage("compare what is fed", 0.53)
-    _data_stage(diagnosis, both, batch_size)
+    _data_stage(diagnosis, both, batch_size, steps)
     told.stage("compare forward passes", 0.55)
     diagnosis.add(observe_forward.forward(bench), list(explain.forward(both, pairing)))
     told.stage("compare losses and gradients", 0.58)
@@ -180,22 +180,31 @@ def _dtype_default(both: Both, stage: Stage) -> Candidate:
     )
 
 
-def _data_stage(diagnosis: Diagnosis, both: Both, batch_size: int) -> None:
+def _data_stage(diagnosis: Diagnosis, both: Both, batch_size: int, steps: int) -> None:
     bench = diagnosis.bench
     if bench.y is None:
         diagnosis.add(not_checked("data", "no targets were given"), [])
         return
-    lefts, rights = _fresh(diagnosis.pair)
-    try:
-        left = feeding.watch(lefts, bench.x, bench.y, batch_size)
-        right = feeding.watch(rights, bench.x, bench.y, batch_size)
-    except InputError:
-        raise
-    except Exception as error:
-        diagnosis.fail("data", f"a side raised {type(error).__name__} while feeding: {error}")
-        return
-    fed = Both(both.left, both.right, {"left": left, "right": right})
-    diagnosis.add(observe.data(left, right), list(explain.data(fed)))
+    sides = dict(zip(("left", "right"), _fresh(diagnosis.pair), strict=True))
+    fed: dict[str, feeding.Fed] = {}
+    epochs = feeding.EPOCHS
+    for again in (False, True):
+        for which, live in sides.items():
+            try:
+                fed[which] = feeding.watch(live, bench.x, bench.y, batch_size, epochs=epochs)
+            except InputError:
+                raise
+            except Exception as error:
+                diagnosis.fail("data", f"{which} raised {type(error).__name__}: {error}")
+                return
+        epochs = feeding.epochs_for(steps, *fed.values())
+        if again or epochs <= feeding.EPOCHS:
+            break
+        sides = dict(zip(("left", "right"), _fresh(diagnosis.pair), strict=True))
+    bench.exchange = feeding.Exchange(fed["left"], fed["right"])
+    stage = observe.data(bench.exchange)
+    candidates = list(explain.data(both, bench.exchange)) if stage.status == "different" else []
+    diagnosis.add(stage, candidates)
 
 
 def _fresh(pair: Pair) -> tuple[Any, Any]:
@@ -240,17 +249,16 @@ def let_go(diagnosis: Diagnosis, steps: int, batch_size: int) -> freerun.FreeRun
     if any("training" in k.missing for k in (left, right)):
         diagnosis.notes.append("no free run: dropout masks cannot be matched")
         return None
-    # What a side feeds may draw from its own generators, so the runs start from other builds.
-    feeders = dict(zip(("left", "right"), _fresh(diagnosis.pair), strict=True))
-    fed: dict[str, freerun.Batches] = {}
-    for which, live in feeders.items():
-        try:
-            fed[which] = freerun.own_batches(live, bench.x, bench.y, batch_size, steps)
-        except InputError:
-            raise
-        except Exception as error:
-            diagnosis.fail("data", f"{which} raised {type(error).__name__}: {error}")
-            return None
+    exchange = bench.exchange
+    if exchange is None:
+        return None  # feeding failed, and the data stage says so
+    if any(w is not None for side in (exchange.left, exchange.right) for _, _, w in side.batches):
+        diagnosis.notes.append("no free run: the rows are weighted")
+        return None
+    fed: dict[str, freerun.Batches] = {
+        "left": freerun.first(exchange.left.batches, steps),
+        "right": freerun.first(exchange.right.batches, steps),
+    }
     lefts, rights = _fresh(diagnosis.pair)
     rows = np.asarray(bench.x[freerun.rows_of(len(bench.x))])
     driven: dict[str, tuple[freerun.Run, freerun.Batches]] = {}
@@ -261,7 +269,7 @@ def let_go(diagnosis: Diagnosis, steps: int, batch_size: int) -> freerun.FreeRun
         draws = next((run.draws for run, _ in driven.values()), None)
         batches = fed[known.side.which]
         try:
-            run = freerun.drive(known, live, batches, rows, _fitting(draws, batches))
+            run = freerun.drive(known, live, batches, rows, freerun.fitting(draws, batches))
         except InputError:
             raise
         except Exception as error:
@@ -275,19 +283,9 @@ def let_go(diagnosis: Diagnosis, steps: int, batch_size: int) -> freerun.FreeRun
     if floor is None:
         diagnosis.notes.append("no free run: neither side's rule is known, so neither is its noise")
         return None
-    taken = min(len(left_batches), len(right_batches))
+    taken = max(len(left_batches), len(right_batches))
     runs = freerun.FreeRuns(bench, taken, first, second, left_batches, right_batches, floor, rows)
     for known in (left, right):
         run, batches = driven[known.side.which]
         runs.twins_hold[known.side.which] = attribute.twin_holds(runs, known, run, batches)
     return runs
-
-
-def _fitting(draws: freerun.Draws, batches: freerun.Batches) -> freerun.Draws:
-    """Draws that fit a run's batches row for row, else none."""
-    if draws is None or len(draws) != len(batches):
-        return None
-    for given, (x, _) in zip(draws, batches, strict=True):
-        if any(len(d) != len(x) for d in given):
-            return None
-    return draws

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from netparity.conventions import Conventions, changed
-from netparity.diagnosis import initial, observe, observe_forward
+from netparity.diagnosis import feeding, initial, observe, observe_forward
 from netparity.diagnosis import loss as losses_
 from netparity.diagnosis.align import pair
 from netparity.diagnosis.bench import Bench
@@ -116,7 +116,10 @@ def _measures(bench: Bench, stage: str) -> Callable[[Plan], list[Measure]]:
         return [*rest, *taken]
 
     def data(plan: Plan) -> list[Measure]:
-        return [Measure("batches", 0.0 if plan.batches == "left" else 1.0, 0.0)]
+        if bench.exchange is None:
+            return unmeasurable(plan)
+        together = bench.exchange.put_together(plan.feeding)
+        return [feeding.apart(bench.exchange.left.batches, together)]
 
     def forward(plan: Plan) -> list[Measure]:
         return forward_measures(bench, left, Twin(plan.conventions))
