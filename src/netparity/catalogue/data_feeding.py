@@ -95,7 +95,7 @@ DATA_FEEDING: tuple[Convention, ...] = (
         left_out="feeding by tf.data only; rows can be fed in any order by hand",
         fix={
             "tensorflow": "dataset.shuffle(len(x), seed=seed, reshuffle_each_iteration={value})",
-            "torch": "DataLoader(dataset, shuffle=True, generator=generator)  # made once, not anew",
+            "torch": "DataLoader(dataset, shuffle=True, generator=generator)  # made once",
             "numpy": "order = rng.permutation(len(x))  # with rng made once, before all epochs",
         },
         reference="TensorFlow documentation, tf.data.Dataset.shuffle",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from netparity.diagnosis.align import Pairing
-from netparity.diagnosis.feeding import Exchange
+from netparity.diagnosis.exchange import Exchange
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.noise import (
     Measure,

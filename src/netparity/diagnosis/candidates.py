@@ -19,7 +19,7 @@ class Plan:
     """How right is to be run: with which conventions, from where, fed by whom.
 
     ``initial`` names the parameters (as on the left) that start from left's values; ``feeding``
-    the parts of what is fed that are taken from left (``feeding.PARTS``).
+    the parts of what is fed that are taken from left (``exchange.PARTS``).
     """
 
     conventions: Conventions

@@ -16,6 +16,7 @@ import numpy as np
 from netparity.conventions import changed
 from netparity.diagnosis import feeding, initial, update
 from netparity.diagnosis.bench import Bench, Stage, merge, not_checked, stage_of, why
+from netparity.diagnosis.exchange import Exchange
 from netparity.diagnosis.noise import (
     Measure,
     measure,
@@ -50,7 +51,7 @@ def initial_values(bench: Bench) -> Stage:
 
 
 # ---- data --------------------------------------------------------------------------------------
-def data(exchange: feeding.Exchange) -> Stage:
+def data(exchange: Exchange) -> Stage:
     """What both sides feed in two epochs, or in as many as the free run takes."""
     return stage_of("data", [feeding.compare(exchange.left, exchange.right)])
 

@@ -22,6 +22,7 @@ from netparity.diagnosis import (
 )
 from netparity.diagnosis.bench import Bench, Stage, not_checked, stage_of
 from netparity.diagnosis.candidates import Both, Candidate, start_from_left
+from netparity.diagnosis.exchange import Exchange
 from netparity.diagnosis.noise import Measure
 from netparity.diagnosis.sides import Pair
 from netparity.errors import InputError
@@ -201,7 +202,7 @@ def _data_stage(diagnosis: Diagnosis, both: Both, batch_size: int, steps: int) -
         if again or epochs <= feeding.EPOCHS:
             break
         sides = dict(zip(("left", "right"), _fresh(diagnosis.pair), strict=True))
-    bench.exchange = feeding.Exchange(fed["left"], fed["right"])
+    bench.exchange = Exchange(fed["left"], fed["right"])
     stage = observe.data(bench.exchange)
     candidates = list(explain.data(both, bench.exchange)) if stage.status == "different" else []
     diagnosis.add(stage, candidates)

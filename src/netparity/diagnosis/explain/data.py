@@ -8,10 +8,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from netparity.diagnosis import exchange as exchanges
 from netparity.diagnosis import feeding, matching
 from netparity.diagnosis.candidates import Both, Candidate, Change, Plan
+from netparity.diagnosis.exchange import PARTS, Exchange
 from netparity.diagnosis.explain.orders import order, portions
-from netparity.diagnosis.feeding import PARTS, Batch, Exchange, Fed
+from netparity.diagnosis.feeding import Fed
 from netparity.report.model import Evidence
 
 #: A fitted factor carries the rounding of both sides' means and deviations.
@@ -24,7 +26,7 @@ def data(both: Both, exchange: Exchange) -> Iterator[Candidate]:
     Where the parts found do not together turn right's feeding into left's, what is left is one
     difference of another order, or of unknown preparation.
     """
-    parts = feeding.differing(exchange)
+    parts = exchanges.differing(exchange)
     together = exchange.put_together(parts)
     if parts and not feeding.apart(exchange.left.batches, together).different:
         for part in parts:
@@ -214,4 +216,4 @@ _VALUES: Final[dict[str, Callable[[Both, Exchange], Candidate]]] = {
     "weights": _weights,
 }
 
-__all__ = ["Batch", "data", "take"]
+__all__ = ["data", "take"]

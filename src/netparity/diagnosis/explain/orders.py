@@ -8,7 +8,8 @@ from typing import Any, Final
 import numpy as np
 
 from netparity.diagnosis.candidates import Both, Candidate, Change
-from netparity.diagnosis.feeding import Exchange, Fed
+from netparity.diagnosis.exchange import Exchange
+from netparity.diagnosis.feeding import Fed
 from netparity.diagnosis.identify import Identified
 from netparity.report.model import Evidence
 
