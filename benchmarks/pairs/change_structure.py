@@ -1,0 +1,155 @@
+"""Layers and initial values changed on one side."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from benchmarks.pairs.description import Array, Change, Description, Values
+from benchmarks.pairs.making import Maker, choose, replaced
+
+from netparity import nn
+
+#: One draw does not tell a law from a value, nor either from a stream.
+DRAWS = ("init-law", "init-value", "dense-init-default", "init-formulas", "seed-scope")
+
+
+def drawn(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """A weight N(0, 1/inputs) or a vector N(0, 0.1²), exact in float32."""
+    size = 1 / np.sqrt(np.prod(shape[:-1])) if len(shape) > 1 else 0.1
+    return np.float32(size * rng.standard_normal(shape)).astype(float)
+
+
+def bias_absent(d: Description, rng: np.random.Generator) -> Change | None:
+    """One weight layer, or all, without a bias."""
+    dense = [n for n, layer in d.of_kind(nn.Affine) if layer.bias]
+    if not dense:
+        return None
+    names = dense if rng.random() < 0.5 else [choose(rng, dense)]
+
+    def apply(d: Description) -> Description:
+        for name, layer in d.of_kind(nn.Affine):
+            if name in names:
+                d = d.with_layer(name, dataclasses.replace(layer, bias=False))
+        kept = {f: v for f, v in d.initial.items() if f not in {f"{n}.bias" for n in names}}
+        return dataclasses.replace(d, initial=kept)
+
+    touches = tuple(f"layers.{n}" for n in names) + tuple(f"initial.{n}.bias" for n in names)
+    return Change("bias-absent", "structure", f"{', '.join(names)} without bias", apply, touches)
+
+
+def layer_missing(d: Description, rng: np.random.Generator) -> Change | None:
+    """A hidden square weight layer and its activation left out."""
+    names = [n for n, _ in d.layers]
+    square = [n for n, k in d.of_kind(nn.Affine)[:-1] if k.inputs == k.outputs]
+    if not square:
+        return None
+    name = choose(rng, square)
+    gone = {name, names[names.index(name) + 1]}
+
+    def apply(d: Description) -> Description:
+        layers = tuple((n, layer) for n, layer in d.layers if n not in gone)
+        initial = {f: v for f, v in d.initial.items() if f.rpartition(".")[0] not in gone}
+        return dataclasses.replace(d, layers=layers, initial=initial)
+
+    return Change("layer-missing", "structure", f"without {name}", apply, ("layers", "initial"))
+
+
+def layer_width(d: Description, rng: np.random.Generator) -> Change | None:
+    """A hidden layer of another width."""
+    dense = d.of_kind(nn.Affine)
+    between = d.of_kind(nn.BatchNorm, nn.LayerNorm)
+    if len(dense) < 2 or between:
+        return None
+    index = int(rng.integers(len(dense) - 1))
+    (first, one), (second, two) = dense[index], dense[index + 1]
+    width = one.outputs + int(rng.integers(1, 4))
+    seed = int(rng.integers(2**31))
+
+    def apply(d: Description) -> Description:
+        d = d.with_layer(first, dataclasses.replace(one, outputs=width))
+        d = d.with_layer(second, dataclasses.replace(two, inputs=width))
+        own = np.random.default_rng(seed)
+        shapes = {
+            f"{first}.weight": (one.inputs, width), f"{first}.bias": (width,),
+            f"{second}.weight": (width, two.outputs),
+        }  # fmt: skip
+        initial = {f: drawn(shapes[f], own) if f in shapes else v for f, v in d.initial.items()}
+        return dataclasses.replace(d, initial=initial)
+
+    what = f"{first} of width {width}"
+    return Change("layer-width", "structure", what, apply, ("layers", "initial"))
+
+
+def dense_weight_layout(d: Description, rng: np.random.Generator) -> Change | None:
+    """A square weight carried over without the transpose."""
+    square = [n for n, k in d.of_kind(nn.Affine) if k.inputs == k.outputs]
+    if not square:
+        return None
+    full = f"{choose(rng, square)}.weight"
+
+    def apply(d: Description) -> Description:
+        initial = {f: v.T.copy() if f == full else v for f, v in d.initial.items()}
+        return dataclasses.replace(d, initial=initial)
+
+    what = f"{full} transposed"
+    return Change("dense-weight-layout", "structure", what, apply, ("initial", f"layers.{full}"))
+
+
+def _drawn_anew(id: str, what: str, d: Description, initial: Values) -> Change:
+    same = tuple(i for i in DRAWS if i != id)
+    return replaced(id, "init", "initial", initial, what, same)
+
+
+def init_value(d: Description, rng: np.random.Generator) -> Change | None:
+    """Another draw of the same law."""
+    initial = {f: drawn(v.shape, rng) if v.ndim > 1 else v for f, v in d.initial.items()}
+    return _drawn_anew("init-value", "another draw", d, initial)
+
+
+def init_law(d: Description, rng: np.random.Generator) -> Change | None:
+    """Weights U(0, 1), or N(0, 0.01²)."""
+    uniform = rng.random() < 0.5
+
+    def law(v: Array) -> Array:
+        draw = rng.random(v.shape) if uniform else 0.01 * rng.standard_normal(v.shape)
+        return np.float32(draw).astype(float)
+
+    initial = {f: law(v) if f.endswith(".weight") else v for f, v in d.initial.items()}
+    what = "weights U(0, 1)" if uniform else "weights N(0, 0.01²)"
+    return _drawn_anew("init-law", what, d, initial)
+
+
+def layer_order(d: Description, rng: np.random.Generator) -> Change | None:
+    """A normalization or dropout on the other side of its activation."""
+    names = [n for n, _ in d.layers]
+    layers = dict(d.layers)
+    bends = (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.GELU, nn.ELU, nn.LeakyReLU)
+    found = [
+        i
+        for i in range(len(names) - 1)
+        if isinstance(layers[names[i]], nn.BatchNorm | nn.LayerNorm)
+        and isinstance(layers[names[i + 1]], bends)
+    ]
+    if not found:
+        return None
+    i = choose(rng, found)
+
+    def apply(d: Description) -> Description:
+        order = list(d.layers)
+        order[i], order[i + 1] = order[i + 1], order[i]
+        return dataclasses.replace(d, layers=tuple(order))
+
+    what = f"{names[i + 1]} before {names[i]}"
+    return Change("layer-order", "structure", what, apply, ("layers",))
+
+
+MAKERS: dict[str, Maker] = {
+    "bias-absent": bias_absent,
+    "layer-missing": layer_missing,
+    "layer-width": layer_width,
+    "layer-order": layer_order,
+    "dense-weight-layout": dense_weight_layout,
+    "init-value": init_value,
+    "init-law": init_law,
+}

@@ -1,0 +1,235 @@
+"""Draws pairs: a network, two programs, and the changes between them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from benchmarks.pairs import renderers
+from benchmarks.pairs.change_forward import BENDS
+from benchmarks.pairs.change_structure import drawn
+from benchmarks.pairs.changes import MAKERS
+from benchmarks.pairs.description import Change, Description, Pair, Style, Values
+from benchmarks.pairs.making import choose, overlap
+
+from netparity import nn
+
+ROWS = 42  # No multiple of the batch: the last one is partial.
+BATCH = 12
+STEPS = 12
+#: Descriptions tried until one fits a wanted id and both kinds.
+TRIES = 400
+NOTHING = 0.15
+
+
+def draw(
+    seed: int, index: int, wanted: Sequence[str] = (), kinds: Sequence[str] = (), most: int = 5
+) -> Pair:
+    """The pair of a seed and an index; always the same.
+
+    Args:
+        seed: of the whole draw.
+        index: which pair of it.
+        wanted: ids to draw the first change from; all by default.
+        kinds: of programs to draw from; all by default.
+        most: changes at most; 0 for pairs with nothing changed.
+    """
+    rng = np.random.default_rng([seed, index])
+    ids = list(wanted) or list(MAKERS)
+    kinds = list(kinds) or list(renderers.KINDS)
+    count = 0 if rng.random() < NOTHING and not wanted else int(rng.integers(1, 6))
+    if count and rng.random() < 0.5:
+        count = 1
+    count = min(count, most)
+    first = choose(rng, ids)
+    for attempt in range(TRIES):
+        pair = _try(seed, index, rng, first if count else None, count, kinds)
+        if pair is not None:
+            return pair
+        if attempt % 100 == 99:
+            first = choose(rng, ids)
+    raise RuntimeError(f"no pair for seed {seed}, index {index}, first {first}")
+
+
+def _try(
+    seed: int, index: int, rng: np.random.Generator, first: str | None, count: int,
+    kinds: Sequence[str],
+) -> Pair | None:  # fmt: skip
+    base, network = mlp(rng)
+    scale = float(choose(rng, [0.01, 1.0, 1.0, 100.0]))
+    base = _rate(base, scale)
+    changes: list[Change] = []
+    if first is not None:
+        change = MAKERS[first](base, rng)
+        if change is None:
+            return None
+        changes.append(change)
+    right_kind, left_kind = choose(rng, kinds), choose(rng, kinds)
+    if {left_kind, right_kind} == {"solver"}:
+        return None
+    styles = [style(rng, base) for _ in range(2)]
+    if not (renderers.can(left_kind, base, styles[0])):
+        return None
+    if not renderers.can(right_kind, base, styles[1]):
+        return None
+    current, stages = base, [base]
+    if changes:
+        current = changes[0].apply(base)
+        stages.append(current)
+        if not renderers.can(right_kind, current, styles[1]):
+            return None
+    for _ in range(20 * count):
+        if len(changes) >= count:
+            break
+        change = MAKERS[choose(rng, list(MAKERS))](current, rng)
+        if change is None or any(overlap(change, c) or change.id == c.id for c in changes):
+            continue
+        candidate = change.apply(current)
+        if renderers.can(right_kind, candidate, styles[1]):
+            changes.append(change)
+            stages.append(candidate)
+            current = candidate
+    if type(current.optimizer) is not type(base.optimizer):
+        stages[-1] = _rate(current, scale)
+    x, y = data(rng, base, scale)
+    return Pair(
+        seed, index, left_kind, right_kind, styles[0], styles[1], tuple(stages),
+        tuple(changes), x, y, network, scale, STEPS, BATCH,
+    )  # fmt: skip
+
+
+def _rate(d: Description, scale: float) -> Description:
+    """A rate small enough for large inputs, where the update is proportional to them."""
+    rule: Any = d.optimizer
+    if scale <= 1 or not isinstance(rule, nn.SGD):
+        return d
+    rule = dataclasses.replace(rule, learning_rate=rule.learning_rate / scale**2)
+    return dataclasses.replace(d, optimizer=rule)
+
+
+def style(rng: np.random.Generator, base: Description) -> Style:
+    """How a program is written."""
+    exposure = choose(rng, ["functions", "functions", "gradients", "steps", "step"])
+    if base.of_kind(nn.Dropout):
+        exposure = "functions"
+    return Style(
+        exposure=exposure,
+        product=choose(rng, ["plain", "backwards", "chunks"]),
+        transposed=bool(rng.random() < 0.3),
+        threads=int(choose(rng, [1, 2])),
+    )
+
+
+def mlp(rng: np.random.Generator) -> tuple[Description, str]:
+    """A chain of dense layers with what stands between them, its loss and its rule."""
+    depth = int(rng.integers(2, 5))
+    hidden = int(rng.integers(4, 12))
+    same = rng.random() < 0.5
+    widths = [hidden if same else int(rng.integers(4, 12)) for _ in range(depth - 1)]
+    loss, output, outputs = _loss(rng)
+    sizes = [int(rng.integers(3, 9)), *widths, outputs]
+    bend = choose(rng, [*BENDS, nn.ELU(0.5), nn.LeakyReLU(0.2), nn.HardSigmoid()])
+    between = choose(rng, ["none", "none", "none", "batch", "layer", "dropout"])
+    layers: list[tuple[str, nn.Layer]] = []
+    for number in range(1, depth + 1):
+        layers.append((f"dense{number}", nn.Affine(sizes[number - 1], sizes[number])))
+        if number == depth:
+            break
+        if between == "batch":
+            running: Any = choose(rng, ["biased", "unbiased"])
+            layers.append((f"norm{number}", nn.BatchNorm(sizes[number], running_variance=running)))
+        if between == "layer":
+            layers.append((f"norm{number}", nn.LayerNorm((sizes[number],))))
+        layers.append((f"bend{number}", bend))
+        if between == "dropout":
+            layers.append((f"drop{number}", nn.Dropout(choose(rng, [0.2, 0.3, 0.4]))))
+    if output is not None:
+        layers.append(("output", output))
+    penalties, decay = _decays(rng)
+    description = Description(
+        layers=tuple(layers),
+        loss=loss,
+        optimizer=_rule(rng, decay),
+        initial=initial(layers, rng),
+        penalties=penalties,
+        clipping=choose(rng, [None, None, None, nn.ClipByNorm(0.2)]),
+        dtype=choose(rng, ["float64", "float64", "float32"]),
+    )
+    return description, f"mlp {sizes} {bend} {between}"
+
+
+def initial(layers: Sequence[tuple[str, nn.Layer]], rng: np.random.Generator) -> Values:
+    """Values for every parameter; scales near 1."""
+    values: Values = {}
+    for name, layer in layers:
+        for key, shape in layer.shapes().items():
+            value = drawn(shape, rng)
+            values[f"{name}.{key}"] = 1 + value if key == "scale" else value
+    return values
+
+
+def _loss(rng: np.random.Generator) -> tuple[nn.Loss, nn.Layer | None, int]:
+    """A loss, the layer it wants before it, and the number of outputs."""
+    several = int(rng.integers(2, 6))
+    ce = nn.SoftmaxCrossEntropy
+    options: list[tuple[nn.Loss, nn.Layer | None, int]] = [
+        (ce(), None, several),
+        (ce(batch="sum"), None, several),
+        (ce(input="probabilities"), nn.Softmax(), several),
+        (ce(input="probabilities", clip=1e-7), nn.Softmax(), several),
+        (nn.SigmoidCrossEntropy(), None, int(rng.integers(1, 4))),
+        (nn.SigmoidCrossEntropy(input="probabilities"), nn.Sigmoid(), int(rng.integers(1, 4))),
+        (nn.MeanSquaredError(), None, several),
+        (nn.MeanSquaredError(), None, 1),
+        (nn.MeanSquaredError(), nn.Softmax(), several),
+        (nn.MeanAbsoluteError(), None, several),
+        (nn.Huber(delta=choose(rng, [0.5, 1.0])), None, several),
+        (nn.MulticlassHinge(classes=choose(rng, ["mean", "sum"])), None, several),
+    ]
+    found: tuple[nn.Loss, nn.Layer | None, int] = choose(rng, options)
+    return found
+
+
+def _decays(rng: np.random.Generator) -> tuple[tuple[nn.Penalty, ...], dict[str, Any]]:
+    """Penalties inside the loss, and decay inside the optimizer; rarely both none."""
+    kind = choose(rng, ["none", "none", "l2", "l1", "coupled", "decoupled"])
+    if kind == "l2":
+        factor: Any = choose(rng, [0.5, 1.0])
+        return (nn.L2(choose(rng, [0.01, 0.05]), factor=factor),), {}
+    if kind == "l1":
+        return (nn.L1(0.02),), {}
+    if kind == "none":
+        return (), {}
+    return (), {"weight_decay": 0.03, "decay": kind, "decay_scope": choose(rng, ["all", "weights"])}
+
+
+def _rule(rng: np.random.Generator, decay: dict[str, Any]) -> nn.Optimizer:
+    options: list[nn.Optimizer] = [
+        nn.SGD(0.05, **decay),
+        nn.SGD(0.05, momentum=0.9, **decay),
+        nn.SGD(0.05, momentum=0.9, nesterov=True, **decay),
+        nn.Adam(0.01, **decay),
+        nn.Adam(0.01, epsilon=1e-7, **decay),
+        nn.Adam(0.01, epsilon_placement="hat", **decay),
+        nn.RMSProp(0.01, **decay),
+        nn.RMSProp(0.01, rho=0.99, **decay),
+        nn.RMSProp(0.01, momentum=0.9, **decay),
+        nn.AdaGrad(0.05, **decay),
+    ]
+    rule: nn.Optimizer = choose(rng, options)
+    return rule
+
+
+def data(rng: np.random.Generator, base: Description, scale: float) -> tuple[Any, Any]:
+    """Rows, and targets that fit the loss; exact in float32."""
+    dense = base.of_kind(nn.Affine)
+    x = np.float32(scale * rng.standard_normal((ROWS, dense[0][1].inputs))).astype(float)
+    outputs = dense[-1][1].outputs
+    if isinstance(base.loss, nn.SoftmaxCrossEntropy | nn.MulticlassHinge):
+        return x, rng.integers(0, outputs, ROWS)
+    if isinstance(base.loss, nn.SigmoidCrossEntropy):
+        return x, rng.integers(0, 2, (ROWS, outputs)).astype(float)
+    y = np.float32(rng.standard_normal((ROWS, outputs))).astype(float)
+    return x, y
