@@ -87,6 +87,12 @@ def compare(
             help="A cause id or a stage that is known to differ. May be repeated.",
         ),
     ] = (),
+    shapley: Annotated[
+        bool,
+        Parameter(
+            negative="", help="Divide the gap among the causes by their Shapley values as well."
+        ),
+    ] = False,
     format: Format = "text",
     output: Output = None,
     plots: Plots = None,
@@ -121,6 +127,7 @@ def compare(
                 seed=seed,
                 pairs=pairs or None,
                 accept=accept,
+                shapley=shapley,
                 progress=progress,
                 title=f"{left} against {right}",
                 command=_again(left, right, data, data_dir, steps, batch_size, seed, pair),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
-from netparity.diagnosis import freerun, verify
+from netparity.diagnosis import freerun, shares, verify
 from netparity.diagnosis.bench import Bench, Stage
 from netparity.diagnosis.candidates import Candidate, Plan
 from netparity.diagnosis.freerun import FreeRuns, Run, gap, predictions
 from netparity.diagnosis.identify import Identified
-from netparity.diagnosis.noise import rms
+from netparity.diagnosis.noise import Measure, rms
 from netparity.diagnosis.structure import two_dimensional
 from netparity.diagnosis.twin import Twin, Values
 from netparity.report.model import (
@@ -38,18 +39,28 @@ class Parts:
     notes: tuple[str, ...]
     command: str
     failures: Mapping[str, str] = field(default_factory=dict)
+    rest: Mapping[str, tuple[Measure, ...]] = field(default_factory=dict)
+    innocent: tuple[tuple[str, str], ...] = ()
+    masks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    shapley: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Accounted:
-    """The free run before and after, and each cause's share."""
+    """The free run before and after, and each cause's share, by its number.
+
+    ``alone`` is the gap with every other cause removed, ``cancelling`` those with which a cause
+    makes none.
+    """
 
     gap: Gap
-    effects: Mapping[str, float | None]
-    alone: Mapping[str, float]
+    effects: Mapping[int, float | None]
+    alone: Mapping[int, float]
     curves: Curves | None
     holds: bool
     note: str | None
+    cancelling: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    shapley: Mapping[int, float] = field(default_factory=dict)
 
 
 def twin_holds(runs: FreeRuns, known: Identified, run: Run, batches: freerun.Batches) -> bool:
@@ -101,23 +112,30 @@ def account(parts: Parts, runs: FreeRuns | None, steps: int) -> Accounted:
     changes = [*training, *parts.latent]
     everything = verify.apply(base, changes)
     after, trajectory, note = _after(parts, runs, everything, last)
-    effects: dict[str, float | None] = {}
-    alone: dict[str, float] = {}
-    twins = all(runs.twins_hold.values())
-    for index, verified in enumerate(parts.verified):
-        key = f"{index}"
-        if verified.candidate.stage in REPORTING or not twins:
-            effects[key] = None
-            continue
-        others = [c for c in changes if c is not verified.candidate]
-        size, _ = freerun.twin_gap(runs, verify.apply(base, others), last)
-        alone[key] = size
-        effects[key] = size / before if before > floor and np.isfinite(before) else None
+    acting = {
+        i: v.candidate
+        for i, v in enumerate(parts.verified)
+        if v.candidate.stage not in REPORTING and all(runs.twins_hold.values())
+    }
+
+    @cache
+    def left_with(present: frozenset[int]) -> float:
+        removed = [c for i, c in acting.items() if i not in present]
+        return freerun.twin_gap(runs, verify.apply(base, [*removed, *parts.latent]), last)[0]
+
+    alone = {i: left_with(frozenset({i})) for i in acting}
+    measurable = before > floor and np.isfinite(before)
+    effects = {i: size / before if measurable else None for i, size in alone.items()}
+    divided: dict[int, float] = {}
+    if parts.shapley and measurable:
+        values = shares.shapley(list(acting), left_with, bench.rng)
+        divided = {i: value / before for i, value in values.items()}
     horizon = runs.floor.horizon
     found = Gap(metric, before, after, floor, last, horizon)
     curves = _curves(parts, runs, everything, trajectory)
     holds = after is not None and bool(after <= floor)
-    return Accounted(found, effects, alone, curves, holds, note)
+    cancelling = shares.cancelling(list(acting), left_with, floor)
+    return Accounted(found, effects, alone, curves, holds, note, cancelling, divided)
 
 
 def _after(

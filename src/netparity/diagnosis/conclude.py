@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -155,28 +155,20 @@ def stage_result(stages: Mapping[str, Stage], name: str) -> StageResult:
 
 def _causes(parts: Parts, accounted: Accounted) -> tuple[Cause, ...]:
     causes = []
-    before, floor = accounted.gap.before, accounted.gap.noise_floor
-    hidden = [
-        i
-        for i in range(len(parts.verified))
-        if before is not None
-        and floor is not None
-        and before <= floor
-        and accounted.alone.get(f"{i}", 0.0) > floor
-    ]
     named = Names(parts.bench)
     for index, verified in enumerate(parts.verified):
         candidate = named.candidate(verified.candidate)
         statement = candidate.statement
-        relation: str | None = None
-        others: tuple[str, ...] = ()
-        if index in hidden and len(hidden) > 1:
+        relation: Literal["compensates", "masks"] | None = None
+        others = tuple(parts.verified[i].candidate.id for i in accounted.cancelling.get(index, ()))
+        if others:
             relation = "compensates"
-            others = tuple(parts.verified[i].candidate.id for i in hidden if i != index)
             statement += (
                 f" It cancels with {', '.join(others)}: changing one alone opens a gap of "
-                f"{accounted.alone[f'{index}']:.2g}."
+                f"{accounted.alone[index]:.2g}."
             )
+        elif candidate.id in parts.masks:
+            relation, others = "masks", parts.masks[candidate.id]
         causes.append(
             Cause(
                 id=candidate.id,
@@ -191,10 +183,11 @@ def _causes(parts: Parts, accounted: Accounted) -> tuple[Cause, ...]:
                 verified_on=verified.on,
                 residual=verified.residual,
                 noise_floor=verified.floor,
-                effect=accounted.effects.get(f"{index}"),
+                effect=accounted.effects.get(index),
                 also=candidate.also,
-                relation=relation,  # type: ignore[arg-type]
+                relation=relation,
                 related_to=others,
+                shapley=accounted.shapley.get(index),
             )
         )
     order = {stage: i for i, stage in enumerate(STAGES)}
@@ -208,7 +201,8 @@ def _unexplained(
     for name, stage in parts.stages.items():
         if stage.status != "different" or name in parts.explained:
             continue
-        worst = stage.worst
+        rest = parts.rest.get(name, ())
+        worst = max(rest, key=lambda m: m.ratio) if rest else stage.worst
         places = stage.different_places or ("",)
         if worst is not None:
             where = worst.where if worst.different else places[0]
@@ -301,7 +295,7 @@ def _innocent(parts: Parts) -> tuple[Innocent, ...]:
     """What differs in the writing and makes no difference."""
     bench = parts.bench
     left, right = bench.left, bench.right
-    innocents = []
+    innocents = [Innocent(id, why) for id, why in parts.innocent]
     if left.twin is not None and right.twin is not None:
         a, b = left.twin.conventions.places, right.twin.conventions.places
         square = {

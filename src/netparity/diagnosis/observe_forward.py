@@ -249,7 +249,7 @@ def pair_layers(left: Twin, right: Twin, pairing: Pairing) -> dict[str, tuple[st
     a, b = _segments(left), _segments(right)
     for one, group in a.items():
         other = pairing.layers.get(one, "") if one else ""
-        if other not in b:
+        if other not in b or bool(one) != bool(other):
             continue
         if one:
             result[one] = (other, dict(right.conventions.layers or ())[other])

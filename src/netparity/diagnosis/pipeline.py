@@ -48,6 +48,7 @@ def compare(
     seed: int = 0,
     pairs: Mapping[str, str] | None = None,
     accept: Sequence[str] = (),
+    shapley: bool = False,
     progress: Reporter | None = None,
     title: str = "",
     command: str | None = None,
@@ -65,6 +66,7 @@ def compare(
         seed: handed to callables that take ``seed``, and for netparity's own draws.
         pairs: left parameter → right parameter, where they do not pair by themselves.
         accept: cause ids or stages whose differences are known and accepted.
+        shapley: whether to divide the gap among the causes by their Shapley values as well.
         progress: told how far the work has come.
         title: shown in the views.
         command: the command line to name as the one to run again.
@@ -133,7 +135,9 @@ def compare(
     runs = let_go(diagnosis, steps, batch_size)
     told.stage("attribute", 0.92)
     report = conclude.report(
-        diagnosis_parts(diagnosis, command or _command(left, right, steps)),
+        replace(
+            diagnosis_parts(diagnosis, command or _command(left, right, steps)), shapley=shapley
+        ),
         runs,
         steps=steps,
         environment=environment.describe(),
@@ -178,6 +182,9 @@ def diagnosis_parts(diagnosis: Diagnosis, command: str) -> attribute.Parts:
         tuple(diagnosis.notes),
         command,
         diagnosis.failures,
+        diagnosis.rest,
+        tuple(diagnosis.innocent),
+        diagnosis.masks,
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import traceback
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -14,6 +16,7 @@ from netparity.diagnosis import (
     feeding,
     freerun,
     initial,
+    masked,
     observe,
     observe_forward,
     reported,
@@ -47,11 +50,38 @@ class Diagnosis:
     explained: set[str] = field(default_factory=set)
     failures: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    rest: dict[str, tuple[Measure, ...]] = field(default_factory=dict)
+    innocent: list[tuple[str, str]] = field(default_factory=list)
+    masks: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def fail(self, stage: str, reason: str) -> None:
         """Takes note that a side raised: the stage is not checked, and that is unexplained."""
         self.stages[stage] = not_checked(stage, reason)
         self.failures[stage] = reason
+
+    @contextlib.contextmanager
+    def guarded(self, stage: str) -> Iterator[None]:
+        """A stage in which a side may raise: that is its failure, and the others go on."""
+        try:
+            yield
+        except InputError:
+            raise
+        except Exception as error:
+            which = self._raised_by(error)
+            if which is None:
+                raise
+            self.fail(stage, f"{which} raised {type(error).__name__}: {error}")
+            for side in self.pair.sides():
+                side.reset()
+
+    def _raised_by(self, error: Exception) -> str | None:
+        """The side from within which an error came, if it came from within one."""
+        lives = {id(k.live): k.side.which for k in (self.bench.left, self.bench.right)}
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            which = lives.get(id(frame.f_locals.get("self")))
+            if which is not None:
+                return which
+        return None
 
     def add(
         self, stage: Stage, candidates: Sequence[Candidate], explains: str | None = None
@@ -64,11 +94,18 @@ class Diagnosis:
         real = [c for c in candidates if c.latent is None]
         self.latent += [c for c in candidates if c.latent is not None]
         found = verify.verify(self.bench, explains or stage.stage, real)
-        self.verified += found
-        for cause in found:
+        self.take(found)
+        for cause in found.verified:
             self._show(cause.candidate.stage, stage)
-        if found or (candidates and not real):
+        if found.rest and found.verified:
+            self.rest[stage.stage] = found.rest
+        elif found.verified or (candidates and not real):
             self.explained.add(explains or stage.stage)
+
+    def take(self, found: verify.Found) -> None:
+        """Keeps what was verified, and what was found innocent."""
+        self.verified += found.verified
+        self.innocent += [(c.id, why) for c, why in found.innocent]
 
     def _show(self, belongs: str, observed: Stage) -> None:
         """Shows a stage as different whose cause was observed in a later one."""
@@ -85,17 +122,23 @@ def compare_stages(diagnosis: Diagnosis, told: Reporter, *, steps: int, batch_si
     pairing = bench.pairing
     told.stage("compare structure and initial values", 0.5)
     diagnosis.add(observe.structure(bench), list(explain.structure(both, pairing)))
-    _initial(diagnosis, both)
+    with diagnosis.guarded("init"):
+        _initial(diagnosis, both)
     told.stage("compare what is fed", 0.53)
     _data_stage(diagnosis, both, batch_size, steps)
     told.stage("compare forward passes", 0.55)
-    diagnosis.add(observe_forward.forward(bench), list(explain.forward(both, pairing)))
+    with diagnosis.guarded("forward"):
+        _forward(diagnosis, both)
     told.stage("compare losses and gradients", 0.58)
-    diagnosis.add(observe.loss(bench), list(explain.loss(both)))
-    diagnosis.add(observe.regularization(bench), list(explain.regularization(both, pairing)))
-    diagnosis.add(observe.gradient(bench), list(explain.gradient(both)))
+    with diagnosis.guarded("loss"):
+        diagnosis.add(observe.loss(bench), list(explain.loss(both)))
+    with diagnosis.guarded("regularization"):
+        diagnosis.add(observe.regularization(bench), list(explain.regularization(both, pairing)))
+    with diagnosis.guarded("gradient"):
+        diagnosis.add(observe.gradient(bench), list(explain.gradient(both)))
     told.stage("compare updates", 0.62)
-    diagnosis.add(observe.update_rule(bench), list(explain.update(both)))
+    with diagnosis.guarded("update"):
+        diagnosis.add(observe.update_rule(bench), list(explain.update(both)))
     told.stage("watch what both report", 0.65)
     _reporting(diagnosis, steps, batch_size)
     if "rng" not in diagnosis.stages:
@@ -104,17 +147,16 @@ def compare_stages(diagnosis: Diagnosis, told: Reporter, *, steps: int, batch_si
 
 def _initial(diagnosis: Diagnosis, both: Both) -> None:
     bench, pair = diagnosis.bench, diagnosis.pair
-    if any(c.candidate.id in {"layer-missing", "layer-width"} for c in diagnosis.verified):
-        diagnosis.add(not_checked("init", "the layers themselves differ"), [])
+    if masked.masking(v.candidate.id for v in diagnosis.verified):
+        masks = masked.masking(v.candidate.id for v in diagnosis.verified)
+        diagnosis.add(not_checked("init", f"masked by {', '.join(masks)}"), [])
         return
     stage = observe.initial_values(bench)
     turned = _turned(bench, stage)
     if turned:
         wrong = tuple(m for m in stage.measures if m.where in turned)
         diagnosis.stages["structure"] = Stage("structure", "different", wrong)
-        diagnosis.verified += verify.verify(
-            bench, "init", [explain.transposed(both, turned, stage)]
-        )
+        diagnosis.take(verify.verify(bench, "init", [explain.transposed(both, turned, stage)]))
         diagnosis.explained.add("structure")
         stage = replace(stage, measures=tuple(m for m in stage.measures if m.where not in turned))
         stage = stage_of("init", stage.measures)
@@ -206,6 +248,24 @@ def _data_stage(diagnosis: Diagnosis, both: Both, batch_size: int, steps: int) -
     stage = observe.data(bench.exchange)
     candidates = list(explain.data(both, bench.exchange)) if stage.status == "different" else []
     diagnosis.add(stage, candidates)
+
+
+def _forward(diagnosis: Diagnosis, both: Both) -> None:
+    """The forward pass; behind another structure only the layers that pair."""
+    bench = diagnosis.bench
+    stage = observe_forward.forward(bench)
+    masks = masked.masking(v.candidate.id for v in diagnosis.verified)
+    if stage.status != "not-checked" or not masks:
+        diagnosis.add(stage, list(explain.forward(both, bench.pairing)))
+        return
+    stage = masked.forward(bench, masks)
+    before = len(diagnosis.verified)
+    proposed = list(explain.forward(both, bench.pairing)) if stage.status == "different" else []
+    # What stands alone there belongs to the layers that have no counterpart.
+    diagnosis.add(stage, [c for c in proposed if c.id not in masked.STRUCTURAL])
+    hidden = tuple(v.candidate.id for v in diagnosis.verified[before:])
+    if hidden:
+        diagnosis.masks |= dict.fromkeys(masks, hidden)
 
 
 def _fresh(pair: Pair) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from netparity.conventions import Conventions, changed
-from netparity.diagnosis import feeding, initial, observe, observe_forward
+from netparity.diagnosis import feeding, initial, masked, observe, observe_forward
 from netparity.diagnosis import loss as losses_
 from netparity.diagnosis.align import pair
 from netparity.diagnosis.bench import Bench
@@ -22,6 +22,7 @@ from netparity.diagnosis.candidates import Candidate, Plan
 from netparity.diagnosis.canonical import l2_penalties
 from netparity.diagnosis.freerun import without_left_faults
 from netparity.diagnosis.identify import Identified
+from netparity.diagnosis.minimal import smallest
 from netparity.diagnosis.noise import Measure, reference, worst
 from netparity.diagnosis.structure import probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values, decay_coefficients
@@ -39,52 +40,96 @@ class Verified:
     floor: float
 
 
-def verify(bench: Bench, stage: str, candidates: Sequence[Candidate]) -> list[Verified]:
-    """The candidates of one stage that are causes, each with what is left without it."""
-    base = Plan(bench.right.conventions)
-    measure_stage = _measures(bench, stage)
-    verified: list[Verified] = []
-    open_: list[Candidate] = []
-    for candidate in candidates:
-        if candidate.verified is not None:
-            verified.append(
-                Verified(
-                    candidate,
-                    "root-cause",
-                    candidate.verified,
-                    candidate.residual or 0.0,
-                    candidate.floor or 0.0,
-                )
-            )
-        else:
-            open_.append(candidate)
-    everything = apply(base, open_)
-    rest = worst(measure_stage(everything)) if open_ else None
-    if rest is not None and rest.different:
-        return verified
-    for candidate in open_:
-        alone = worst(measure_stage(candidate.change(base)))
-        if alone is not None and not alone.different:
-            verdict: Literal["root-cause", "contributes"] = "root-cause"
-            left_over = alone
-        else:
-            others = apply(base, [c for c in open_ if c is not candidate])
-            without = worst(measure_stage(others))
-            if without is None or not without.different:
-                continue
-            verdict = "contributes"
-            left_over = rest or Measure(stage, 0.0, 0.0)
-        live = _live(bench, candidate)
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What came of a stage's candidates.
+
+    Attributes:
+        verified: the smallest set that accounts for the stage, each with its verdict.
+        innocent: candidates without which the stage is accounted for as well, and why.
+        rest: what stays different with all of them removed, where something does.
+    """
+
+    verified: tuple[Verified, ...] = ()
+    innocent: tuple[tuple[Candidate, str], ...] = ()
+    rest: tuple[Measure, ...] = ()
+
+
+def verify(bench: Bench, stage: str, candidates: Sequence[Candidate]) -> Found:
+    """The candidates of one stage that are causes, each with what is left without it.
+
+    Where all of them together do not bring the stage to its floor, those are kept without which
+    more places differ; what stays is reported.
+    """
+    given = [c for c in candidates if c.verified is not None]
+    known = tuple(
+        Verified(c, "root-cause", c.verified, c.residual or 0.0, c.floor or 0.0)
+        for c in given
+        if c.verified is not None
+    )
+    open_ = [c for c in candidates if c.verified is None]
+    if not open_:
+        return Found(known)
+    base, measure_stage = Plan(bench.right.conventions), _measures(bench, stage)
+    seen: dict[tuple[int, ...], list[Measure]] = {}
+
+    def without(some: Sequence[Candidate]) -> list[Measure]:
+        key = tuple(i for i, c in enumerate(open_) if any(c is s for s in some))
+        if key not in seen:
+            seen[key] = measure_stage(apply(base, [open_[i] for i in key]))
+        return seen[key]
+
+    def places(some: Sequence[Candidate]) -> set[str]:
+        return {m.where for m in without(some) if m.different}
+
+    rest = places(open_)
+    if rest and not rest < places([]):
+        return Found(known)
+    least = smallest(open_, lambda some: places(some) <= rest)
+    verified = []
+    for candidate in least:
+        alone = worst(without([candidate]))
+        clears = not rest and alone is not None and not places([candidate])
+        left_over = (alone if clears else worst(without(least))) or Measure(stage, 0.0, 0.0)
+        equal = [
+            c
+            for c in open_
+            if c not in least
+            and c.id != candidate.id
+            and places([c if s is candidate else s for s in least]) <= rest
+        ]
         verified.append(
             Verified(
-                candidate,
-                verdict,
-                "live" if live else "twin",
+                _with_equals(candidate, equal),
+                "root-cause" if clears else "contributes",
+                "live" if _live(bench, candidate) else "twin",
                 left_over.difference,
                 left_over.floor,
             )
         )
-    return verified
+    named = {i for v in verified for i in (v.candidate.id, *v.candidate.also)}
+    innocent = tuple(
+        (c, f"{c.left} on the left, {c.right} on the right: {stage} is accounted for without it")
+        for c in open_
+        if c not in least and c.id not in named
+    )
+    still = tuple(m for m in without(least) if m.different)
+    return Found((*known, *verified), innocent, still)
+
+
+def _with_equals(candidate: Candidate, equal: Sequence[Candidate]) -> Candidate:
+    """A cause with those that account for the same in its place, and their fixes."""
+    if not equal:
+        return candidate
+    said = []
+    for other in equal:
+        lines = [line for line in (other.fix.left, other.fix.right) if line]
+        said.append(f"{other.id} ({'; or '.join(lines)})" if lines else other.id)
+    return replace(
+        candidate,
+        also=tuple(dict.fromkeys((*candidate.also, *(c.id for c in equal)))),
+        statement=f"{candidate.statement} Equally right: {', '.join(said)}.",
+    )
 
 
 def apply(plan: Plan, candidates: Sequence[Candidate]) -> Plan:
@@ -122,7 +167,11 @@ def _measures(bench: Bench, stage: str) -> Callable[[Plan], list[Measure]]:
         return [feeding.apart(bench.exchange.left.batches, together)]
 
     def forward(plan: Plan) -> list[Measure]:
-        return forward_measures(bench, left, Twin(plan.conventions))
+        twin = Twin(plan.conventions)
+        if masked.apart(bench):
+            other = replace(bench, right=replace_twin(bench.right, twin))
+            return masked.pair_measures(other, left, twin)
+        return forward_measures(bench, left, twin)
 
     def loss(plan: Plan) -> list[Measure]:
         return observe.loss_measures(bench, left, Twin(plan.conventions))
@@ -370,4 +419,13 @@ def _size(a: Values) -> float:
     return float(np.sqrt(sum(np.sum(np.square(v)) for v in a.values())))
 
 
-__all__ = ["Verified", "adjusted", "apply", "declared_form", "steps_agree", "undo", "verify"]
+__all__ = [
+    "Found",
+    "Verified",
+    "adjusted",
+    "apply",
+    "declared_form",
+    "steps_agree",
+    "undo",
+    "verify",
+]

@@ -86,7 +86,10 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A convention on which the sides differ and that was shown to make a difference here."""
+    """A convention on which the sides differ and that was shown to make a difference here.
+
+    ``shapley`` is Shapley's share of the gap, where it was asked for.
+    """
 
     id: str
     stage: str
@@ -105,6 +108,7 @@ class Cause:
     relation: Literal["compensates", "masks"] | None = None
     related_to: tuple[str, ...] = ()
     accepted: bool = False
+    shapley: Number = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +248,8 @@ def _cause(cause: Cause) -> dict[str, Any]:
         "relation": record["relation"],
         "with": record["related_to"],
     }
+    if cause.shapley is None:
+        record.pop("shapley")  # only where it was asked for
     rest = {key: value for key, value in record.items() if key not in {*ordered, "related_to"}}
     return ordered | rest
 

@@ -151,6 +151,8 @@ def _cause(index: int, cause: Cause) -> Iterator[RenderableType]:
         f"(noise floor {words.number(cause.noise_floor)})",
     )
     grid.add_row("effect", words.share(cause.effect))
+    if cause.shapley is not None:
+        grid.add_row("shapley", words.share(cause.shapley))
     related = words.relation(cause)
     if related:
         grid.add_row("relation", related)
