@@ -137,6 +137,8 @@ class Conventions:
         laws: law of the initial values per twin parameter name.
         faults: bugs of the backward pass.
         frozen: parameters (by the twin's names) that the side never moves.
+        trains: whether its steps run in training mode, as it was handed over; of a side without
+            steps, whether its bare calls do.
         feeding: how data is fed.
         quantities: what is reported, by the side's own names.
         texts: how the side itself writes a setting (``{"optimizer.epsilon": "epsilon=1e-08"}``).
@@ -152,6 +154,7 @@ class Conventions:
     laws: Mapping[str, Law] = field(default_factory=dict)
     faults: tuple[GradientFault, ...] = ()
     frozen: tuple[str, ...] = ()
+    trains: bool = True
     feeding: Feeding | None = None
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)

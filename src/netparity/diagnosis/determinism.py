@@ -9,30 +9,22 @@ builds that agree. Nothing downstream of such a place can be compared.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from netparity import randomness
-from netparity.diagnosis.candidates import line
-from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.sides import Pair, Side
 from netparity.diagnosis.twin import Array, Values
 from netparity.implementations.base import Implementation
-from netparity.report.model import (
-    STAGES,
-    Cause,
-    Divergence,
-    Evidence,
-    Fix,
-    Report,
-    StageResult,
-)
 
 #: Stages that a run which does not repeat itself leaves nothing to say of, in their order.
 DRIVEN: Final = ("forward", "loss", "regularization", "gradient", "update", "reporting")
+
+#: Any other numbers than those at hand.
+SEED: Final = 4321
 
 Look = Callable[[Implementation], Mapping[str, Array]]
 
@@ -48,6 +40,8 @@ class Varying:
         before: the places before it that do not.
         difference: the largest difference, over the largest value there.
         dropped: whether it varies in training only, as dropout does.
+        drawn: whether it repeats itself from the same random streams, and draws from them in
+            inference mode, where nothing should be drawn.
     """
 
     which: str
@@ -56,6 +50,7 @@ class Varying:
     before: tuple[str, ...]
     difference: float
     dropped: bool
+    drawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +69,13 @@ def look(pair: Pair, side: Side, x: Array, y: Array | None) -> Repeated:
         if once is None or again is None:
             continue
         where, difference = _apart(once, again)
+        if not where and not trained:
+            moved = _again(side, see, disturbed=True)
+            where, difference = _apart(once, moved) if moved is not None else ((), 0.0)
+            if where:
+                before = tuple(once)[: list(once).index(where[0])]
+                drawn = Varying(side.which, DRIVEN, where, before, difference, False, drawn=True)
+                return Repeated(drawn, note)
         if not where:
             continue
         if difference <= _half_of_the_digits(side.live):
@@ -88,7 +90,7 @@ def look(pair: Pair, side: Side, x: Array, y: Array | None) -> Repeated:
         if side.rebuilds and not _varies_anew(pair, side, see):
             note = _hidden(side, where[0])
             continue
-        before = tuple(n for n in list(once)[: list(once).index(where[0])])
+        before = tuple(once)[: list(once).index(where[0])]
         stages = DRIVEN if stage == "forward" else (stage,)
         varying = Varying(side.which, stages, where, before, difference, trained)
         if stage == "forward":
@@ -131,11 +133,13 @@ def _stepped(live: Implementation, x: Array, y: Array) -> Values:
     return live.parameters()
 
 
-def _again(side: Side, see: Look) -> Mapping[str, Array] | None:
+def _again(side: Side, see: Look, *, disturbed: bool = False) -> Mapping[str, Array] | None:
     """What one look gives from the state handed over; nothing where it raises."""
     streams = randomness.capture()
     try:
         side.reset()
+        if disturbed:
+            randomness.disturb(SEED)
         return dict(see(side.live))
     except Exception:
         return None  # the stage itself will say so
@@ -180,98 +184,3 @@ def _apart(a: Mapping[str, Array], b: Mapping[str, Array]) -> tuple[tuple[str, .
 def _half_of_the_digits(live: Implementation) -> float:
     """No well-posed sum loses more than half of its digits to the order of its terms."""
     return float(np.sqrt(np.finfo(live.dtype).eps))
-
-
-# ---- in the report -----------------------------------------------------------------------------
-def unaccounted(found: Varying | None, known: Identified) -> Varying | None:
-    """What varies for another reason than dropout, which draws its masks anew each time."""
-    drops = known.twin is not None and bool(known.twin.dropout_layers())
-    return None if found is not None and found.dropped and drops else found
-
-
-def applied(report: Report, found: Sequence[Varying], sides: Sequence[Identified]) -> Report:
-    """The report with what does not repeat itself; the stages it spoils are not checked."""
-    if not found:
-        return report
-    spoiled = {s for f in found for s in f.stages}
-    reason = "masked by nondeterministic: " + " and ".join(f.which for f in found) + " varies"
-    causes = tuple(c for c in report.causes if c.stage not in spoiled)
-    causes += tuple(_cause(f, sides, {g.which for g in found}) for f in found)
-    worst = max(f.difference for f in found)
-    places = tuple(f"{f.which}: {f.where[0]}" for f in found)
-    stages = tuple(
-        StageResult("rng", "different", places, worst, 0.0)
-        if s.stage == "rng"
-        else StageResult(s.stage, "not-checked", reason=reason)
-        if s.stage in spoiled and (s.status == "different" or s.reason is None)
-        else s
-        for s in report.stages
-    )
-    first = report.first_divergence
-    if first is None or first.stage in spoiled:
-        first = Divergence("rng", places[0], None, worst, 0.0)
-    after, floor = report.gap.after, report.gap.noise_floor
-    left_over = tuple(u for u in report.unexplained if u.stage not in spoiled)
-    holds = after is not None and floor is not None and after <= floor
-    return replace(
-        report,
-        verdict="divergent",
-        explained=holds and not left_over,
-        causes=tuple(sorted(causes, key=lambda c: STAGES.index(c.stage))),
-        unexplained=left_over,
-        stages=stages,
-        first_divergence=first,
-        advice=_advice(found, sides, report.advice),
-    )
-
-
-def _advice(
-    found: Sequence[Varying], sides: Sequence[Identified], given: Sequence[str]
-) -> tuple[str, ...]:
-    again = tuple(line for line in given if line.startswith("Then run again"))
-    lines = []
-    for f in found:
-        fix = _fix(f, sides)
-        lines.append(f"nondeterministic: on the {f.which}: {fix.left or fix.right}")
-    return (*lines, *again, "It will then show what else sets the two apart.")
-
-
-def _fix(found: Varying, sides: Sequence[Identified]) -> Fix:
-    lines: dict[str, Any] = {"left": None, "right": None}
-    known = next(k for k in sides if k.side.which == found.which)
-    lines[found.which] = line("nondeterministic", known, "SEED")
-    return Fix(lines["left"], lines["right"])
-
-
-def _cause(found: Varying, sides: Sequence[Identified], varying: Collection[str]) -> Cause:
-    other = "right" if found.which == "left" else "left"
-    told = "differs from itself" if other in varying else "repeats itself"
-    texts = {found.which: "differs from itself", other: told}
-    mode = " in training" if found.dropped and found.stages[0] == "forward" else ""
-    since = f"; {', '.join(found.before)} before it {'do' if len(found.before) > 1 else 'does'} not"
-    return Cause(
-        id="nondeterministic",
-        stage="rng",
-        where=(f"{found.which}: {found.where[0]}",),
-        left=texts["left"],
-        right=texts["right"],
-        statement=(
-            f"The {found.which} side differs from itself when it is run twice from the same "
-            f"parameters, state, random streams and batch. It starts in {found.where[0]}"
-            f"{mode} ({found.stages[0]}), which varies by {found.difference:.2g} of its size"
-            f"{since if found.before else ''}."
-        ),
-        evidence=(
-            Evidence(
-                f"{found.where[0]}, two runs, largest difference over the largest value",
-                found.difference,
-                0.0,
-                0.0,
-            ),
-        ),
-        fix=_fix(found, sides),
-        verdict="root-cause",
-        verified_on="live",
-        residual=0.0,
-        noise_floor=0.0,
-    )

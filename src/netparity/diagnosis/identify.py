@@ -157,8 +157,8 @@ def _network(
         known.missing["structure"] = f"no chain of known layers reproduces {known.side.which}"
         return
     known.checks["forward"] = (found.measure,)
-    conventions = found.conventions
     live = known.live
+    conventions = replace(found.conventions, trains=live.trains)
     base = Twin(conventions)
     if "draws" in live.abilities and live.dropouts(x[:2]):
         generator = np.random.default_rng(int(rng.integers(2**31)))
@@ -345,7 +345,10 @@ def _follow_steps(
     for x, y in (*batches, *batches)[: update.STEPS]:
         draws = known.draws(live, x)
         saved = live.state()
-        if "gradients" in live.abilities:
+        if not twin.conventions.trains and twin.conventions.loss is not None:
+            # Its own gradients are asked for in training mode; its steps are in the other.
+            gradient = twin.evaluate(trajectory[-1], x, y, training=False).gradients
+        elif "gradients" in live.abilities:
             gradient = gradients_.twin_layout(
                 twin, live.gradients(x, y, draws=fed(live, draws)), native
             )

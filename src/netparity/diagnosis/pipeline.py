@@ -17,6 +17,7 @@ from netparity.diagnosis import (
     conclude,
     determinism,
     identify,
+    repeating,
 )
 from netparity.diagnosis.bench import Bench
 from netparity.diagnosis.candidates import Plan
@@ -123,7 +124,7 @@ def compare(
             pairs=pairs or {},
             told=told,
         )
-        report = determinism.applied(replace(report, title=title), varying, sides)
+        report = repeating.applied(replace(report, title=title), varying, sides)
         return conclude.accepted(report, accept)
     align.check_wanted(pairs or {}, known_left.live.parameters(), known_right.live.parameters())
     pairing = align.pair(known_left.twin, known_right.twin)
@@ -144,7 +145,7 @@ def compare(
         title=title,
     )
     told.stage("done", 1.0)
-    return conclude.accepted(determinism.applied(report, varying, sides), accept)
+    return conclude.accepted(repeating.applied(report, varying, sides), accept)
 
 
 def _rows(y: Array | None, rows: int) -> Array | None:
@@ -155,15 +156,11 @@ def _varying(
     repeated: Mapping[Which, determinism.Repeated], sides: Sequence[Identified]
 ) -> list[determinism.Varying]:
     """What of the two sides varies without dropout; the notes go where the report finds them."""
-    found = []
     for known in sides:
-        seen = repeated[known.side.which]
-        if seen.note:
-            known.notes.append(seen.note)
-        varying = determinism.unaccounted(seen.varying, known)
-        if varying is not None:
-            found.append(varying)
-    return found
+        note = repeated[known.side.which].note
+        if note:
+            known.notes.append(note)
+    return repeating.unaccounted(repeated, sides)
 
 
 def _command(left: Loaded, right: Loaded, steps: int) -> str:

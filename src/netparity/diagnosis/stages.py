@@ -17,6 +17,7 @@ from netparity.diagnosis import (
     freerun,
     initial,
     masked,
+    modes,
     observe,
     observe_forward,
     reported,
@@ -254,9 +255,13 @@ def _forward(diagnosis: Diagnosis, both: Both) -> None:
     """The forward pass; behind another structure only the layers that pair."""
     bench = diagnosis.bench
     stage = observe_forward.forward(bench)
+    left, right = bench.left.twin, bench.right.twin
+    if stage.status != "not-checked" and left is not None and right is not None:
+        handed = modes.measures(bench, left, right)
+        stage = stage_of("forward", [*stage.measures, *handed], stage.reason)
     masks = masked.masking(v.candidate.id for v in diagnosis.verified)
     if stage.status != "not-checked" or not masks:
-        diagnosis.add(stage, list(explain.forward(both, bench.pairing)))
+        diagnosis.add(stage, [*explain.forward(both, bench.pairing), *modes.candidates(both)])
         return
     stage = masked.forward(bench, masks)
     before = len(diagnosis.verified)

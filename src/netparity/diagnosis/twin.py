@@ -160,7 +160,10 @@ class Twin:
         trajectory = [current]
         for index, (x, y) in enumerate(batches):
             step_draws = draws[index] if draws else None
-            gradients = self.evaluate(current, x, y, draws=step_draws).gradients
+            trains = self.conventions.trains
+            gradients = self.evaluate(
+                current, x, y, training=trains, draws=step_draws if trains else None
+            ).gradients
             moved = {n: g for n, g in gradients.items() if n not in self.conventions.frozen}
             current, state = optimizer.update(current, moved, state)
             trajectory.append(current)

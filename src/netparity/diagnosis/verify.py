@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from netparity.conventions import Conventions, changed
-from netparity.diagnosis import feeding, initial, masked, observe, observe_forward
+from netparity.diagnosis import feeding, initial, masked, modes, observe, observe_forward
 from netparity.diagnosis import loss as losses_
 from netparity.diagnosis.align import pair
 from netparity.diagnosis.bench import Bench
@@ -171,7 +171,7 @@ def _measures(bench: Bench, stage: str) -> Callable[[Plan], list[Measure]]:
         if masked.apart(bench):
             other = replace(bench, right=replace_twin(bench.right, twin))
             return masked.pair_measures(other, left, twin)
-        return forward_measures(bench, left, twin)
+        return [*forward_measures(bench, left, twin), *modes.measures(bench, left, twin)]
 
     def loss(plan: Plan) -> list[Measure]:
         return observe.loss_measures(bench, left, Twin(plan.conventions))

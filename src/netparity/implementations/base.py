@@ -85,6 +85,14 @@ class Implementation(ABC):
     #: their shapes, or its feeding depends on their number.
     needs_data: bool = False
 
+    @property
+    def trains(self) -> bool:
+        """Whether its steps run in training mode, as it was handed over.
+
+        Of a side without steps: whether its bare calls do.
+        """
+        return "step" in self.abilities
+
     def prepare(self, x: Array, y: Array | None) -> None:
         """Shows the side the data it will be driven with (``needs_data``)."""
         return

@@ -252,6 +252,12 @@ class Flax(Implementation):
         with self._at(draws if training else None):
             return flax_network.outputs(self.model, self.program, x, training, self._draws)
 
+    @property
+    def trains(self) -> bool:
+        """Whether the module is in training mode, where that matters to one of its layers."""
+        mode = self.model.trains()
+        return "step" in self.abilities if mode is None else mode
+
     def dropouts(self, x: Array) -> list[tuple[int, ...]]:
         """The shape of the draws of each dropout, in order of execution."""
         with self._at():

@@ -94,6 +94,12 @@ class NnxModel:
             prediction = module(x, **self._mode(training is not False))
         return prediction, nnx.split(module, self.trained, ...)[2]
 
+    def trains(self) -> bool | None:
+        """The mode of its layers as they are; ``None`` where none of them has one."""
+        held = [vars(layer) for _, layer in nnx.iter_modules(self.module)]
+        still = [v[n] for v in held for n in ("deterministic", "use_running_average") if n in v]
+        return not all(still) if still else None
+
     def dropouts(self) -> bool:
         """Whether it holds dropout layers."""
         return any(isinstance(layer, nnx.Dropout) for _, layer in nnx.iter_modules(self.module))
@@ -202,6 +208,10 @@ class LinenModel:
             return given, rest
         prediction, left = given
         return prediction, {**rest, **left}
+
+    def trains(self) -> bool | None:
+        """``None``: a Linen module is told its mode at every call."""
+        return None
 
     def dropouts(self) -> bool:
         """Whether it may hold dropout layers: that shows only while it runs."""

@@ -22,7 +22,12 @@ except ImportError as error:
         "netparity.Torch: PyTorch is not installed", hint="pip install 'netparity[torch]'"
     ) from error
 
-from netparity.implementations import torch_adjusting, torch_network, torch_reading
+from netparity.implementations import (
+    torch_adjusting,
+    torch_dropout,
+    torch_network,
+    torch_reading,
+)
 from netparity.implementations.torch_calls import STREAMS, Calls
 from netparity.implementations.torch_precision import Precision
 
@@ -263,6 +268,12 @@ class Torch(Implementation):
                 "forward", lambda: torch_network.trace(self.module, self._calls.inputs(x))[0]
             )
         return {call.label: call.output for call in calls}
+
+    @property
+    def trains(self) -> bool:
+        """Whether the module is in training mode, where that matters to one of its layers."""
+        modes = [m.training for m in self.module.modules() if torch_dropout.has_modes(m)]
+        return any(modes) if modes else "step" in self.abilities
 
     def dropouts(self, x: Array) -> list[tuple[int, ...]]:
         """The shape of the draws of each ``nn.Dropout``, in order of execution."""

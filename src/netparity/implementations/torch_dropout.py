@@ -24,6 +24,14 @@ def others(module: Any) -> bool:
     return any(isinstance(layer, _OTHER_KINDS) for layer in module.modules())
 
 
+def has_modes(layer: Any) -> bool:
+    """Whether a layer does something else in training than in inference."""
+    normalizes = isinstance(layer, torch.nn.modules.batchnorm._NormBase)
+    return isinstance(layer, (torch.nn.Dropout, *_OTHER_KINDS)) or (
+        normalizes and layer.track_running_stats
+    )
+
+
 @contextlib.contextmanager
 def patched(module: Any, draws: Sequence[Array] | None) -> Iterator[list[tuple[int, ...]]]:
     """Lets each ``nn.Dropout`` compute ``x · (draw ≥ p) / (1 − p)`` with a given draw.
