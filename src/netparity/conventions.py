@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
-from netparity.nn import Law, Layer, Loss, Optimizer, Penalty, Schedule
+from netparity.nn import Clipping, Law, Layer, Loss, Optimizer, Penalty, Schedule
 
-_Piece = TypeVar("_Piece", Law, Layer, Loss, Optimizer, Penalty)
+_Piece = TypeVar("_Piece", Law, Layer, Loss, Optimizer, Penalty, Clipping)
 
 
 def changed(piece: _Piece, **fields: Any) -> _Piece:
@@ -38,7 +38,7 @@ def changed(piece: _Piece, **fields: Any) -> _Piece:
     return result
 
 
-def switches(piece: Layer | Loss | Optimizer) -> tuple[str, ...]:
+def switches(piece: Layer | Loss | Optimizer | Clipping) -> tuple[str, ...]:
     """The names of a piece's switches."""
     anything: Any = piece
     return tuple(f.name for f in dataclasses.fields(anything))
@@ -130,6 +130,8 @@ class Conventions:
         penalties: penalties inside the loss.
         optimizer: the update rule with its constants (as effective in the side's
             arithmetic: a constant that the framework rounds to float32 stands rounded).
+        clipping: what keeps the gradients in bounds before the update; ``None`` where nothing
+            does, or nothing is known.
         schedule: the learning rate by the number of steps, or epochs, made before; ``None``
             where nothing is known of one, and where the rate is the optimizer's throughout.
             The optimizer's ``learning_rate`` is then the schedule's first.
@@ -149,6 +151,7 @@ class Conventions:
     loss: Loss | None = None
     penalties: tuple[Penalty, ...] | None = None
     optimizer: Optimizer | None = None
+    clipping: Clipping | None = None
     schedule: Schedule | None = None
     schedule_every: Literal["step", "epoch"] = "step"
     laws: Mapping[str, Law] = field(default_factory=dict)

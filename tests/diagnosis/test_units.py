@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.diagnosis.programs import Net, Program, in_numpy
+from tests.diagnosis.programs import Program, in_numpy
 
 import netparity
 from netparity.conventions import Conventions, Place, Quantity
@@ -21,20 +21,16 @@ from netparity.diagnosis import (
     noise,
     reporting,
     structure,
-    update,
 )
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.implementations import adapt
 from netparity.nn import (
-    SGD,
-    Adam,
     Affine,
     LeakyReLU,
     Loss,
     MeanSquaredError,
     MulticlassHinge,
     Network,
-    Optimizer,
     ReLU,
     Sigmoid,
     Softmax,
@@ -486,105 +482,6 @@ class TestMisplaced:
         found = gradient.identify(live, self.conventions, probes, rng())
         assert not found.understood
         assert found.conventions.faults == ()
-
-
-# ---- update ----------------------------------------------------------------------------------
-RULES: tuple[Optimizer, ...] = (
-    SGD(0.1),
-    SGD(0.01, weight_decay=0.25, decay_scope="weights"),
-    SGD(0.01, weight_decay=0.25, decay_scope="all"),
-    SGD(0.1, momentum=0.9),
-    SGD(0.1, momentum=0.5, form="rate-inside"),
-    SGD(0.1, momentum=0.9, nesterov=True),
-    Adam(0.001),
-    Adam(0.01, 0.8, 0.99, epsilon=1e-6),
-    Adam(0.001, epsilon=1e-7, epsilon_placement="hat"),
-    Adam(0.002, epsilon=1e-3),
-)
-
-
-def updates(rule: Optimizer, dtype: np.dtype[Any] = F64) -> update.Sequence_:
-    start: Values = {
-        "affine1.weight": rng(1).standard_normal((7, 6)).astype(dtype),
-        "affine1.bias": rng(2).standard_normal(6).astype(dtype),
-    }
-    given = update.gradients_to_feed(start, rng(3), small=dtype == F64)
-    cast = [{n: g.astype(dtype) for n, g in step.items()} for step in given]
-    trajectory = update.repeat(rule, start, cast)
-    wide = tuple({n: v.astype(float) for n, v in step.items()} for step in trajectory)
-    return update.Sequence_(wide, tuple(given))
-
-
-def same_rule(found: Optimizer, wanted: Optimizer) -> bool:
-    """Whether two rules make the same updates (their forms may be told apart by no update)."""
-    apart = updates(found).trajectory[-1], updates(wanted).trajectory[-1]
-    start = updates(wanted).trajectory[0]
-    return all(
-        np.max(np.abs(apart[0][n] - apart[1][n]))
-        <= 1e-9 * max(1.0, float(np.max(np.abs(apart[1][n] - start[n]))))
-        for n in start
-    )
-
-
-@pytest.mark.parametrize("rule", RULES, ids=repr)
-def test_the_update_rule_behind_the_updates(rule: Optimizer) -> None:
-    found = update.identify(updates(rule), F64, rng(4), None)
-    assert found is not None
-    assert type(found.optimizer) is type(rule)
-    assert same_rule(found.optimizer, rule)
-    for name in ("learning_rate", "momentum", "weight_decay", "beta1", "beta2", "epsilon"):
-        assert getattr(found.optimizer, name, None) == getattr(rule, name, None), name
-    assert not any(m.different for m in found.measures)
-
-
-@pytest.mark.parametrize(
-    ("rule", "wrong"),
-    [
-        (SGD(0.1), SGD(0.1 * (1 + 1e-9))),
-        (SGD(0.1, momentum=0.9), SGD(0.1, momentum=0.9, nesterov=True)),
-        (Adam(0.001), Adam(0.001, epsilon=1e-7)),
-        (Adam(0.001), Adam(0.001, epsilon_placement="hat")),
-        (Adam(0.001), Adam(0.001, epsilon_placement="inside")),
-        (Adam(0.001), Adam(0.001, bias_correction=False)),
-    ],
-    ids=repr,
-)
-def test_another_rule_is_refuted(rule: Optimizer, wrong: Optimizer) -> None:
-    assert any(m.different for m in update.confirm(wrong, updates(rule), F64, rng(5)))
-    assert not any(m.different for m in update.confirm(rule, updates(rule), F64, rng(5)))
-    found = update.identify(updates(rule), F64, rng(6), wrong)
-    assert found is None or not found.declared
-
-
-def test_no_rule_is_named_for_what_is_none() -> None:
-    seen = updates(SGD(0.1))
-    moved = tuple(
-        {n: v + 0.01 * np.sin(37 * v) for n, v in step.items()} for step in seen.trajectory[1:]
-    )
-    odd = update.Sequence_((seen.trajectory[0], *moved), seen.gradients)
-    assert update.identify(odd, F64, rng(), None) is None
-
-
-@pytest.mark.parametrize("rule", RULES[:8], ids=repr)
-def test_the_update_rule_in_float32(rule: Optimizer) -> None:
-    assert not any(m.different for m in update.confirm(rule, updates(rule, F32), F32, rng(7)))
-    assert type(update.identify(updates(rule, F32), F32, rng(8), rule).optimizer) is type(rule)  # type: ignore[union-attr]
-
-
-def test_adam_with_its_complements_written_out() -> None:
-    net = Net(Program("tanh", "mse", "adam"), complements=(0.1, 0.001))
-    names = {"W": "weight", "b": "bias"}
-    own = {f"affine{n[1]}.{names[n[0]]}": n for n in net.values}
-    start = {twin: net.values[n].copy() for twin, n in own.items()}
-    given = update.gradients_to_feed(start, rng())
-    trajectory = [start]
-    for step in given:
-        net.update({own[twin]: g for twin, g in step.items()})
-        trajectory.append({twin: net.values[n].copy() for twin, n in own.items()})
-    seen = update.Sequence_(tuple(trajectory), tuple(given))
-    for seed in range(5):
-        measures = update.confirm(Adam(0.05), seen, F64, rng(seed))
-        assert not any(m.different for m in measures)
 
 
 # ---- feeding ---------------------------------------------------------------------------------

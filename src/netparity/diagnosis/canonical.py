@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netparity.conventions import changed
@@ -11,7 +10,6 @@ from netparity.diagnosis.twin import decay_coefficients
 from netparity.nn import (
     L2,
     SGD,
-    Adam,
     Loss,
     Optimizer,
     Sigmoid,
@@ -35,15 +33,17 @@ def make_canonical(known: Identified) -> None:
     others = tuple(p for p in conventions.penalties or () if not isinstance(p, L2))
     decay = decay_coefficients(conventions.penalties or (), names)
     optimizer: Optimizer | None = known.update.optimizer if known.update else None
-    if isinstance(optimizer, SGD | Adam) and optimizer.weight_decay:
+    clipping = known.update.clipping if known.update else None
+    if optimizer is not None and optimizer.weight_decay:
         plain = isinstance(optimizer, SGD) and optimizer.momentum == 0
-        if plain or optimizer.decay == "coupled":
+        # A clip comes between what the loss adds to the gradient and what the rule adds.
+        if clipping is None and (plain or optimizer.decay == "coupled"):
             for name in names:
                 if in_scope(optimizer.decay_scope, name):
                     decay[name] += optimizer.weight_decay
-            optimizer = replace(optimizer, weight_decay=0.0, decay="coupled", decay_scope="all")
+            optimizer = changed(optimizer, weight_decay=0.0, decay="coupled", decay_scope="all")
     penalties = (*others, *l2_penalties(decay))
-    known.twin = twin.with_(penalties=penalties, optimizer=optimizer)
+    known.twin = twin.with_(penalties=penalties, optimizer=optimizer, clipping=clipping)
     _set_head_apart(known)
 
 

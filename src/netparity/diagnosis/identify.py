@@ -28,11 +28,7 @@ from netparity.diagnosis.structure import probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.errors import CannotError, InputError
 from netparity.implementations.base import Implementation
-from netparity.nn import (
-    Dropout,
-    Layer,
-    Penalty,
-)
+from netparity.nn import Clipping, Dropout, Layer, Optimizer, Penalty
 
 DrawSource = Callable[[Implementation, Array], "list[Array] | None"]
 
@@ -302,13 +298,13 @@ def _update(
     if not {"update", "step"} & live.abilities:
         known.missing["update"] = f"{known.side.which} has neither update nor step"
         return
-    declared = known.declared.optimizer
-    hints = [other.optimizer] if other is not None and other.optimizer is not None else []
+    declared = _rule(known.declared)
+    guess = None if other is None else _rule(other)
+    hints = [] if guess is None else [guess]
     start = probe_parameters(twin, rng)
     found = None
     if "update" in live.abilities:
-        given = update.gradients_to_feed(start, rng, small=live.dtype == np.float64)
-        seen = update.feed(live, twin, start, given)
+        seen, _ = _without_frozen(update.feed(live, twin, update.calls_to_make(start, rng)))
         found = update.identify(seen, live.dtype, rng, declared, hints)
         known.side.reset()
     stepped = None
@@ -318,12 +314,8 @@ def _update(
             followed, frozen = _without_frozen(followed)
             if frozen and "gradients" in live.abilities:
                 known.twin = twin.with_(frozen=frozen)
-            if found is not None and not any(
-                m.different for m in update.confirm(found.optimizer, followed, live.dtype, rng)
-            ):
-                stepped = found
-            else:
-                stepped = update.identify(followed, live.dtype, rng, declared, hints)
+            own = [] if found is None else [(found.optimizer, found.clipping)]
+            stepped = update.identify_steps(followed, live.dtype, rng, declared, [*own, *hints])
     known.update = stepped or found
     if stepped is not None and known.gradient is None and "loss" in known.checks:
         known.checks["gradient through step"] = stepped.measures
@@ -333,15 +325,20 @@ def _update(
     known.checks["update"] = known.update.measures
 
 
+def _rule(conventions: Conventions) -> tuple[Optimizer, Clipping | None] | None:
+    optimizer = conventions.optimizer
+    return None if optimizer is None else (optimizer, conventions.clipping)
+
+
 def _follow_steps(
     known: Identified, twin: Twin, start: Values, batches: Sequence[tuple[Array, Array]]
-) -> update.Sequence_ | None:
+) -> update.Updates | None:
     """Whole steps of the side, with the gradients it had at each."""
     live = known.live
     native = live.parameters()
     live.set_parameters(twin.native(start, native))
-    trajectory = [_wide(twin.values(live.parameters()))]
-    gradients: list[Values] = []
+    before = _wide(twin.values(live.parameters()))
+    calls, after = [], []
     for x, y in (*batches, *batches)[: update.STEPS]:
         draws = known.draws(live, x)
         saved = live.state()
@@ -355,34 +352,27 @@ def _follow_steps(
             live.restore(saved)
         elif twin.conventions.loss is not None:
             bare = twin.with_(penalties=())
-            gradient = bare.evaluate(trajectory[-1], x, y, draws=draws).gradients
+            gradient = bare.evaluate(before, x, y, draws=draws).gradients
         else:
             return None
         live.step(x, y, draws=fed(live, draws))
-        gradients.append(_wide(gradient))
-        trajectory.append(_wide(twin.values(live.parameters())))
-    return update.Sequence_(tuple(trajectory), tuple(gradients))
+        calls.append(update.Call(before, _wide(gradient)))
+        before = _wide(twin.values(live.parameters()))
+        after.append(before)
+    return update.Updates(tuple(calls), tuple(after))
 
 
-def _without_frozen(seen: update.Sequence_) -> tuple[update.Sequence_, tuple[str, ...]]:
-    """The sequence of the parameters that have gradients, without those that never move."""
-    named = [n for n in seen.trajectory[0] if all(n in g for g in seen.gradients)]
+def _without_frozen(seen: update.Updates) -> tuple[update.Updates, tuple[str, ...]]:
+    """The updates of the parameters that have gradients, without those that never move."""
+    named = [n for n in seen.after[0] if all(n in c.gradient for c in seen.calls)]
     frozen = tuple(
         n
-        for n in seen.trajectory[0]
-        if all(np.array_equal(values[n], seen.trajectory[0][n]) for values in seen.trajectory)
-        and (n not in named or any(np.any(g[n] != 0) for g in seen.gradients))
+        for n in seen.after[0]
+        if all(
+            np.array_equal(values[n], call.before[n])
+            for call, values in zip(seen.calls, seen.after, strict=True)
+        )
+        and (n not in named or any(np.any(c.gradient[n] != 0) for c in seen.calls))
     )
     kept = [n for n in named if n not in frozen]
-    if not kept:
-        return seen, ()
-
-    def only(values: Values) -> Values:
-        return {n: values[n] for n in kept}
-
-    return (
-        update.Sequence_(
-            tuple(only(v) for v in seen.trajectory), tuple(only(g) for g in seen.gradients)
-        ),
-        frozen,
-    )
+    return (seen.only(kept), frozen) if kept else (seen, ())

@@ -27,7 +27,7 @@ from netparity.diagnosis.observe_live import loss_and_gradient
 from netparity.diagnosis.observe_live import update_rule as live_update_rule
 from netparity.diagnosis.structure import probe_parameters
 from netparity.diagnosis.twin import Twin, Values, decoupled_decay
-from netparity.nn import SGD, Adam, Optimizer, Penalty
+from netparity.nn import Optimizer, Penalty
 
 
 # ---- structure ---------------------------------------------------------------------------------
@@ -197,13 +197,11 @@ def update_rule(bench: Bench) -> Stage:
 
 def _without_decay(optimizer: Optimizer) -> Optimizer:
     """The rule apart from its decay, which the regularization stage compares."""
-    if isinstance(optimizer, SGD | Adam):
-        return changed(optimizer, weight_decay=0.0, decay="coupled", decay_scope="all")
-    return optimizer
+    return changed(optimizer, weight_decay=0.0, decay="coupled", decay_scope="all")
 
 
 def update_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
-    """Two twins' optimizers on the same gradients."""
+    """Two twins' optimizers, and their clips, on the same gradients."""
     one, two = left.conventions.optimizer, right.conventions.optimizer
     if one is None or two is None:
         return []
@@ -211,16 +209,19 @@ def update_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
     if bench.dtype == np.float32:
         one, two = update.as_written(one), update.as_written(two)
     start = {n: v for n, v in probe_parameters(left, bench.rng).items() if n in bench.pairing.names}
-    start = update.sampled(update.Sequence_((start,), ()), bench.rng).trajectory[0]
-    given = update.gradients_to_feed(start, bench.rng, small=bench.dtype == np.float64)
-    noise = update.floors(one, start, given, bench.dtype, bench.rng)
+    calls = update.calls_to_make(start, bench.rng)
+    if one.elementwise and two.elementwise:
+        calls = update.sampled(update.Updates(calls, ()), bench.rng).calls
+    noise = update.floors(one, calls, bench.dtype, bench.rng, left.conventions.clipping)
     back = {r: n for n, r in bench.pairing.names.items()}
     still = {back.get(n, n) for n in right.conventions.frozen}
-    a = update.repeat(one, start, _moving(given, left.conventions.frozen))
-    b = update.repeat(two, start, _moving(given, still))
-    return update.compare(a, b, noise, start)
+    a = update.repeat(one, _moving(calls, left.conventions.frozen), left.conventions.clipping)
+    b = update.repeat(two, _moving(calls, still), right.conventions.clipping)
+    return update.compare(a, b, noise, calls)
 
 
-def _moving(gradients: Sequence[Values], frozen: Container[str]) -> list[Values]:
-    """The gradients without those of parameters that a side never moves."""
-    return [{n: g for n, g in step.items() if n not in frozen} for step in gradients]
+def _moving(calls: Sequence[update.Call], frozen: Container[str]) -> list[update.Call]:
+    """The calls without the gradients of parameters that a side never moves."""
+    return [
+        replace(c, gradient={n: g for n, g in c.gradient.items() if n not in frozen}) for c in calls
+    ]

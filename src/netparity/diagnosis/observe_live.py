@@ -8,6 +8,7 @@ run again with every input moved by one unit in the last place; nothing is named
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -94,25 +95,28 @@ def update_rule(bench: Bench) -> list[Measure]:
     left, right = bench.left, bench.right
     if left.twin is None or right.twin is None:
         return []
-    start = probe_parameters(left.twin, bench.rng)
-    given = update.gradients_to_feed(start, bench.rng, small=bench.dtype == np.float64)
-    base = update.feed(left.live, left.twin, start, given).trajectory
+    calls = update.calls_to_make(probe_parameters(left.twin, bench.rng), bench.rng)
+    base = update.feed(left.live, left.twin, calls).after
     runs = [
-        update.feed(
-            left.live, left.twin, _moved(start, bench), [_moved(g, bench) for g in given]
-        ).trajectory
+        update.feed(left.live, left.twin, [_moved_call(c, bench) for c in calls]).after
         for _ in range(RUNS)
     ]
     twin = right.twin
-    others = update.feed(
-        right.live,
-        twin,
-        bench.pairing.to_right(start, twin),
-        [bench.pairing.to_right(g, twin) for g in given],
-    ).trajectory
-    theirs = [bench.pairing.to_left(values) for values in others]
-    floors = [_floor(base[t], [run[t] for run in runs], bench) for t in range(1, len(base))]
-    return update.compare(base, theirs, floors, {n: start[n] for n in bench.pairing.names})
+    asked = [
+        replace(
+            c,
+            before=bench.pairing.to_right(c.before, twin),
+            gradient=bench.pairing.to_right(c.gradient, twin),
+        )
+        for c in calls
+    ]
+    theirs = [bench.pairing.to_left(v) for v in update.feed(right.live, twin, asked).after]
+    floors = [_floor(value, [run[t] for run in runs], bench) for t, value in enumerate(base)]
+    return update.compare(base, theirs, floors, calls)
+
+
+def _moved_call(call: update.Call, bench: Bench) -> update.Call:
+    return replace(call, before=_moved(call.before, bench), gradient=_moved(call.gradient, bench))
 
 
 def _floor(value: Values, runs: Sequence[Values], bench: Bench) -> Values:

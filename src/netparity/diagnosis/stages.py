@@ -139,6 +139,7 @@ def compare_stages(diagnosis: Diagnosis, told: Reporter, *, steps: int, batch_si
         diagnosis.add(observe.gradient(bench), list(explain.gradient(both)))
     told.stage("compare updates", 0.62)
     with diagnosis.guarded("update"):
+        _unreached_clips(diagnosis, both, steps, batch_size)
         diagnosis.add(observe.update_rule(bench), list(explain.update(both)))
     told.stage("watch what both report", 0.65)
     _reporting(diagnosis, steps, batch_size)
@@ -278,6 +279,23 @@ def _fresh(pair: Pair) -> tuple[Any, Any]:
     for side in pair.sides():
         side.reset()
     return pair.rebuild()
+
+
+def _unreached_clips(diagnosis: Diagnosis, both: Both, steps: int, batch_size: int) -> None:
+    """Sets clips aside that no gradient of these steps reaches: they are latent."""
+    bench = diagnosis.bench
+    clipped = [k for k in (bench.left, bench.right) if k.conventions.clipping is not None]
+    if bench.y is None or not clipped:
+        return
+    rows = range(0, len(bench.x), batch_size)
+    batches = [(bench.x[i : i + batch_size], bench.y[i : i + batch_size]) for i in rows]
+    batches = (batches * (steps // len(batches) + 1))[:steps]
+    if any(k.twin is None or k.twin.clips(k.parameters, batches) for k in clipped):
+        return
+    diagnosis.latent += explain.clipping(both, "inactive on this data: no gradient reaches it")
+    for known in clipped:
+        if known.twin is not None:
+            known.twin = known.twin.with_(clipping=None)
 
 
 def _reporting(diagnosis: Diagnosis, steps: int, batch_size: int) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from netparity.conventions import Conventions, Factored, Misplaced
-from netparity.nn import L2, SGD, Adam, Dropout, Network, Optimizer, Penalty, Tape, in_scope
+from netparity.nn import L2, Dropout, Network, Optimizer, Penalty, Tape, in_scope
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Values = dict[str, Array]
@@ -165,9 +165,27 @@ class Twin:
                 current, x, y, training=trains, draws=step_draws if trains else None
             ).gradients
             moved = {n: g for n, g in gradients.items() if n not in self.conventions.frozen}
+            if self.conventions.clipping is not None:
+                moved = self.conventions.clipping.clip(moved)
             current, state = optimizer.update(current, moved, state)
             trajectory.append(current)
         return trajectory
+
+    def clips(
+        self, parameters: Mapping[str, Array], batches: Iterable[tuple[Array, Array]]
+    ) -> bool:
+        """Whether the clip changes a gradient in a free run; true where that cannot be seen."""
+        clipping, loss = self.conventions.clipping, self.conventions.loss
+        if clipping is None or loss is None or self.dropout_layers():
+            return clipping is not None
+        batches = list(batches)
+        free = self.with_(clipping=None).run(parameters, batches)
+        for values, (x, y) in zip(free, batches, strict=False):
+            gradients = self.evaluate(values, x, y).gradients
+            short = clipping.clip(gradients)
+            if any(not np.array_equal(short[n], g) for n, g in gradients.items()):
+                return True
+        return False
 
     def with_(self, **changes: Any) -> Twin:
         """The twin with fields of its conventions replaced."""
@@ -205,7 +223,7 @@ def decay_coefficients(penalties: Iterable[Penalty], names: Iterable[str]) -> di
 def decoupled_decay(optimizer: Optimizer | None, names: Iterable[str]) -> dict[str, float]:
     """The coefficient λ of each parameter's decoupled decay ``w ← w − η·λ·w``."""
     coefficients = dict.fromkeys(names, 0.0)
-    if isinstance(optimizer, SGD | Adam) and optimizer.decay == "decoupled":
+    if optimizer is not None and optimizer.decay == "decoupled":
         for name in coefficients:
             if in_scope(optimizer.decay_scope, name):
                 coefficients[name] = optimizer.weight_decay

@@ -26,7 +26,7 @@ from netparity.diagnosis.minimal import smallest
 from netparity.diagnosis.noise import Measure, reference, worst
 from netparity.diagnosis.structure import probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values, decay_coefficients
-from netparity.nn import L1, L2, SGD, Adam, Dropout
+from netparity.nn import L1, L2, SGD, Dropout
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +324,7 @@ def declared_form(known: Identified, wanted: Conventions) -> Conventions | None:
     optimizer = wanted.optimizer
     penalties = declared.penalties
     own = declared.optimizer
-    if isinstance(own, SGD | Adam) and isinstance(optimizer, SGD | Adam) and own.weight_decay:
+    if own is not None and optimizer is not None and own.weight_decay:
         values = {c for c in decay.values() if c}
         if len(values) > 1 or declared.penalties:
             return None
@@ -333,7 +333,7 @@ def declared_form(known: Identified, wanted: Conventions) -> Conventions | None:
             return None
         plain = isinstance(own, SGD) and own.momentum == 0
         if not optimizer.weight_decay:
-            optimizer = replace(
+            optimizer = changed(
                 optimizer,
                 weight_decay=next(iter(values), 0.0),
                 decay=own.decay if plain else "coupled",
@@ -346,7 +346,14 @@ def declared_form(known: Identified, wanted: Conventions) -> Conventions | None:
             *others,
             *(L2(p.coefficient * p.factor / factor, factor, p.scope) for p in l2_penalties(decay)),
         )
-    return replace(declared, layers=layers, loss=loss, penalties=penalties, optimizer=optimizer)
+    return replace(
+        declared,
+        layers=layers,
+        loss=loss,
+        penalties=penalties,
+        optimizer=optimizer,
+        clipping=wanted.clipping,
+    )
 
 
 def adjusted(known: Identified, wanted: Conventions, x: object) -> bool:

@@ -11,9 +11,10 @@ from netparity.diagnosis.explain.initialization import initial_values
 from netparity.diagnosis.explain.loss import loss
 from netparity.diagnosis.explain.regularization import regularization
 from netparity.diagnosis.explain.structure import structure, transposed
-from netparity.diagnosis.explain.update import update
+from netparity.diagnosis.explain.update import clipping, update
 
 __all__ = [
+    "clipping",
     "data",
     "forward",
     "gradient",

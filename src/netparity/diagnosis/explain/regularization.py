@@ -13,7 +13,7 @@ from netparity.diagnosis.candidates import Both, Candidate, Change, Plan, text
 from netparity.diagnosis.canonical import l2_penalties
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.twin import Twin, decay_coefficients, decoupled_decay
-from netparity.nn import L2, SGD, Adam, Scope
+from netparity.nn import L2, SGD, Scope
 from netparity.report.model import Evidence, Fix
 
 
@@ -93,7 +93,7 @@ def _follow_left(both: Both, pairing: Pairing, names: Sequence[str], one: Decays
         beside |= {n: d.decoupled for n, d in wanted.items()}
         others = tuple(p for p in conventions.penalties or () if not isinstance(p, L2))
         optimizer = conventions.optimizer
-        if isinstance(optimizer, SGD | Adam):
+        if optimizer is not None:
             values = {c for c in beside.values() if c}
             scope: Scope = tuple(n for n in shapes if beside[n])
             optimizer = changed(

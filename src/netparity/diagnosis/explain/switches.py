@@ -13,7 +13,7 @@ from typing import Any
 from netparity import catalogue
 from netparity.catalogue import Convention
 from netparity.conventions import changed, switches
-from netparity.nn import Layer, Loss, Optimizer
+from netparity.nn import Clipping, Layer, Loss, Optimizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,8 @@ class Difference:
 
 
 def differences(
-    left: Layer | Loss | Optimizer,
-    right: Layer | Loss | Optimizer,
+    left: Layer | Loss | Optimizer | Clipping,
+    right: Layer | Loss | Optimizer | Clipping,
     *,
     besides: Collection[str] = (),
 ) -> Iterator[Difference]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from netparity.conventions import changed
 from netparity.diagnosis.candidates import Both, Candidate, Change, Plan, text, written
-from netparity.diagnosis.explain.switches import differences
+from netparity.diagnosis.explain.switches import Difference, differences, follow
 from netparity.diagnosis.update import STEPS as UPDATES
-from netparity.nn import SGD, Adam, Optimizer
+from netparity.nn import SGD, Adam, ClipByNorm, Clipping, Optimizer, RMSProp
 from netparity.report.model import Evidence, Fix
 
 #: Decay is compared with the penalties; how a framework rounds the powers of β is no convention.
@@ -22,6 +22,7 @@ ELSEWHERE = ("weight_decay", "decay", "decay_scope", "beta_power", "rounding")
 def update(both: Both) -> Iterator[Candidate]:
     """The kind of optimizer and its constants."""
     yield from _frozen(both)
+    yield from clipping(both)
     left, right = both.left.conventions.optimizer, both.right.conventions.optimizer
     if left is None or right is None:
         return
@@ -54,10 +55,17 @@ def update(both: Both) -> Iterator[Candidate]:
         if difference.entry is None or _idle(name, left, right):
             continue
         id = difference.entry.id
+        latent = None
+        if name == "form" and "averaged" not in {a, b}:
+            # At a constant rate the two are one rule: known only where both sides say so.
+            if not all(k.update is not None and k.update.declared for k in (both.left, both.right)):
+                continue
+            latent = "inactive on this data: the learning rate does not change"
         if isinstance(a, float) and isinstance(b, float) and np.float32(a) == np.float32(b):
             if np.float32 in {both.left.live.dtype.type, both.right.live.dtype.type}:
                 continue
             id = "float32-constants"
+            latent = "below float32 noise but real in float64"
 
         def change(plan: Plan, name: str = name, a: Any = a) -> Plan:
             optimizer: Any = plan.conventions.optimizer
@@ -78,7 +86,7 @@ def update(both: Both) -> Iterator[Candidate]:
             (Evidence(f"{words} that repeats the updates, left against right", a, b, residual),),
             _fix(both, name, id, values),
             change,
-            latent="below float32 noise but real in float64" if id == "float32-constants" else None,
+            latent=latent,
         )
 
 
@@ -88,6 +96,59 @@ def _fix(both: Both, name: str, id: str, values: tuple[Any, Any]) -> Fix:
     if name == "bias_correction":
         return Fix(fix.left, None) if values[0] else Fix(None, fix.right)
     return fix
+
+
+def clipping(both: Both, latent: str | None = None) -> Iterator[Candidate]:
+    """Whether, how and where the gradients are clipped before the update.
+
+    Args:
+        both: the two sides.
+        latent: why it makes no difference, where it does not.
+    """
+    left, right = both.left.conventions.clipping, both.right.conventions.clipping
+    if left == right:
+        return
+    alike = left is not None and right is not None and type(left) is type(right)
+    found = list(differences(left, right)) if alike and left and right else []
+    ids = dict.fromkeys(d.entry.id for d in found if d.entry is not None)
+    for id in ids or ("clip-value",):
+        mine = [d for d in found if d.entry is not None and d.entry.id == id]
+
+        def change(plan: Plan, mine: Sequence[Difference] = mine) -> Plan:
+            own = plan.conventions.clipping
+            follows = left if own is None or not mine else follow(own, mine)
+            return replace(plan, conventions=replace(plan.conventions, clipping=follows))
+
+        named = mine[0] if len(mine) == 1 else None
+        values = (named.right, named.left) if named else (_limit(right), _limit(left))
+        yield Candidate(
+            id,
+            "update",
+            (f"clipping.{named.switch}" if named else "clipping",),
+            written(both.left, "clipping", _clip_text(left)),
+            written(both.right, "clipping", _clip_text(right)),
+            f"Before the update the gradients are {_clip_text(left)} on the left and "
+            f"{_clip_text(right)} on the right.",
+            (Evidence("clip that repeats the updates", _clip_text(left), _clip_text(right), None),),
+            both.fix(id, left=values[0], right=values[1]),
+            change,
+            latent=latent,
+        )
+
+
+def _limit(clip: Clipping | None) -> float | None:
+    limit: float | None = getattr(clip, "limit", None)
+    return limit
+
+
+def _clip_text(clip: Clipping | None) -> str:
+    if clip is None:
+        return "not clipped"
+    if isinstance(clip, ClipByNorm):
+        of = "all together" if clip.scope == "global" else "each parameter by itself"
+        epsilon = f", ε {clip.epsilon:g} added" if clip.epsilon else ""
+        return f"clipped to the norm {clip.limit:g} ({of}{epsilon})"
+    return f"clipped to the size {_limit(clip):g}, element by element"
 
 
 def _frozen(both: Both) -> Iterator[Candidate]:
@@ -138,8 +199,6 @@ def _tiny(left: Adam, right: Adam) -> float:
 
 def _idle(name: str, left: Any, right: Any) -> bool:
     """Whether a field means nothing in these settings."""
-    if isinstance(left, SGD) and name in {"form", "nesterov", "dampening"}:
-        return bool(left.momentum == 0 and right.momentum == 0) or (
-            name == "form" and "averaged" not in {left.form, right.form}
-        )
+    if isinstance(left, SGD | RMSProp) and name in {"form", "nesterov", "dampening"}:
+        return bool(left.momentum == 0 and right.momentum == 0)
     return False

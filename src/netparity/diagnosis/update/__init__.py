@@ -1,0 +1,30 @@
+"""Identifies a side's update rule from the updates it makes, and measures its noise."""
+
+from netparity.diagnosis.update.calls import (
+    STEPS,
+    Call,
+    Updates,
+    calls_to_make,
+    feed,
+    repeat,
+    sampled,
+)
+from netparity.diagnosis.update.floors import as_written, compare, floors
+from netparity.diagnosis.update.identifying import FoundUpdate, confirm, identify, identify_steps
+
+__all__ = [
+    "STEPS",
+    "Call",
+    "FoundUpdate",
+    "Updates",
+    "as_written",
+    "calls_to_make",
+    "compare",
+    "confirm",
+    "feed",
+    "floors",
+    "identify",
+    "identify_steps",
+    "repeat",
+    "sampled",
+]

@@ -1,0 +1,233 @@
+"""Names the update rule behind updates: guesses ranked, fitted, and held to the noise floor."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final
+
+import numpy as np
+
+from netparity.conventions import changed
+from netparity.diagnosis.noise import Measure
+from netparity.diagnosis.update.beside import clips, decays
+from netparity.diagnosis.update.calls import DECAY_CALLS, Updates, repeat, sampled
+from netparity.diagnosis.update.fitting import (
+    Flat,
+    calibrated,
+    flatten,
+    length,
+    misfit,
+    polish,
+    residuals,
+    written,
+)
+from netparity.diagnosis.update.floors import compare, floors
+from netparity.diagnosis.update.guesses import families, first_update
+from netparity.nn import SGD, Clipping, Optimizer
+
+#: A decay that a fit starts from.
+_DECAY: Final = 1e-3
+#: A rule, and the clip before it.
+Rule = tuple[Optimizer, Clipping | None]
+#: Elements of each tensor to which decays and clips are fitted.
+FEW: Final = 40
+#: Forms of a rule that are moved a little, and of these the ones that are fitted.
+_MOVED, _TRIED = 24, 6
+#: A fit that misses more than this share of the steps is not worth its noise runs.
+_SCREEN: Final = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 1e-2}
+
+
+@dataclass(frozen=True, slots=True)
+class FoundUpdate:
+    """An update rule and how well its twin repeats the side's own updates."""
+
+    optimizer: Optimizer
+    measures: tuple[Measure, ...]
+    declared: bool
+    clipping: Clipping | None = None
+
+
+def confirm(
+    optimizer: Optimizer,
+    seen: Updates,
+    dtype: np.dtype[Any],
+    rng: np.random.Generator,
+    clipping: Clipping | None = None,
+) -> list[Measure]:
+    """The side's updates against the reference optimizer's, at a sample of the elements."""
+    if optimizer.elementwise:
+        seen = sampled(seen, rng)
+    with np.errstate(all="ignore"):
+        noise = floors(optimizer, seen.calls, dtype, rng, clipping)
+        own = repeat(optimizer, seen.calls, clipping)
+    return compare(own, seen.after, noise, seen.calls)
+
+
+def identify(
+    seen: Updates,
+    dtype: np.dtype[Any],
+    rng: np.random.Generator,
+    declared: Rule | None = None,
+    hints: Sequence[Rule] = (),
+) -> FoundUpdate | None:
+    """The update rule that repeats probing calls to the noise floor, or ``None``.
+
+    Args:
+        seen: what ``feed`` saw of ``calls_to_make``.
+        dtype: the width of the side.
+        rng: for samples and noise.
+        declared: what the side says.
+        hints: first guesses where it says nothing.
+    """
+    for rule, clipping in (*((declared,) if declared is not None else ()), *hints):
+        found = held(rule, seen, dtype, rng, clipping)
+        if found is not None:
+            return replace(found, declared=(rule, clipping) == declared)
+    flat = flatten(seen, _at_zero(len(seen.calls)), dtype, rng)
+    first = first_update(flat)
+    start, short = seen.until(DECAY_CALLS[0]), flat.until(DECAY_CALLS[0])
+    for family in families(first) if first is not None else ():
+        # Where the first gradients lie below every bend, only the long ones tell rules apart.
+        part = flat if first is not None and first.line else short
+        best = _shortest(held(r, seen, dtype, rng) for r in fitted(family, flat, part))
+        if best is not None:
+            return best
+        # What acts beside the rule shows only in the calls after the first.
+        alone = _shortest(held(r, start, dtype, rng) for r in fitted(family, short, short))
+        both = None if alone is None else _with_others(alone.optimizer, seen, dtype, rng)
+        if both is not None:
+            return both
+    return None
+
+
+def identify_steps(
+    seen: Updates,
+    dtype: np.dtype[Any],
+    rng: np.random.Generator,
+    declared: Rule | None = None,
+    hints: Sequence[Rule] = (),
+) -> FoundUpdate | None:
+    """The update rule that repeats whole steps, whose gradients came from data.
+
+    Args:
+        seen: the steps, with the gradients at each.
+        dtype: the width of the side.
+        rng: for samples and noise.
+        declared: what the side says.
+        hints: first guesses: what its ``update`` alone does, what the other side does.
+    """
+    known = (*((declared,) if declared is not None else ()), *hints)
+    for rule, clipping in known:
+        found = held(rule, seen, dtype, rng, clipping)
+        if found is not None:
+            return replace(found, declared=(rule, clipping) == declared)
+    for rule, _ in known:
+        found = _with_others(rule, seen, dtype, rng, len(seen.calls))
+        if found is not None:
+            return found
+    flat = flatten(seen, range(len(seen.calls)), dtype, rng, groups=True)
+    first = first_update(flat)
+    for family in families(first) if first is not None else ():
+        for decayed in (False, True):
+            rules = fitted(family, flat, flat, decayed=decayed)
+            best = _shortest(held(r, seen, dtype, rng) for r in rules)
+            if best is not None:
+                return best
+    return None
+
+
+def _with_others(
+    rule: Optimizer,
+    seen: Updates,
+    dtype: np.dtype[Any],
+    rng: np.random.Generator,
+    unclipped: int = DECAY_CALLS[1],
+) -> FoundUpdate | None:
+    """The rule with the decay and the clip that repeat all calls.
+
+    ``unclipped`` calls are looked at for a decay; where none explains them they may have been
+    clipped.
+    """
+    quiet = seen.until(unclipped)
+    moved = [m.where for m in confirm(rule, quiet, dtype, rng) if m.different]
+    few = sampled(quiet, rng, FEW)
+    candidates = (rule,) if not moved else decays(rule, few, moved, dtype)
+    decayed = next((f for r in candidates if (f := held(r, quiet, dtype, rng)) is not None), None)
+    if decayed is None and unclipped < len(seen.calls):
+        return None
+    rule = rule if decayed is None else decayed.optimizer
+    found = held(rule, seen, dtype, rng)
+    if found is not None:
+        return found
+    possible = clips(rule, sampled(seen, rng, FEW), dtype)
+    return next((f for c in possible if (f := held(rule, seen, dtype, rng, c)) is not None), None)
+
+
+def _at_zero(count: int) -> list[int]:
+    return [i for i in range(count) if not DECAY_CALLS[0] <= i < DECAY_CALLS[1]]
+
+
+def _shortest(found: Iterable[FoundUpdate | None]) -> FoundUpdate | None:
+    """Of the rules that hold, the one whose constants are the easiest to write down."""
+    holding = [f for f in found if f is not None]
+    return min(holding, key=lambda f: length(f.optimizer), default=None)
+
+
+def held(
+    rule: Optimizer,
+    seen: Updates,
+    dtype: np.dtype[Any],
+    rng: np.random.Generator,
+    clipping: Clipping | None = None,
+) -> FoundUpdate | None:
+    """The rule, where it repeats the updates to the noise floor."""
+    measures = confirm(rule, seen, dtype, rng, clipping)
+    if not measures or any(m.different for m in measures):
+        return None
+    return FoundUpdate(rule, tuple(measures), declared=False, clipping=clipping)
+
+
+def fitted(
+    family: Sequence[Optimizer], flat: Flat, part: Flat, *, decayed: bool = False
+) -> Iterator[Optimizer]:
+    """The rules of a family that repeat flat updates; ranked, and fitted first, by a part.
+
+    With ``decayed`` each with a weight decay of every sort.
+    """
+    ranked: dict[tuple[Any, ...], tuple[float, Optimizer]] = {}
+    with np.errstate(all="ignore"):
+        for guess in family:
+            ready = calibrated(guess, flat)
+            missed = misfit(ready, part)
+            form = _form(guess)
+            if form not in ranked or missed < ranked[form][0]:
+                ranked[form] = (missed, ready)
+        near = [polish(g, part, 4) for _, g in sorted(ranked.values(), key=_rank)[:_MOVED]]
+        near = sorted(near, key=lambda g: misfit(g, part))[:_TRIED]
+        near = [d for g in near[: _TRIED // 2] for d in _decayed(g)] if decayed else near
+        best = [polish(polish(g, part), flat) for g in near]
+    for rule in best:
+        if float(np.quantile(np.abs(residuals(rule, flat)), 0.9)) <= _SCREEN[flat.dtype]:
+            yield from written(rule, flat.dtype)
+
+
+def _decayed(rule: Optimizer) -> Iterator[Optimizer]:
+    plain = isinstance(rule, SGD) and rule.momentum == 0.0
+    for scope, kind in itertools.product(("weights", "all"), ("coupled", "decoupled")):
+        if kind == "coupled" or not plain:
+            yield changed(rule, weight_decay=_DECAY, decay=kind, decay_scope=scope)
+
+
+def _rank(ranked: tuple[float, Optimizer]) -> float:
+    return ranked[0]
+
+
+def _form(optimizer: Optimizer) -> tuple[Any, ...]:
+    """A rule apart from the values of its numbers: its kind, its words, what is absent."""
+    values = []
+    for f in fields(optimizer):  # type: ignore[arg-type]
+        value = getattr(optimizer, f.name)
+        values.append(bool(value) if isinstance(value, float) else value)
+    return (type(optimizer), *values)

@@ -1,0 +1,231 @@
+"""The update rule, weight decay and clip behind updates, by their numbers alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from netparity.diagnosis import update
+from netparity.diagnosis.update.calls import at, wide
+from netparity.nn import (
+    SGD,
+    Adadelta,
+    AdaGrad,
+    Adam,
+    Adamax,
+    ClipByNorm,
+    ClipByValue,
+    Clipping,
+    Ftrl,
+    Lion,
+    NAdam,
+    Optimizer,
+    RAdam,
+    RMSProp,
+)
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Values = dict[str, Array]
+Rule = Callable[[Array, Array, dict[str, Any]], Array]
+
+F64, F32 = np.dtype(np.float64), np.dtype(np.float32)
+SHAPES = {"a.weight": (6, 9), "a.bias": (9,), "b.weight": (9, 4), "b.bias": (4,)}
+
+RULES: tuple[Optimizer, ...] = (
+    SGD(0.1),
+    SGD(0.05, 0.9),
+    SGD(0.05, 0.9, nesterov=True),
+    SGD(0.05, 0.9, dampening=0.3),
+    Adam(0.001),
+    Adam(0.001, epsilon=1e-7, epsilon_placement="hat"),
+    Adam(0.002, 0.8, 0.99, 1e-6, "inside"),
+    Adam(0.01, bias_correction=False),
+    Adam(0.001, amsgrad=True),
+    Adam(0.001, amsgrad=True, amsgrad_form="corrected"),
+    AdaGrad(0.01),
+    AdaGrad(0.01, 0.0, initial_accumulator=0.1),
+    AdaGrad(0.01, rate_decay=0.02),
+    RMSProp(0.01, 0.99),
+    RMSProp(0.001, 0.9, 0.9, 1e-7, "inside"),
+    RMSProp(0.01, 0.99, 0.5, centered=True),
+    RMSProp(0.001, 0.9, epsilon=1e-10, epsilon_placement="inside", initial_accumulator=1.0),
+    RMSProp(0.01, 0.9, bias_correction=True),
+    Adadelta(1.0),
+    Adamax(0.002),
+    Adamax(0.001, epsilon=1e-7, epsilon_placement="outside"),
+    NAdam(0.002),
+    NAdam(0.001, epsilon=1e-7, momentum_decay=1.0),
+    NAdam(0.002, momentum_decay=None),
+    RAdam(0.001),
+    RAdam(0.001, epsilon_placement="outside"),
+    Lion(0.001),
+    Ftrl(0.01),
+)
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def weights() -> Values:
+    draw = rng(1)
+    return {
+        n: (draw.standard_normal(s) / 2).astype(np.float32).astype(float) for n, s in SHAPES.items()
+    }
+
+
+def updates(
+    rule: Optimizer, dtype: np.dtype[Any] = F64, clipping: Clipping | None = None
+) -> update.Updates:
+    calls = update.calls_to_make(weights(), rng(2))
+    after = update.repeat(rule, at(dtype, calls), clipping)
+    return update.Updates(calls, tuple(wide(v) for v in after))
+
+
+def identified(seen: update.Updates, dtype: np.dtype[Any] = F64) -> update.FoundUpdate | None:
+    return update.identify(seen, dtype, rng(3))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=repr)
+def test_the_rule_and_its_constants(rule: Optimizer) -> None:
+    found = identified(updates(rule))
+    assert found is not None
+    assert found.optimizer == rule
+    assert not found.declared
+
+
+@pytest.mark.parametrize("rule", RULES[::3], ids=repr)
+def test_the_rule_in_float32(rule: Optimizer) -> None:
+    found = identified(updates(rule, F32), F32)
+    assert found is not None
+    assert update.as_written(found.optimizer) == update.as_written(rule)
+
+
+@pytest.mark.parametrize("dtype", [F64, F32], ids=str)
+@pytest.mark.parametrize(
+    "rule",
+    [
+        SGD(0.1, weight_decay=1e-3),
+        SGD(0.05, 0.9, weight_decay=1e-2, decay_scope="weights"),
+        SGD(0.05, 0.9, weight_decay=1e-2, decay="decoupled"),
+        Adam(0.001, weight_decay=1e-2, decay="decoupled"),
+        Adam(0.001, weight_decay=1e-4),
+        Adam(0.001, weight_decay=5e-4, decay_scope=("a.weight",)),
+        RMSProp(0.01, 0.99, weight_decay=1e-3),
+        Lion(0.001, weight_decay=0.01),
+    ],
+    ids=repr,
+)
+def test_weight_decay(rule: Optimizer, dtype: np.dtype[Any]) -> None:
+    found = identified(updates(rule, dtype), dtype)
+    assert found is not None
+    assert found.optimizer == rule
+
+
+@pytest.mark.parametrize(
+    ("rule", "clipping"),
+    [
+        (SGD(0.1), ClipByNorm(1.0)),
+        (SGD(0.1), ClipByNorm(1.0, epsilon=1e-6)),
+        (SGD(0.05, 0.9), ClipByNorm(0.5, "parameter")),
+        (SGD(0.05, 0.9), ClipByValue(0.25)),
+        (Adam(0.001), ClipByNorm(5.0, "parameter")),
+        (Adam(0.001, epsilon=1e-7, epsilon_placement="hat"), ClipByValue(0.5)),
+        (RMSProp(0.01, 0.99, weight_decay=1e-3), ClipByNorm(1.0)),
+    ],
+    ids=repr,
+)
+def test_clips(rule: Optimizer, clipping: Clipping) -> None:
+    found = identified(updates(rule, clipping=clipping))
+    assert found is not None
+    assert (found.optimizer, found.clipping) == (rule, clipping)
+
+
+@pytest.mark.parametrize(
+    ("rule", "wrong"),
+    [
+        (SGD(0.1), SGD(0.1 * (1 + 1e-9))),
+        (SGD(0.1, momentum=0.9), SGD(0.1, momentum=0.9, nesterov=True)),
+        (Adam(0.001), Adam(0.001, epsilon=1e-7)),
+        (Adam(0.001), Adam(0.001, epsilon_placement="hat")),
+        (Adam(0.001), Adam(0.001, epsilon_placement="inside")),
+        (Adam(0.001), Adam(0.001, bias_correction=False)),
+        (RMSProp(0.01), RMSProp(0.01, epsilon_placement="inside")),
+        (NAdam(0.002), NAdam(0.002, momentum_decay=1.0)),
+    ],
+    ids=repr,
+)
+def test_a_wrong_declaration_is_refuted(rule: Optimizer, wrong: Optimizer) -> None:
+    seen = updates(rule)
+    assert any(m.different for m in update.confirm(wrong, seen, F64, rng(4)))
+    found = update.identify(seen, F64, rng(5), (wrong, None))
+    assert found is not None
+    assert not found.declared
+    assert found.optimizer == rule
+
+
+def test_no_rule_is_named_for_what_is_none() -> None:
+    seen = updates(SGD(0.1))
+    odd = tuple({n: v + 0.01 * np.sin(37 * v) for n, v in values.items()} for values in seen.after)
+    assert identified(replace(seen, after=odd)) is None
+
+
+# ---- programs ------------------------------------------------------------------------------------
+def adam_by_hand(w: Array, g: Array, kept: dict[str, Any]) -> Array:
+    kept["t"] = kept.get("t", 0) + 1
+    kept["m"] = 0.9 * kept.get("m", 0) + 0.1 * g
+    kept["v"] = 0.999 * kept.get("v", 0) + 0.001 * g**2
+    m, v = kept["m"] / (1 - 0.9 ** kept["t"]), kept["v"] / (1 - 0.999 ** kept["t"])
+    return w - 0.01 * m / (np.sqrt(v) + 1e-8)
+
+
+def rmsprop_by_hand(w: Array, g: Array, kept: dict[str, Any]) -> Array:
+    kept["c"] = 0.99 * kept.get("c", 0) + (1 - 0.99) * g * g
+    return w - 1e-3 * g / (np.sqrt(kept["c"]) + 1e-8)
+
+
+def nesterov_by_hand(w: Array, g: Array, kept: dict[str, Any]) -> Array:
+    before = kept.get("v", 0)
+    kept["v"] = 0.9 * before - 0.05 * g
+    return w - 0.9 * before + 1.9 * kept["v"]
+
+
+def averaged_by_hand(w: Array, g: Array, kept: dict[str, Any]) -> Array:
+    kept["v"] = 0.9 * kept.get("v", 0) + (1 - 0.9) * g
+    return w - 0.5 * kept["v"]
+
+
+def adagrad_by_hand(w: Array, g: Array, kept: dict[str, Any]) -> Array:
+    kept["s"] = kept.get("s", 0) + g**2
+    return w - 0.1 * g / np.sqrt(kept["s"] + 1e-8)
+
+
+@pytest.mark.parametrize("dtype", [F64, F32], ids=str)
+@pytest.mark.parametrize(
+    ("program", "rule"),
+    [
+        (adam_by_hand, Adam(0.01)),
+        (rmsprop_by_hand, RMSProp(0.001, 0.99)),
+        (nesterov_by_hand, SGD(0.05, 0.9, nesterov=True)),
+        (averaged_by_hand, SGD(0.05, 0.9)),
+        (adagrad_by_hand, AdaGrad(0.1, 1e-8, "inside")),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_programs_by_hand(program: Rule, rule: Optimizer, dtype: np.dtype[Any]) -> None:
+    calls = update.calls_to_make(weights(), rng(6))
+    kept: dict[str, dict[str, Any]] = {n: {} for n in SHAPES}
+    after = [
+        {n: program(c.before[n], c.gradient[n], kept[n]).astype(float) for n in SHAPES}
+        for c in at(dtype, calls)
+    ]
+    seen = update.Updates(calls, tuple(after))
+    found = identified(seen, dtype)
+    assert found is not None
+    assert update.as_written(found.optimizer) == update.as_written(rule)
+    for seed in range(3):
+        assert not any(m.different for m in update.confirm(rule, seen, dtype, rng(seed)))
