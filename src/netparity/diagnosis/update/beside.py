@@ -18,12 +18,12 @@ from netparity.diagnosis.update.calls import Updates, repeat
 from netparity.diagnosis.update.fitting import misses
 from netparity.nn import ClipByNorm, ClipByValue, Clipping, Optimizer, Scope
 
-DECAYS: Final = 10.0 ** np.arange(-6.0, 0.5, 0.5)
+DECAYS: Final = 10.0 ** np.arange(-6.0, 0.5, 0.125)
 LIMITS: Final = 10.0 ** np.arange(-3.0, 4.0, 0.125)
 #: Digits with which a constant may have been written, before the fitted value itself.
 _DIGITS: Final = (1, 2, 3, 5)
 _EPSILONS: Final = (0.0, 1e-6, 1e-8, 1e-7, 1e-12)
-_ROUNDS: Final = 8
+_ROUNDS: Final = 12
 _STARTS: Final = 3
 
 
@@ -111,19 +111,23 @@ def _fitted(missed: Callable[[float], Array], grid: Array) -> float:
 
 
 def _moved(missed: Callable[[float], Array], start: float) -> float:
-    """The constant after Newton's steps on its logarithm."""
+    """The constant after Newton's steps on its logarithm.
+
+    An element whose step changes its sign on the way counts by its size, not by its square.
+    """
     at, now = float(np.log(start)), missed(start)
     for _ in range(_ROUNDS):
         slope = (missed(float(np.exp(at + 1e-6))) - now) / 1e-6
-        square = float(slope @ slope)
+        weight = 1.0 / (np.abs(now) + 1e-3 * float(np.median(np.abs(now))) + 1e-12)
+        square = float(weight @ slope**2)
         if square == 0.0:
             break
-        step = float(np.clip(-(slope @ now) / square, -0.3, 0.3))
+        step = float(np.clip(-(weight @ (slope * now)) / square, -0.3, 0.3))
         trial = missed(float(np.exp(at + step)))
-        while float(trial @ trial) > float(now @ now) and abs(step) > 1e-15:
+        while np.abs(trial).sum() > np.abs(now).sum() and abs(step) > 1e-15:
             step /= 4
             trial = missed(float(np.exp(at + step)))
-        if float(trial @ trial) >= float(now @ now):
+        if np.abs(trial).sum() >= np.abs(now).sum():
             break
         at, now = at + step, trial
     return float(np.exp(at))

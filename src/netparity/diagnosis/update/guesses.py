@@ -157,7 +157,8 @@ def _others(bend: float) -> Iterator[Optimizer]:
         yield AdaGrad(1.0, bend, rate_decay=rate_decay)
         if bend < _START:  # √(s + ε) from s = 0 is √s from s = ε
             yield AdaGrad(1.0, bend**2, "inside", rate_decay=rate_decay)
-        yield AdaGrad(1.0, 0.0, initial_accumulator=bend**2, rate_decay=rate_decay)
+        else:
+            yield AdaGrad(1.0, 0.0, initial_accumulator=bend**2, rate_decay=rate_decay)
     for rho in RHO:
         yield Adadelta(1.0, rho, bend**2 * (1.0 - rho))
     for beta1, beta2 in itertools.product(BETA1, BETA2):
