@@ -105,18 +105,17 @@ def test_the_rule_in_float32(rule: Optimizer) -> None:
     assert update.as_written(found.optimizer) == update.as_written(rule)
 
 
-@pytest.mark.parametrize("dtype", [F64, F32], ids=str)
 @pytest.mark.parametrize(
-    "rule",
+    ("rule", "dtype"),
     [
-        SGD(0.1, weight_decay=1e-3),
-        SGD(0.05, 0.9, weight_decay=1e-2, decay_scope="weights"),
-        SGD(0.05, 0.9, weight_decay=1e-2, decay="decoupled"),
-        Adam(0.001, weight_decay=1e-2, decay="decoupled"),
-        Adam(0.001, weight_decay=1e-4),
-        Adam(0.001, weight_decay=5e-4, decay_scope=("a.weight",)),
-        RMSProp(0.01, 0.99, weight_decay=1e-3),
-        Lion(0.001, weight_decay=0.01),
+        (SGD(0.1, weight_decay=1e-3), F64),
+        (SGD(0.05, 0.9, weight_decay=1e-2, decay_scope="weights"), F32),
+        (SGD(0.05, 0.9, weight_decay=1e-2, decay="decoupled"), F64),
+        (Adam(0.001, weight_decay=1e-2, decay="decoupled"), F32),
+        (Adam(0.001, weight_decay=1e-4), F64),
+        (Adam(0.001, weight_decay=5e-4, decay_scope=("a.weight",)), F32),
+        (RMSProp(0.01, 0.99, weight_decay=1e-3), F64),
+        (Lion(0.001, weight_decay=0.01), F64),
     ],
     ids=repr,
 )
