@@ -344,7 +344,7 @@ def _follow_steps(
         saved = live.state()
         if not twin.conventions.trains and twin.conventions.loss is not None:
             # Its own gradients are asked for in training mode; its steps are in the other.
-            gradient = twin.evaluate(trajectory[-1], x, y, training=False).gradients
+            gradient = twin.evaluate(before, x, y, training=False).gradients
         elif "gradients" in live.abilities:
             gradient = gradients_.twin_layout(
                 twin, live.gradients(x, y, draws=fed(live, draws)), native
