@@ -62,7 +62,8 @@ class Watched:
     """A run as its author runs it, watched without a probe in between.
 
     ``states[t]`` is the full state before update ``t`` and ``states[-1]`` the one after the
-    last; ``fed[t]`` the ``(x, y)`` of update ``t``; ``epochs[t]`` its epoch.
+    last; ``fed[t]`` the ``(x, y)`` of update ``t``; ``weights[t]`` those of its rows, ``None``
+    where all count alike; ``epochs[t]`` its epoch.
     """
 
     states: tuple[Any, ...]
@@ -73,6 +74,7 @@ class Watched:
     results: tuple[tuple[int, Mapping[str, Array]], ...] = ()
     aliased: bool | None = None
     notes: tuple[str, ...] = field(default=())
+    weights: tuple[Array | None, ...] = ()
 
 
 class Implementation(ABC):
@@ -154,16 +156,23 @@ class Implementation(ABC):
         return []
 
     def loss(
-        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None
-    ) -> Loss:
-        """The loss this side trains on, at its present parameters."""
+        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> Loss:  # fmt: skip
+        """The loss this side trains on, at its present parameters.
+
+        ``weights``, ``(N,)``, says how much each row counts, beside its class's weight.
+        """
         raise CannotError("loss")
 
     def loss_of(self, prediction: Array, y: Array) -> float:
         """The data loss (no penalty) of a prediction of our choosing."""
         raise CannotError("loss-of")
 
-    def gradients(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> Values:
+    def gradients(
+        self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> Values:  # fmt: skip
         """Gradients of the training loss, in the side's layout, penalties in the loss included."""
         raise CannotError("gradients")
 
@@ -171,13 +180,23 @@ class Implementation(ABC):
         """One update of the side's own optimizer on the gradients given."""
         raise CannotError("update")
 
-    def step(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> None:
+    def step(
+        self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> None:  # fmt: skip
         """One whole training step as this side makes it."""
         raise CannotError("step")
 
     def batches(self, x: Array, y: Array, epoch: int) -> Iterable[tuple[Array, Array]]:
         """What this side feeds in epoch ``epoch`` (0-based); the author's own, where given."""
         raise CannotError("batches")
+
+    def weighted_batches(
+        self, x: Array, y: Array, epoch: int
+    ) -> Iterable[tuple[Array, Array, Array | None]]:
+        """What ``batches`` gives, each with the weights of its rows (``None``: all alike)."""
+        for batch_x, batch_y in self.batches(x, y, epoch):
+            yield batch_x, batch_y, None
 
     def end_epoch(self) -> None:
         """An epoch of steps has ended: a schedule that counts epochs moves on."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Unpack
 
 import numpy as np
 
 from netparity.conventions import Conventions
 from netparity.errors import CannotError, InputError, MissingDependencyError
-from netparity.implementations.base import Implementation, Loss, Values, Watched
-from netparity.implementations.values import as_array
-from netparity.implementations.watching import Batches, Every, watch_loop
+from netparity.implementations.author import Authored, Options, read_options
+from netparity.implementations.base import Loss, Values, Watched
+from netparity.implementations.own_step import OwnStep
 
 try:
     import flax
@@ -24,22 +24,24 @@ except ImportError as error:
         "netparity.Flax: Flax is not installed", hint="pip install 'netparity[jax]'"
     ) from error
 
-from netparity.implementations import flax_network, jax_optax
+from netparity.implementations import flax_network, jax_optax, jax_schedules
 from netparity.implementations.flax_draws import Draws
 from netparity.implementations.flax_models import LinenModel, NnxModel
 from netparity.implementations.jax import (
     check_arguments,
+    make_own_step,
     program_abilities,
     program_texts,
+    refuse,
     told_params,
 )
 from netparity.implementations.jax_program import Program
+from netparity.implementations.jax_step import JaxStep
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Validation = Callable[[Array, Array], tuple[Array, Array]]
 
 
-class Flax(Implementation):
+class Flax(Authored):
     """A Flax model, the loss it is trained on, and its optimizer.
 
     An NNX module stays the author's own: its variables are lifted to float64 in place, and what
@@ -52,15 +54,11 @@ class Flax(Implementation):
         optimizer: an optax transformation, or the ``nnx.Optimizer`` around one.
         variables: of a Linen module, as its ``init`` returned them.
         key: of a Linen module's dropout, the first; ``jax.random.key(0)`` where there is none.
-        batches: ``batches(x, y, epoch) → iterable of (x, y)``; by default rows in order.
-        report: ``report(x, y) → {name: value}``; an argument ``params`` is given the present
-            parameters.
-        report_every: ``"step"`` (with that batch) or ``"epoch"`` (with all data).
-        result: ``result() → {name: array}``, likewise.
-        validation: ``validation(x, y) → (x, y)``, the rows held out.
         penalty: ``penalty(params) → scalar``, added to the loss.
         name: what to call it in the report.
         lift: whether to compute in float64.
+        **options: see ``Options``, and ``Jax``; the ``train_step`` of an NNX module moves the
+            module and its ``nnx.Optimizer``.
 
     Raises:
         InputError: the model is neither, or an argument cannot be used.
@@ -93,24 +91,17 @@ class Flax(Implementation):
         *,
         variables: Mapping[str, Any] | None = None,
         key: Any = None,
-        batches: Batches | None = None,
-        report: Callable[..., Mapping[str, Any]] | None = None,
-        report_every: Every = "step",
-        result: Callable[..., Mapping[str, Any]] | None = None,
-        validation: Validation | None = None,
         penalty: Callable[[Any], Any] | None = None,
         name: str | None = None,
         lift: bool = True,
+        **options: Unpack[Options],
     ) -> None:
         self.name = name or type(model).__name__
         self.version = f"{flax.__version__} (jax {jax.__version__})"
-        given = {"batches": batches, "report": report, "result": result, "validation": validation}
-        self._functions: dict[str, Any] = {k: f for k, f in given.items() if f is not None}
-        self._report_every: Every = report_every
+        self.author = read_options(self.name, options)
         wrapped = optimizer if isinstance(optimizer, nnx.Optimizer) else None
         transformation = optimizer if wrapped is None else wrapped.tx
-        callables = {"loss": loss, "penalty": penalty, **self._functions}
-        check_arguments(self.name, callables, transformation, report_every)
+        check_arguments(self.name, {"loss": loss, "penalty": penalty}, transformation)
         self.model = _model(model, variables, nnx.Param if wrapped is None else wrapped.wrt)
         self._draws: Draws | None = None
         self._feedable: bool | None = None if self.model.dropouts() else True
@@ -118,11 +109,23 @@ class Flax(Implementation):
         self.program = Program(
             self.name, self._forward, params, rest,
             names=self.model.names(params), loss=loss, optimizer=transformation, penalty=penalty,
-            key=jax.random.key(0) if key is None else key, lift=lift,
+            key=jax.random.key(0) if key is None else key, lift=lift, author=self.author,
         )  # fmt: skip
         if wrapped is not None:
             self._take_over(wrapped)
+        self._wrapped = wrapped
+        self._rates = jax_schedules.rates(self.program, self.author)
+        self._own_step = self._read_own_step(variables)
         self._write()
+
+    def _read_own_step(self, variables: Mapping[str, Any] | None) -> OwnStep | None:
+        own, where = self.author.functions.get("train_step"), f"{self.name}, train_step"
+        if own is None:
+            return None
+        if variables is not None:
+            given = [(variables["params"], None), (variables, "params")]
+            return OwnStep(JaxStep(own, self.program, given, where), self, where)
+        return OwnStep(own, self, where)
 
     def _take_over(self, wrapped: Any) -> None:
         """The slots of an optimizer that has made steps already."""
@@ -185,7 +188,7 @@ class Flax(Implementation):
     @property
     def abilities(self) -> frozenset[str]:
         """What follows from the loss, the optimizer and the functions given."""
-        able = program_abilities(self.program) | {"activations", *self._functions}
+        able = program_abilities(self.program, self.author) | {"activations"}
         return frozenset(able | ({"draws"} if self._may_feed else set()))
 
     @property
@@ -209,7 +212,7 @@ class Flax(Implementation):
         if program.optimizer is not None:
             twins = {place.name: name for name, place in places.items()}
             rule = jax_optax.read(program.optimizer, program.params, program.names, twins)
-        return Conventions(
+        found = Conventions(
             layers=None if network is None else network.layers,
             places=places,
             penalties=None if program.penalty is not None else (),
@@ -217,6 +220,7 @@ class Flax(Implementation):
             laws=laws,
             texts={**({} if network is None else network.texts), **program_texts(program)},
         )
+        return self._rates.applied_to(found)
 
     # ---- drive ------------------------------------------------------------------------
     def set_parameters(self, values: Mapping[str, Array]) -> None:
@@ -226,13 +230,17 @@ class Flax(Implementation):
 
     def state(self) -> Any:
         """Parameters, statistics, counters of draws, the optimizer's state, and the key."""
+        own = None if self._own_step is None else self._own_step.state()
         with self._at():
-            return self.program.state()
+            return {"program": self.program.state(), "rates": self._rates.state(), "own": own}
 
     def restore(self, state: Any) -> None:
         """Puts all of it back, into the author's model too."""
         with self._at(write=True):
-            self.program.restore(state)
+            self.program.restore(state["program"])
+        self._rates.restore(state["rates"])
+        if self._own_step is not None:
+            self._own_step.restore(state["own"])
 
     def predict(
         self, x: Array, *, training: bool = False, draws: Sequence[Array] | None = None
@@ -266,57 +274,85 @@ class Flax(Implementation):
         return shapes or []
 
     def loss(
-        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None
-    ) -> Loss:
+        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> Loss:  # fmt: skip
         """The loss of the prediction, and the penalty."""
         with self._at(draws if training else None) as inline:
-            data, penalty = self.program.losses(x, y, training, inline)
+            data, penalty = self.program.losses(x, y, training, inline, weights)
         return Loss(data) if penalty is None else Loss(data + penalty, data=data, penalty=penalty)
 
     def loss_of(self, prediction: Array, y: Array) -> float:
         """The data loss of a prediction."""
         return self.program.loss_of(prediction, y)
 
-    def gradients(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> Values:
+    def gradients(
+        self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> Values:  # fmt: skip
         """Gradients of loss and penalty, by ``jax.grad``, in training mode."""
         with self._at(draws) as inline:
-            return self.program.gradients(x, y, inline)
+            return self.program.gradients(x, y, inline, weights)
 
     def update(self, gradients: Mapping[str, Array]) -> None:
         """One update of the optimizer; a gradient that is not given is zero."""
+        self._rates.before_step()
         with self._at(write=True):
             self.program.update(gradients)
+        self._rates.after_step()
 
-    def step(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> None:
-        """Gradients in the model's own mode, the update, and the statistics of the pass."""
-        with self._at(draws, write=True) as inline:
-            self.program.step(x, y, inline)
+    def step(
+        self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> None:  # fmt: skip
+        """Gradients in the model's own mode, the update, and the statistics of the pass.
 
-    def batches(self, x: Array, y: Array, epoch: int) -> Iterable[tuple[Array, Array]]:
-        """What the author's own ``batches`` yields."""
-        if "batches" not in self._functions:
-            raise CannotError("batches")
-        feeding: Iterable[tuple[Array, Array]] = self._functions["batches"](x, y, epoch)
-        return feeding
+        Or the author's own step.
+        """
+        if "step" not in self.abilities:
+            raise CannotError("step")
+        self._rates.before_step()
+        if self._own_step is None:
+            with self._at(draws, write=True) as inline:
+                self.program.step(x, y, inline, weights)
+        elif isinstance(self.model, LinenModel):
+            refuse(draws)
+            with self._at(write=True):
+                make_own_step(self._own_step, self.program, x, y, weights)
+        else:
+            refuse(draws)
+            self._lend_slots()
+            make_own_step(self._own_step, self.program, x, y, weights)
+            if self._wrapped is not None:
+                self._take_over(self._wrapped)
+        self._rates.after_step()
 
-    def validation(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """The rows the author's own ``validation`` holds out."""
-        if "validation" not in self._functions:
-            raise CannotError("validation")
-        held_x, held_y = self._functions["validation"](x, y)
-        return as_array(held_x), as_array(held_y)
+    def _lend_slots(self) -> None:
+        """The author's ``nnx.Optimizer`` as the program's is now."""
+        if self._wrapped is None:
+            return
+
+        def is_variable(node: Any) -> bool:
+            return isinstance(node, nnx.Variable)
+
+        leaves = jax.tree_util.tree_leaves(self.program.slots)
+        own = jax.tree_util.tree_leaves(self._wrapped.opt_state, is_leaf=is_variable)
+        held = [variable for variable in own if is_variable(variable)]
+        for variable, value in zip(held, leaves, strict=True):
+            variable.value = value
+
+    def end_epoch(self) -> None:
+        """A schedule that counts epochs moves on."""
+        self._rates.end_epoch()
 
     def watch(self, x: Array, y: Array, *, epochs: int, batch_size: int, limit: int) -> Watched:
         """Trains as the author does, and records."""
         with self.program.context():
-            return watch_loop(
-                self, x, y,
-                batches=self._functions.get("batches"),
-                report=told_params(self._functions.get("report"), self.program),
-                report_every=self._report_every,
-                result=told_params(self._functions.get("result"), self.program),
-                epochs=epochs, batch_size=batch_size, limit=limit,
-            )  # fmt: skip
+            return super().watch(x, y, epochs=epochs, batch_size=batch_size, limit=limit)
+
+    def _function(self, key: str) -> Callable[..., Any]:
+        found: Callable[..., Any] = told_params(super()._function(key), self.program)
+        return found
 
 
 def _model(model: Any, variables: Mapping[str, Any] | None, trained: Any) -> NnxModel | LinenModel:

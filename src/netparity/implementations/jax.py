@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Unpack
 
 import numpy as np
 
 from netparity.conventions import Conventions
 from netparity.errors import CannotError, InputError, MissingDependencyError
-from netparity.implementations.base import Implementation, Loss, Values, Watched
-from netparity.implementations.values import as_array
-from netparity.implementations.watching import Batches, Every, watch_loop
+from netparity.implementations.author import (
+    Author,
+    Authored,
+    Options,
+    argument_names,
+    check_function,
+    read_options,
+    weighing,
+)
+from netparity.implementations.base import Loss, Values, Watched
+from netparity.implementations.own_step import OwnStep
 
 try:
     import jax
@@ -21,18 +28,18 @@ except ImportError as error:
         "netparity.Jax: JAX is not installed", hint="pip install 'netparity[jax]'"
     ) from error
 
-from netparity.implementations import jax_optax
+from netparity.implementations import jax_optax, jax_schedules
 from netparity.implementations.jax_program import Program, named_leaves
+from netparity.implementations.jax_step import JaxStep
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Validation = Callable[[Array, Array], tuple[Array, Array]]
 
 #: Arguments by which ``apply`` may be told the mode, and whether they mean training.
 _MODES: Final = {"training": True, "train": True, "is_training": True, "deterministic": False}
 _KEYS: Final = ("key", "rng")
 
 
-class Jax(Implementation):
+class Jax(Authored):
     """A function of parameters and inputs, the loss it is trained on, and its optimizer.
 
     The parameters are lifted to float64, for the time of each call only: JAX's own setting
@@ -47,15 +54,12 @@ class Jax(Implementation):
         loss: ``loss(prediction, target) → scalar``.
         optimizer: an optax transformation (``init`` and ``update``).
         key: the first key; ``jax.random.key(0)`` where there is none.
-        batches: ``batches(x, y, epoch) → iterable of (x, y)``; by default rows in order.
-        report: ``report(x, y) → {name: value}``; an argument ``params`` is given the present
-            parameters.
-        report_every: ``"step"`` (with that batch) or ``"epoch"`` (with all data).
-        result: ``result() → {name: array}``, likewise.
-        validation: ``validation(x, y) → (x, y)``, the rows held out.
         penalty: ``penalty(params) → scalar``, added to the loss.
         name: what to call it in the report.
         lift: whether to compute in float64.
+        **options: see ``Options``. ``report`` and ``result`` are given the present parameters if
+            they have an argument ``params``; ``train_step`` may ask for ``params``,
+            ``opt_state`` and ``key`` and returns the new ones, or rebinds its own.
 
     Raises:
         InputError: an argument cannot be used.
@@ -90,27 +94,28 @@ class Jax(Implementation):
         optimizer: Any = None,
         *,
         key: Any = None,
-        batches: Batches | None = None,
-        report: Callable[..., Mapping[str, Any]] | None = None,
-        report_every: Every = "step",
-        result: Callable[..., Mapping[str, Any]] | None = None,
-        validation: Validation | None = None,
         penalty: Callable[[Any], Any] | None = None,
         name: str | None = None,
         lift: bool = True,
+        **options: Unpack[Options],
     ) -> None:
         self.name = name or getattr(apply, "__name__", "apply").strip("<>")
         self.version = str(jax.__version__)
-        given = {"batches": batches, "report": report, "result": result, "validation": validation}
-        self._functions: dict[str, Any] = {k: f for k, f in given.items() if f is not None}
-        self._report_every: Every = report_every
-        callables = {"apply": apply, "loss": loss, "penalty": penalty, **self._functions}
-        check_arguments(self.name, callables, optimizer, report_every)
+        self.author = read_options(self.name, options)
+        callables = {"apply": apply, "loss": loss, "penalty": penalty}
+        check_arguments(self.name, callables, optimizer)
         self.program = Program(
             self.name, _forward_of(apply), params, (),
             names=named_leaves(params), loss=loss, optimizer=optimizer, penalty=penalty,
-            key=jax.random.key(0) if key is None else key, lift=lift,
+            key=jax.random.key(0) if key is None else key, lift=lift, author=self.author,
         )  # fmt: skip
+        self._rates = jax_schedules.rates(self.program, self.author)
+        self._own_step: OwnStep | None = None
+        own = self.author.functions.get("train_step")
+        if own is not None:
+            where = f"{self.name}, train_step"
+            step = JaxStep(own, self.program, [(params, None)], where)
+            self._own_step = OwnStep(step, self, where)
 
     # ---- read -------------------------------------------------------------------------
     @property
@@ -126,7 +131,7 @@ class Jax(Implementation):
     @property
     def abilities(self) -> frozenset[str]:
         """What follows from the loss, the optimizer and the functions given."""
-        return program_abilities(self.program) | frozenset(self._functions)
+        return program_abilities(self.program, self.author)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -144,11 +149,12 @@ class Jax(Implementation):
         rule = None
         if program.optimizer is not None:
             rule = jax_optax.read(program.optimizer, program.params, program.names, {})
-        return Conventions(
+        found = Conventions(
             penalties=None if program.penalty is not None else (),
             optimizer=rule,
             texts=program_texts(program),
         )
+        return self._rates.applied_to(found)
 
     # ---- drive ------------------------------------------------------------------------
     def set_parameters(self, values: Mapping[str, Array]) -> None:
@@ -157,11 +163,15 @@ class Jax(Implementation):
 
     def state(self) -> Any:
         """Parameters, the optimizer's state, and the key."""
-        return self.program.state()
+        own = None if self._own_step is None else self._own_step.state()
+        return {"program": self.program.state(), "rates": self._rates.state(), "own": own}
 
     def restore(self, state: Any) -> None:
         """Puts all of it back."""
-        self.program.restore(state)
+        self.program.restore(state["program"])
+        self._rates.restore(state["rates"])
+        if self._own_step is not None:
+            self._own_step.restore(state["own"])
 
     def predict(
         self, x: Array, *, training: bool = False, draws: Sequence[Array] | None = None
@@ -171,83 +181,80 @@ class Jax(Implementation):
         return self.program.predict(x, training)
 
     def loss(
-        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None
-    ) -> Loss:
+        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> Loss:  # fmt: skip
         """The loss of the prediction, and the penalty."""
         refuse(draws)
-        data, penalty = self.program.losses(x, y, training)
+        data, penalty = self.program.losses(x, y, training, weights=weights)
         return Loss(data) if penalty is None else Loss(data + penalty, data=data, penalty=penalty)
 
     def loss_of(self, prediction: Array, y: Array) -> float:
         """The data loss of a prediction."""
         return self.program.loss_of(prediction, y)
 
-    def gradients(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> Values:
+    def gradients(
+        self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> Values:  # fmt: skip
         """Gradients of loss and penalty, by ``jax.grad``."""
         refuse(draws)
-        return self.program.gradients(x, y)
+        return self.program.gradients(x, y, weights=weights)
 
     def update(self, gradients: Mapping[str, Array]) -> None:
         """One update of the optimizer; a gradient that is not given is zero."""
+        self._rates.before_step()
         self.program.update(gradients)
+        self._rates.after_step()
 
-    def step(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> None:
-        """Gradients, the optimizer's update, ``optax.apply_updates``; then a new key."""
+    def step(
+        self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> None:  # fmt: skip
+        """Gradients, update and a new key, or the author's own step."""
         refuse(draws)
-        self.program.step(x, y)
+        if "step" not in self.abilities:
+            raise CannotError("step")
+        self._rates.before_step()
+        if self._own_step is not None:
+            make_own_step(self._own_step, self.program, x, y, weights)
+        else:
+            self.program.step(x, y, weights=weights)
+        self._rates.after_step()
 
-    def batches(self, x: Array, y: Array, epoch: int) -> Iterable[tuple[Array, Array]]:
-        """What the author's own ``batches`` yields."""
-        if "batches" not in self._functions:
-            raise CannotError("batches")
-        feeding: Iterable[tuple[Array, Array]] = self._functions["batches"](x, y, epoch)
-        return feeding
-
-    def validation(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """The rows the author's own ``validation`` holds out."""
-        if "validation" not in self._functions:
-            raise CannotError("validation")
-        held_x, held_y = self._functions["validation"](x, y)
-        return as_array(held_x), as_array(held_y)
+    def end_epoch(self) -> None:
+        """A schedule that counts epochs moves on."""
+        self._rates.end_epoch()
 
     def watch(self, x: Array, y: Array, *, epochs: int, batch_size: int, limit: int) -> Watched:
         """Trains as the author does, and records."""
         with self.program.context():
-            return watch_loop(
-                self, x, y,
-                batches=self._functions.get("batches"),
-                report=told_params(self._functions.get("report"), self.program),
-                report_every=self._report_every,
-                result=told_params(self._functions.get("result"), self.program),
-                epochs=epochs, batch_size=batch_size, limit=limit,
-            )  # fmt: skip
+            return super().watch(x, y, epochs=epochs, batch_size=batch_size, limit=limit)
+
+    def _function(self, key: str) -> Callable[..., Any]:
+        found: Callable[..., Any] = told_params(super()._function(key), self.program)
+        return found
 
 
 # ---- shared with Flax ----------------------------------------------------------------------------
-def check_arguments(
-    name: str, callables: Mapping[str, Any], optimizer: Any, report_every: str
-) -> None:
+def check_arguments(name: str, callables: dict[str, Any], optimizer: Any) -> None:
     """Raises unless the functions are functions and the optimizer is one of optax's kind."""
     for key, function in callables.items():
-        if function is not None and not callable(function):
-            raise InputError(
-                f"{name}, {key}: expected a function; received {type(function).__name__}"
-            )
+        if function is not None:
+            check_function(name, key, function)
     if optimizer is not None and not all(hasattr(optimizer, a) for a in ("init", "update")):
         raise InputError(
             f"{name}, optimizer: expected an optax transformation; received "
             f"{type(optimizer).__name__}",
             hint="for example optax.sgd(0.1)",
         )
-    if report_every not in ("step", "epoch"):
-        raise InputError(
-            f"{name}, report_every: expected 'step' or 'epoch'; received {report_every!r}"
-        )
 
 
-def program_abilities(program: Program) -> frozenset[str]:
-    """What a program can do by its loss, penalty and optimizer."""
-    able = set()
+def program_abilities(program: Program, author: Author) -> frozenset[str]:
+    """What a program can do by its loss, penalty and optimizer, and what its author gave."""
+    able = set(author.abilities)
+    able |= {"step"} if "train-step" in able else set()
+    able |= {"weights"} if program.weighable else set()
     if program.loss is not None:
         able |= {"loss", "loss-of", "gradients"}
     if program.optimizer is not None:
@@ -273,29 +280,39 @@ def refuse(draws: Sequence[Array] | None) -> None:
         raise CannotError("draws")
 
 
+def make_own_step(
+    step: OwnStep, program: Program, x: Array, y: Array, weights: Array | None
+) -> None:
+    """One step of the author's own, in the program's width."""
+    author = program.author
+    function = getattr(step.function, "function", step.function)
+    counted = weighing(function, f"{author.name}, train_step", author.weights(y, weights))
+
+    def arrays() -> Any:
+        named = {key: program.array(value) for key, value in counted.items()}
+        return (program.array(x), program.array(y)), named
+
+    with program.context():
+        step.call(arrays, lambda: ((np.array(x), np.array(y)), counted))
+    program.key = jax.random.split(program.key)[0]
+
+
 def told_params(function: Any, program: Program) -> Any:
     """A function of the author's, given the present parameters where it asks for them."""
-    if function is None or "params" not in _arguments(function):
+    if "params" not in argument_names(function):
         return function
     return lambda *args: function(*args, params=program.params)
 
 
 def mode_of(function: Any) -> Callable[[bool], dict[str, bool]]:
     """How a function is told the mode: its own argument for it, if it has one."""
-    names = [name for name in _MODES if name in _arguments(function)]
+    names = [name for name in _MODES if name in argument_names(function)]
     return lambda training: {name: training == _MODES[name] for name in names[:1]}
-
-
-def _arguments(function: Any) -> tuple[str, ...]:
-    try:
-        return tuple(inspect.signature(function).parameters)
-    except (TypeError, ValueError):
-        return ()
 
 
 def _forward_of(apply: Callable[..., Any]) -> Any:
     mode = mode_of(apply) if callable(apply) else mode_of(None)
-    keys = [name for name in _KEYS if name in _arguments(apply)][:1]
+    keys = [name for name in _KEYS if name in argument_names(apply)][:1]
 
     def forward(params: Any, rest: Any, x: Any, training: bool | None, key: Any) -> Any:
         given = dict.fromkeys(keys, key)

@@ -16,7 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from netparity.errors import CannotError, InputError
+from netparity.implementations.author import Author, weighing, weights_argument
 from netparity.implementations.jax_compiled import call
+from netparity.implementations.jax_rebuilding import rebuilt
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Outcome = TypeVar("Outcome")
@@ -117,18 +119,20 @@ class Program:
         loss: ``loss(prediction, target) → scalar`` or ``None``.
         optimizer: an optax transformation or ``None``.
         penalty: ``penalty(params) → scalar`` or ``None``.
+        author: what else the author gave.
         key: of the draws that a forward pass makes.
         lift: whether to compute in float64.
 
     Attributes:
         lifted: whether it computes in float64 though it was handed over in another dtype.
         notes: remarks for the report.
+        rate: the learning rate in place of the transformation's own, or ``None``.
     """
 
     def __init__(
         self, name: str, forward: Forward, params: Any, rest: Any, *,
         names: Sequence[tuple[str, int]], loss: Any, optimizer: Any, penalty: Any, key: Any,
-        lift: bool,
+        lift: bool, author: Author,
     ) -> None:  # fmt: skip
         self.name = name
         self.forward = forward
@@ -137,6 +141,8 @@ class Program:
         self.optimizer = optimizer
         self.penalty = penalty
         self.key = key
+        self.author = author
+        self.rate: float | None = None
         self.params, self.rest = params, rest
         self.lifted = False
         self.notes: list[str] = []
@@ -278,7 +284,18 @@ class Program:
             )
         return prediction, rest
 
-    def data_loss(self, prediction: Any, y: Any) -> Any:
+    @property
+    def weighable(self) -> bool:
+        """Whether the loss takes weights of the rows."""
+        return weights_argument(self.loss) is not None
+
+    def _counted(self, y: Array, weights: Array | None) -> dict[str, Any]:
+        """How much the rows count, as the argument that the loss has for it."""
+        counted = self.author.weights(y, weights)
+        found = weighing(self.loss, f"{self.name}, loss", counted)
+        return {key: self.array(value) for key, value in found.items()}
+
+    def data_loss(self, prediction: Any, y: Any, weights: Mapping[str, Any] | None = None) -> Any:
         """The author's loss of a prediction.
 
         Raises:
@@ -287,7 +304,7 @@ class Program:
         """
         if self.loss is None:
             raise CannotError("loss")
-        value = self.loss(prediction, y)
+        value = self.loss(prediction, y, **(weights or {}))
         if np.shape(value) != ():
             raise InputError(
                 f"{self.name}, loss: expected a scalar; received shape {np.shape(value)}",
@@ -296,17 +313,25 @@ class Program:
         return value
 
     def losses(
-        self, x: Array, y: Array, training: bool | None, inline: bool = False
+        self,
+        x: Array,
+        y: Array,
+        training: bool | None,
+        inline: bool = False,
+        weights: Array | None = None,
     ) -> tuple[float, float | None]:
         """The data loss and the penalty (``None`` where the author gave none)."""
 
-        def both(params: Any, rest: Any, x: Any, y: Any, key: Any) -> tuple[Any, Any]:
+        def both(params: Any, rest: Any, x: Any, y: Any, w: Any, key: Any) -> tuple[Any, Any]:
             prediction, _ = self._prediction(params, rest, x, training, key)
-            data = self.data_loss(prediction, y)
+            data = self.data_loss(prediction, y, w)
             return data, None if self.penalty is None else self.penalty(params)
 
         data, penalty = self.run(
-            "loss", lambda: self._call(both, self.array(x), self.array(y), inline=inline)
+            "loss",
+            lambda: self._call(
+                both, self.array(x), self.array(y), self._counted(y, weights), inline=inline
+            ),
         )
         return float(data), None if penalty is None else float(penalty)
 
@@ -314,31 +339,43 @@ class Program:
         """The data loss of a prediction."""
         return self.run(
             "loss",
-            lambda: float(call(self.data_loss, self.array(prediction), self.array(y))),
+            lambda: float(
+                call(self.data_loss, self.array(prediction), self.array(y), self._counted(y, None))
+            ),
         )
 
     def differentiate(
-        self, x: Array, y: Array, training: bool | None, inline: bool = False
+        self,
+        x: Array,
+        y: Array,
+        training: bool | None,
+        inline: bool = False,
+        weights: Array | None = None,
     ) -> tuple[Any, Any]:
         """Gradients of loss and penalty as a pytree, and what the pass left."""
 
-        def found(params: Any, rest: Any, x: Any, y: Any, key: Any) -> tuple[Any, Any]:
+        def found(params: Any, rest: Any, x: Any, y: Any, w: Any, key: Any) -> tuple[Any, Any]:
             def total(params: Any) -> tuple[Any, Any]:
                 prediction, left = self._prediction(params, rest, x, training, key)
-                value = self.data_loss(prediction, y)
+                value = self.data_loss(prediction, y, w)
                 return (value if self.penalty is None else value + self.penalty(params)), left
 
             both: tuple[Any, Any] = jax.grad(total, has_aux=True)(params)
             return both
 
         gradients, rest = self.run(
-            "loss", lambda: self._call(found, self.array(x), self.array(y), inline=inline)
+            "loss",
+            lambda: self._call(
+                found, self.array(x), self.array(y), self._counted(y, weights), inline=inline
+            ),
         )
         return gradients, rest
 
-    def gradients(self, x: Array, y: Array, inline: bool = False) -> dict[str, Array]:
+    def gradients(
+        self, x: Array, y: Array, inline: bool = False, weights: Array | None = None
+    ) -> dict[str, Array]:
         """Gradients of loss and penalty by name; nothing is kept of the pass."""
-        leaves = jax.tree_util.tree_leaves(self.differentiate(x, y, True, inline)[0])
+        leaves = jax.tree_util.tree_leaves(self.differentiate(x, y, True, inline, weights)[0])
         return {name: np.array(leaves[place]) for name, place in self.names}
 
     # ---- update and step --------------------------------------------------------------------
@@ -349,12 +386,22 @@ class Program:
         if self.optimizer is None:
             raise CannotError("update")
 
-        def update(gradients: Any, slots: Any, params: Any) -> tuple[Any, Any]:
-            updates, slots = self.optimizer.update(gradients, slots, params)
+        def update(gradients: Any, slots: Any, params: Any, rate: Any) -> tuple[Any, Any]:
+            updates, slots = self._at_rate(rate).update(gradients, slots, params)
             return optax.apply_updates(params, updates), slots
 
         with self.context():
-            self.params, self.slots = call(update, gradients, self.slots, self.params)
+            self.params, self.slots = call(update, gradients, self.slots, self.params, self.rate)
+
+    def _at_rate(self, rate: Any) -> Any:
+        """The transformation, with another rate in place of its own unless that is ``None``."""
+        if rate is None:
+            return self.optimizer
+        changes = {
+            ("scale", "step_size"): -rate,
+            ("scale_by_schedule", "step_size_fn"): lambda count: -rate,
+        }
+        return rebuilt(self.optimizer, changes)
 
     def update(self, gradients: Mapping[str, Array]) -> None:
         """One update on gradients given by name; one that is not given is zero."""
@@ -362,9 +409,9 @@ class Program:
             tree = self.tree(gradients, jnp.zeros_like)
         self.apply(tree)
 
-    def step(self, x: Array, y: Array, inline: bool = False) -> None:
+    def step(self, x: Array, y: Array, inline: bool = False, weights: Array | None = None) -> None:
         """One step in the program's own mode: gradients, update, and what the pass left."""
-        gradients, rest = self.differentiate(x, y, None, inline)
+        gradients, rest = self.differentiate(x, y, None, inline, weights)
         self.apply(gradients)
         self.rest = rest
         self.key = jax.random.split(self.key)[0]

@@ -8,13 +8,15 @@ step were found equal bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from netparity.errors import CannotError, InputError
-from netparity.implementations.base import Array, Implementation, Loss, Values, Watched
+from netparity.implementations import keras_schedules
+from netparity.implementations.author import Authored, Options, read_options, weighing
+from netparity.implementations.base import Array, Loss, Values, Watched
 from netparity.implementations.keras_layers import (
     dropouts,
     measured_dropout,
@@ -22,31 +24,27 @@ from netparity.implementations.keras_layers import (
     unique,
 )
 from netparity.implementations.keras_model import LiveModel
+from netparity.implementations.own_step import OwnStep
 
 if TYPE_CHECKING:
     from netparity.conventions import Conventions
 
 
-class Keras(Implementation):
+class Keras(Authored):
     """A Keras model: ``Sequential``, functional or subclassed, compiled or not.
 
     An uncompiled model gives a comparison of forward passes.
 
     Args:
         model: the ``keras.Model``.
-        batches: ``(x, y, epoch)`` → the ``(x, y)`` it is fed in that epoch; by default the
-            rows in order.
-        report: ``(x, y)`` → ``{name: value}``, what its author prints; by default what
-            ``fit`` logs at the end of each epoch.
-        report_every: ``"step"`` or ``"epoch"``: how often ``report`` is called.
-        result: ``() → {name: array}``, the parameters it hands over in the end.
-        validation: ``(x, y)`` → the rows it holds out.
         penalty: ``penalty(model)`` → a term to add to the loss, in the backend's tensors.
             Regularizers of the model's layers are in the loss already.
         name: what to call it in a report.
+        **options: see ``Options``. Without ``report`` it is what ``fit`` logs at the end of each
+            epoch; ``schedule`` may be a callback ``LearningRateScheduler``.
 
     Raises:
-        InputError: if ``model`` is not a Keras model.
+        InputError: ``model`` is no Keras model, or an argument cannot be used.
 
     Parity: Keras keeps a dense kernel as ``(inputs, outputs)``, trains on the loss with all
     regularization losses added, and logs running means of values taken before each update
@@ -59,13 +57,9 @@ class Keras(Implementation):
         self,
         model: Any,
         *,
-        batches: Callable[[Array, Array, int], Iterable[tuple[Array, ...]]] | None = None,
-        report: Callable[[Array, Array], Mapping[str, float]] | None = None,
-        report_every: Literal["step", "epoch"] = "step",
-        result: Callable[[], Mapping[str, Array]] | None = None,
-        validation: Callable[[Array, Array], tuple[Array, Array]] | None = None,
         penalty: Callable[[Any], Any] | None = None,
         name: str | None = None,
+        **options: Unpack[Options],
     ) -> None:
         import keras
 
@@ -73,14 +67,13 @@ class Keras(Implementation):
             msg = f"Keras: expected a keras.Model, received {type(model).__name__}"
             raise InputError(msg, hint="pass the model itself, for example netparity.Keras(model)")
         self.model = model
-        self.live = LiveModel(model, penalty)
         self.name = name or str(model.name)
+        self.author = read_options(self.name, options)
+        self.live = LiveModel(model, penalty, self.author)
         self.version = f"{keras.__version__} ({self.live.backend})"
-        self.author_batches = batches
-        self.author_report = report
-        self.author_result = result
-        self.author_validation = validation
-        self.report_every = report_every
+        self.rates = keras_schedules.rates(self.live.optimizer, self.author)
+        own = self.author.functions.get("train_step")
+        self._own_step = None if own is None else OwnStep(own, self, f"{self.name}, train_step")
         #: what the author wrote, by setting, for settings that ``adjust`` has changed
         self.written: dict[tuple[str, ...], Any] = {}
 
@@ -89,13 +82,7 @@ class Keras(Implementation):
     def abilities(self) -> frozenset[str]:
         """Forward for every model; the rest needs ``compile`` with a loss and an optimizer."""
         live = self.live
-        given = {
-            "report": self.author_report,
-            "result": self.author_result,
-            "validation": self.author_validation,
-            "batches": self.author_batches,
-        }
-        able = {ability for ability, function in given.items() if function is not None}
+        able = set(self.author.abilities)
         able |= {"activations", "draws", "adjust"}
         differentiable = live.backend in ("tensorflow", "torch")
         if live.has_loss:
@@ -106,6 +93,8 @@ class Keras(Implementation):
             able |= {"update"}
             if live.has_loss and (differentiable or live.penalty is None):
                 able |= {"step"} | ({"report"} if live.penalty is None else set())
+        able |= {"weights"} if "loss" in able else set()
+        able |= {"step"} if self._own_step is not None else set()
         return frozenset(able)
 
     @property
@@ -121,7 +110,7 @@ class Keras(Implementation):
         """What the configuration of the model, its loss and its optimizer say."""
         from netparity.implementations.keras_declared import declared
 
-        return declared(self, x)
+        return self.rates.applied_to(declared(self, x))
 
     # ---- drive ------------------------------------------------------------------------
     def set_parameters(self, values: Mapping[str, Array]) -> None:
@@ -139,7 +128,7 @@ class Keras(Implementation):
         for name, value in values.items():
             variables[name].assign(np.asarray(value, dtype=self.dtype))
 
-    def state(self) -> dict[str, list[Array]]:
+    def state(self) -> dict[str, Any]:
         """Weights, running statistics, seed generators, and the optimizer's variables."""
         live = self.live
         live.build_optimizer()
@@ -147,9 +136,11 @@ class Keras(Implementation):
         return {
             "model": [live.array(variable) for variable in self.model.variables],
             "optimizer": [live.array(variable) for variable in slots],
+            "rates": self.rates.state(),
+            "own": None if self._own_step is None else self._own_step.state(),
         }
 
-    def restore(self, state: Mapping[str, Sequence[Array]]) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:
         """Assigns what ``state`` returned; slots that were made later go back to zero."""
         live = self.live
         live.build_optimizer()
@@ -159,6 +150,9 @@ class Keras(Implementation):
         slots = live.optimizer.variables if live.optimizer is not None else ()
         for index, variable in enumerate(slots):
             variable.assign(kept[index] if index < len(kept) else np.zeros(variable.shape))
+        self.rates.restore(state["rates"])
+        if self._own_step is not None:
+            self._own_step.restore(state["own"])
 
     def predict(
         self, x: Array, *, training: bool = False, draws: Sequence[Array] | None = None
@@ -198,31 +192,38 @@ class Keras(Implementation):
         return shapes
 
     def loss(
-        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None
-    ) -> Loss:
+        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> Loss:  # fmt: skip
         """``compute_loss``, and in it the compiled loss and the regularization losses."""
         self._require("loss")
         live = self.live
         inputs, targets = live.tensor(x), live.tensor(y)
         with live.undisturbed(), live.fed(draws):
             prediction = live.call(inputs, training)
-            total = float(live.array(live.total(inputs, targets, prediction, training)))
+            total = live.total(inputs, targets, prediction, training, weights)
             if not live.splits_loss:
-                return Loss(total)
-            return Loss(total, live.data(targets, prediction), live.penalties())
+                return Loss(float(live.array(total)))
+            data = live.data(targets, prediction, weights)
+            return Loss(float(live.array(total)), data, live.penalties())
 
     def loss_of(self, prediction: Array, y: Array) -> float:
         """The compiled loss of a chosen prediction, along the path that training takes."""
         self._require("loss-of")
         return self.live.data(self.live.tensor(y), self.live.with_logits(prediction))
 
-    def gradients(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> Values:
+    def gradients(
+        self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> Values:  # fmt: skip
         """Gradients of the training loss, regularization losses included."""
         self._require("gradients")
         live = self.live
         variables = live.variables
         with live.undisturbed(), live.fed(draws):
-            found = live.differentiate(live.tensor(x), live.tensor(y), list(variables.values()))
+            found = live.differentiate(
+                live.tensor(x), live.tensor(y), list(variables.values()), weights
+            )
         return {
             name: live.array(gradient)
             for name, gradient in zip(variables, found, strict=True)
@@ -236,49 +237,76 @@ class Keras(Implementation):
         variables = {n: v for n, v in live.variables.items() if n in gradients}
         scale = getattr(live.optimizer, "loss_scale_factor", None) or 1
         values = [live.tensor(np.asarray(gradients[name]) * scale) for name in variables]
+        self.rates.before_step()
         live.apply(values, list(variables.values()))
+        self.rates.after_step()
 
-    def step(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> None:
+    def step(
+        self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> None:  # fmt: skip
         """One training step: ``train_on_batch``, or ``train_step`` where that is overridden.
 
         With draws, or a penalty of ours in the loss, the same calls are made eagerly.
         """
         self._require("step")
-        live = self.live
-        live.build_optimizer()
-        if live.backend == "jax" and draws is not None:
+        self.live.build_optimizer()
+        if self.live.backend == "jax" and draws is not None:
             raise CannotError("draws")
+        self.rates.before_step()
+        counted = self.author.weights(y, weights)
+        if self._own_step is not None:
+            self._make_own_step(self._own_step, x, y, counted, draws)
+        else:
+            self._make_step(x, y, counted, draws)
+        self.rates.after_step()
+
+    def _make_step(
+        self, x: Array, y: Array, weights: Array | None, draws: Sequence[Array] | None
+    ) -> None:
+        live = self.live
+        given = () if weights is None else (live.tensor(weights),)
         if live.penalty is not None:
             variables = list(live.variables.values())
             with live.fed(draws):
-                found = live.differentiate(live.tensor(x), live.tensor(y), variables)
+                found = live.differentiate(live.tensor(x), live.tensor(y), variables, weights)
             pairs = [(g, v) for g, v in zip(found, variables, strict=True) if g is not None]
             live.apply([g for g, _ in pairs], [v for _, v in pairs])
         elif live.backend != "jax" and (draws is not None or live.own_train_step):
             with live.fed(draws):
-                self.model.train_step((live.tensor(x), live.tensor(y)))
+                self.model.train_step((live.tensor(x), live.tensor(y), *given))
             self.model.reset_metrics()
         else:
-            self.model.train_on_batch(live.cast(x), live.cast(y))
+            self.model.train_on_batch(live.cast(x), live.cast(y), sample_weight=weights)
 
-    def batches(self, x: Array, y: Array, epoch: int) -> Iterator[tuple[Array, Array]]:
-        """The author's own batches."""
-        if self.author_batches is None:
-            raise CannotError("batches")
-        for batch in self.author_batches(x, y, epoch):
-            yield np.asarray(batch[0]), np.asarray(batch[1])
+    def _make_own_step(
+        self, step: OwnStep, x: Array, y: Array, weights: Array | None,
+        draws: Sequence[Array] | None,
+    ) -> None:  # fmt: skip
+        live = self.live
+        counted = weighing(step.function, f"{self.name}, train_step", weights)
+        with live.fed(draws), live.eagerly(draws is not None):
+            step.call(
+                lambda: (
+                    (live.tensor(x), live.tensor(y)),
+                    {key: live.tensor(value) for key, value in counted.items()},
+                ),
+                lambda: ((live.cast(x), live.cast(y)), counted),
+            )
 
-    def validation(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """The rows the author holds out."""
-        if self.author_validation is None:
-            raise CannotError("validation")
-        return self.author_validation(x, y)
+    def end_epoch(self) -> None:
+        """A schedule that counts epochs moves on."""
+        self.rates.end_epoch()
 
     def watch(self, x: Array, y: Array, *, epochs: int, batch_size: int, limit: int) -> Watched:
         """``fit``, without shuffling, watched by a callback; or the author's loop."""
         from netparity.implementations.keras_watch import watch
 
         return watch(self, x, y, epochs=epochs, batch_size=batch_size, limit=limit)
+
+    def loop(self, x: Array, y: Array, *, epochs: int, batch_size: int, limit: int) -> Watched:
+        """The author's own loop, step by step."""
+        return super().watch(x, y, epochs=epochs, batch_size=batch_size, limit=limit)
 
     # ---- adjust -----------------------------------------------------------------------
     def adjust(self, wanted: Conventions, x: Array) -> bool:

@@ -72,7 +72,7 @@ def declared(side: Keras, x: Array) -> Conventions:
         penalties=penalties,
         optimizer=_optimizer(live, texts),
         laws=_laws(live),
-        quantities=_quantities(live, penalties) if side.author_report is None else {},
+        quantities={} if "report" in side.author.functions else _quantities(live, penalties),
         texts=texts,
     )
 
@@ -233,7 +233,7 @@ def _penalties(live: LiveModel, terms: int, texts: dict[str, str]) -> tuple[Pena
 
 
 def _optimizer(live: LiveModel, texts: dict[str, str]) -> Optimizer | None:
-    """SGD, Adam and AdamW with constants; ``None`` for other rules, clipping, schedules."""
+    """SGD, Adam and AdamW; ``None`` for other rules, and for clipping."""
     import keras
 
     optimizer = live.optimizer
@@ -241,7 +241,6 @@ def _optimizer(live: LiveModel, texts: dict[str, str]) -> Optimizer | None:
         return None
     rate = optimizer._learning_rate
     unusual = (
-        not isinstance(rate, keras.Variable),
         optimizer.clipnorm is not None,
         optimizer.clipvalue is not None,
         optimizer.global_clipnorm is not None,
@@ -251,7 +250,9 @@ def _optimizer(live: LiveModel, texts: dict[str, str]) -> Optimizer | None:
     )
     if any(unusual):
         return None
-    learning_rate = written(live.array(rate), live)
+    # With a schedule inside, the rates are the schedule's.
+    known = isinstance(rate, keras.Variable)
+    learning_rate = written(live.array(rate), live) if known else 0.0
     fields = {"learning_rate": "learning_rate", "weight_decay": "weight_decay"}
     decayed = [n for n, v in live.variables.items() if optimizer._use_weight_decay(v)]
     decay: dict[str, Any] = {}

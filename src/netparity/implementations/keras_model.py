@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from netparity.errors import InputError
+from netparity.implementations.author import Author
 from netparity.implementations.keras_layers import dropouts, fed_dropout, variable_names
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -23,13 +24,20 @@ class LiveModel:
     Args:
         model: the ``keras.Model``.
         penalty: ``penalty(model)`` → a further term of the loss.
+        author: what else the author gave.
     """
 
-    def __init__(self, model: Any, penalty: Callable[[Any], Any] | None = None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        penalty: Callable[[Any], Any] | None = None,
+        author: Author | None = None,
+    ) -> None:
         import keras
 
         self.model = model
         self.penalty = penalty
+        self._author = Author(str(model.name)) if author is None else author
         self.backend = str(keras.backend.backend())
         self._last: Any | None = None
 
@@ -129,20 +137,34 @@ class LiveModel:
             self._last = self.model(inputs)
         return self._last
 
-    def total(self, inputs: Any, targets: Any, prediction: Any, training: bool) -> Any:
+    def total(
+        self,
+        inputs: Any,
+        targets: Any,
+        prediction: Any,
+        training: bool,
+        weights: Array | None = None,
+    ) -> Any:
         """The loss trained on, straight after ``call``."""
+        counted = self._counted(targets, weights)
         loss = self.model._compute_loss(
-            x=inputs, y=targets, y_pred=prediction, sample_weight=None, training=training
+            x=inputs, y=targets, y_pred=prediction, sample_weight=counted, training=training
         )
         return loss if self.penalty is None else loss + self.penalty(self.model)
 
-    def data(self, targets: Any, prediction: Any) -> float:
+    def _counted(self, targets: Any, weights: Array | None) -> Any | None:
+        """The weights of the rows with those of their classes, as a tensor."""
+        counted = self._author.weights(self.array(targets), weights)
+        return None if counted is None else self.tensor(counted)
+
+    def data(self, targets: Any, prediction: Any, weights: Array | None = None) -> float:
         """The compiled loss alone."""
         loss = self.compiled_loss
         if loss is None:
             msg = f"{self.model.name}: the model was compiled without a loss"
             raise InputError(msg)
-        return float(self.array(loss(targets, prediction)))
+        counted = self._counted(targets, weights)
+        return float(self.array(loss(targets, prediction, sample_weight=counted)))
 
     def penalties(self) -> float:
         """All that the total holds beside the data loss, straight after ``call``."""
@@ -163,17 +185,23 @@ class LiveModel:
         tensor._keras_logits = self.tensor(logits)
         return tensor
 
-    def differentiate(self, inputs: Any, targets: Any, variables: Sequence[Any]) -> list[Any]:
+    def differentiate(
+        self,
+        inputs: Any,
+        targets: Any,
+        variables: Sequence[Any],
+        weights: Array | None = None,
+    ) -> list[Any]:
         """Gradients of the loss in training mode, ``None`` where it does not depend."""
         if self.backend == "tensorflow":
             import tensorflow as tf
 
             with tf.GradientTape() as tape:
-                total = self.total(inputs, targets, self.call(inputs, True), True)
+                total = self.total(inputs, targets, self.call(inputs, True), True, weights)
             found = tape.gradient(total, list(variables))
             return [None if g is None else tf.convert_to_tensor(g) for g in found]
         self.model.zero_grad()
-        self.total(inputs, targets, self.call(inputs, True), True).backward()
+        self.total(inputs, targets, self.call(inputs, True), True, weights).backward()
         found = [v.value.grad for v in variables]
         found = [None if g is None else g.detach().clone() for g in found]
         self.model.zero_grad()
@@ -202,6 +230,21 @@ class LiveModel:
     def fed(self, draws: Sequence[Array] | None) -> AbstractContextManager[None]:
         """The model with the draws of its dropout layers fed."""
         return fed_dropout(dropouts(self.model), draws)
+
+    @contextmanager
+    def eagerly(self, wanted: bool) -> Iterator[None]:
+        """While it lasts, what the author compiled with TensorFlow is run by Python."""
+        if not wanted or self.backend != "tensorflow":
+            yield
+            return
+        import tensorflow as tf
+
+        before = tf.config.functions_run_eagerly()
+        tf.config.run_functions_eagerly(True)
+        try:
+            yield
+        finally:
+            tf.config.run_functions_eagerly(before)
 
     @contextmanager
     def undisturbed(self) -> Iterator[None]:

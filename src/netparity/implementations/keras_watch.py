@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -17,47 +17,43 @@ import numpy as np
 from netparity.errors import CannotError
 from netparity.implementations.base import Reported, Watched
 from netparity.implementations.values import as_arrays
-from netparity.implementations.watching import in_order, watch_loop
+from netparity.implementations.watching import weighted_in_order
 
 if TYPE_CHECKING:
     from netparity.implementations.keras import Keras
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Batch = tuple[Array, ...]
+Fed = tuple[Array, Array, Array | None]
 
 
 def watch(side: Keras, x: Array, y: Array, *, epochs: int, batch_size: int, limit: int) -> Watched:
     """At most ``limit`` updates of ``fit``, or of the author's own loop where there is one."""
-    if side.author_report is not None or side.live.penalty is not None:
-        return watch_loop(
-            side,
-            x,
-            y,
-            batches=side.author_batches,
-            report=side.author_report,
-            report_every=side.report_every,
-            result=side.author_result,
-            epochs=epochs,
-            batch_size=batch_size,
-            limit=limit,
-        )
+    functions = side.author.functions
+    given = ("report", "train_step")
+    if any(key in functions for key in given) or side.live.penalty is not None:
+        return side.loop(x, y, epochs=epochs, batch_size=batch_size, limit=limit)
+    x, prepared = side.preprocess(x, y)
+    y = y if prepared is None else prepared
     live = side.live
     if not live.has_loss or side.model.steps_per_execution != 1:
         raise CannotError("report")
     held: tuple[Array, Array] | None = None
-    if side.author_validation is not None:
-        held = side.author_validation(x, y)
+    if "validation" in functions:
+        held = side.validation(x, y)
         x, y = remaining(x, y, held)
         held = (live.cast(held[0]), live.cast(held[1]))
     x, y = live.cast(x), live.cast(y)
     record = _Record(side)
-    if side.author_batches is not None:
+    if "batches" in functions:
         _fit_batches(record, x, y, held, epochs=epochs, limit=limit)
         return record.watched()
     kept, rows, targets = shortened(x, y, epochs=epochs, batch_size=batch_size, limit=limit)
     if kept < epochs or len(rows) < len(x):
         record.notes.append(f"run on the first {len(rows)} rows for {kept} epochs")
-    record.expected = list(in_order(rows, targets, batch_size))
+    weights = side.author.sample_weight
+    batches = weighted_in_order(x, y, weights, batch_size, side.name)
+    record.expected = batches[: -(-len(rows) // batch_size)]
+    counted = None if weights is None else weights[: len(rows)]
     with _without_retracing_advice():
         side.model.fit(
             rows,
@@ -67,6 +63,7 @@ def watch(side: Keras, x: Array, y: Array, *, epochs: int, batch_size: int, limi
             shuffle=False,
             verbose=0,
             validation_data=held,
+            sample_weight=side.author.weights(targets, counted),
             callbacks=[record.callback()],
         )
     return record.watched()
@@ -136,18 +133,18 @@ def _fit_batches(
     """``fit`` on the author's batches, an epoch at a time so that each may have its own count."""
     side, left = record.side, limit
     for epoch in range(epochs):
-        feeding = side.author_batches(x, y, epoch) if side.author_batches else ()
-        fed = [_cast(side, batch) for batch in islice(feeding, left + 1)]
+        feeding = side.weighted_batches(x, y, epoch)
+        fed = list(islice(feeding, left + 1))
         if len(fed) > left:
             record.notes.append(f"epoch {epoch + 1} stopped after update {limit}")
         fed, more = fed[:left], len(fed) <= left
         left -= len(fed)
         if not fed:
             return
-        record.expected = [(batch[0], batch[1]) for batch in fed]
+        record.expected = fed
         with _without_retracing_advice():
             side.model.fit(
-                (batch for batch in fed),
+                (_cast(side, batch) for batch in fed),
                 steps_per_epoch=len(fed),
                 initial_epoch=epoch,
                 epochs=epoch + 1,
@@ -160,8 +157,12 @@ def _fit_batches(
             return
 
 
-def _cast(side: Keras, batch: Sequence[Any]) -> Batch:
-    return tuple(side.live.cast(np.asarray(part)) for part in batch if part is not None)
+def _cast(side: Keras, batch: Fed) -> tuple[Array, ...]:
+    """A batch as ``fit`` takes it, with the weights of rows and classes where there are any."""
+    x, y, given = batch
+    counted = side.author.weights(y, given)
+    parts = (x, y) if counted is None else (x, y, counted)
+    return tuple(side.live.cast(part) for part in parts)
 
 
 class _Record:
@@ -169,10 +170,11 @@ class _Record:
 
     def __init__(self, side: Keras) -> None:
         self.side = side
-        self.expected: list[tuple[Array, Array]] = []
+        self.expected: list[Fed] = []
         self.notes: list[str] = []
         self._states: list[Any] = []
         self._fed: list[tuple[Array, Array]] = []
+        self._weights: list[Array | None] = []
         self._epochs: list[int] = []
         self._reported: list[Reported] = []
         self._results: list[tuple[int, Mapping[str, Array]]] = []
@@ -185,6 +187,7 @@ class _Record:
         return LambdaCallback(
             on_epoch_begin=self._begin_epoch,
             on_train_batch_begin=self._begin_batch,
+            on_train_batch_end=self._end_batch,
             on_epoch_end=self._end_epoch,
         )
 
@@ -193,6 +196,7 @@ class _Record:
         return Watched(
             states=(*self._states, self.side.state()),
             fed=tuple(self._fed),
+            weights=tuple(self._weights),
             epochs=tuple(self._epochs),
             reported=tuple(self._reported),
             report_every="epoch",
@@ -204,14 +208,21 @@ class _Record:
         self._epoch = epoch
 
     def _begin_batch(self, batch: int, logs: Any) -> None:
-        x, y = self.expected[batch]
+        x, y, weights = self.expected[batch]
         self._states.append(self.side.state())
+        self._weights.append(weights)
+        self.side.rates.before_step()
         self._fed.append((np.array(x), np.array(y)))
         self._epochs.append(self._epoch)
 
+    def _end_batch(self, batch: int, logs: Any) -> None:
+        self.side.rates.after_step()
+
     def _end_epoch(self, epoch: int, logs: Mapping[str, float] | None) -> None:
+        self.side.end_epoch()
         for name, value in (logs or {}).items():
             self._reported.append(Reported(len(self._fed), epoch, name, float(value)))
-        if self.side.author_result is not None:
-            values = as_arrays(self.side.author_result(), f"{self.side.name}, result")
+        result = self.side.author.functions.get("result")
+        if result is not None:
+            values = as_arrays(result(), f"{self.side.name}, result")
             self._results.append((len(self._fed), values))

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Unpack
 
 import numpy as np
 
 from netparity import randomness
 from netparity.conventions import Conventions
 from netparity.errors import CannotError, InputError
-from netparity.implementations.base import Implementation, Loss, Values, Watched
+from netparity.implementations.author import (
+    Authored,
+    Options,
+    argument_names,
+    check_function,
+    read_options,
+    weighing,
+    weights_argument,
+)
+from netparity.implementations.base import Loss, Values
+from netparity.implementations.rates import Rates
 from netparity.implementations.values import (
     as_array,
     as_arrays,
@@ -22,11 +31,11 @@ from netparity.implementations.values import (
     same_bits,
     snapshot,
 )
-from netparity.implementations.watching import Batches, Every, Report, Result, watch_loop
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Validation = Callable[[Array, Array], tuple[Array, Array]]
 
+#: Arguments by which an update or a step may be told the learning rate.
+_RATES: Final = ("learning_rate", "lr", "rate")
 #: The streams a NumPy program may draw from without owning them.
 _STREAMS = ("python", "numpy")
 
@@ -39,14 +48,17 @@ class ScratchState:
     buffers: Any
     kept: Any
     streams: randomness.GlobalRandomStates
+    count: int = 0
 
 
-class Scratch(Implementation):
+class Scratch(Authored):
     """A network written from scratch, as the functions and arrays its author has.
 
     A function with a ``training`` argument is told the mode; one without means inference for
-    ``predict`` and training for the rest. What is not given is not checked, and the report
-    says so.
+    ``predict`` and training for the rest. An ``update`` or ``step`` with an argument
+    ``learning_rate`` (``lr``, ``rate``) is told the rate of the ``schedule``, and a function
+    with an argument ``weights`` (``weight``, ``sample_weight``) those of the rows. What is not
+    given is not checked, and the report says so.
 
     Args:
         parameters: name → live array. The program may update the arrays in place or rebind
@@ -59,13 +71,9 @@ class Scratch(Implementation):
         update: ``update(gradients)``, one update of the parameters.
         step: ``step(x, y)``, one whole training step; by default ``update(gradients(x, y))``.
         activations: ``activations(x) → {name: array}``, each layer's output, in order.
-        batches: ``batches(x, y, epoch) → iterable of (x, y)``; by default rows in order.
-        report: ``report(x, y) → {name: value}``, what the program prints.
-        report_every: ``"step"`` (with that batch) or ``"epoch"`` (with all data).
-        result: ``result() → {name: array}``, the parameters handed over in the end.
-        validation: ``validation(x, y) → (x, y)``, the rows held out.
         penalty: ``penalty() → number``, the part that ``loss`` and ``gradients`` contain.
         name: what to call it in the report.
+        **options: see ``Options``; ``train_step`` is another name of ``step`` here.
 
     Raises:
         InputError: a parameter is no array of numbers, or an argument cannot be used.
@@ -95,32 +103,33 @@ class Scratch(Implementation):
         update: Callable[[dict[str, Array]], Any] | None = None,
         step: Callable[..., Any] | None = None,
         activations: Callable[..., Mapping[str, Any]] | None = None,
-        batches: Batches | None = None,
-        report: Report | None = None,
-        report_every: Every = "step",
-        result: Result | None = None,
-        validation: Validation | None = None,
         penalty: Callable[[], Any] | None = None,
         name: str | None = None,
+        **options: Unpack[Options],
     ) -> None:
         self.name = name or "scratch"
         self.version = np.__version__
         self._parameters = parameters
         self._buffers = {} if buffers is None else buffers
         self._kept = {} if state is None else state
+        self.author = read_options(self.name, options)
+        own = self.author.functions.get("train_step")
+        if own is not None and step is not None:
+            raise InputError(f"{self.name}: expected step or train_step; received both")
         self._functions: dict[str, Callable[..., Any]] = {
             key: function
             for key, function in {
                 "predict": predict, "loss": loss, "gradients": gradients, "update": update,
-                "step": step, "activations": activations, "batches": batches,
-                "report": report, "result": result, "validation": validation,
-                "penalty": penalty,
+                "step": step or own, "activations": activations, "penalty": penalty,
             }.items()
             if function is not None
         }  # fmt: skip
-        self._report_every: Every = report_every
         self._check()
-        self._told = {key: _takes(f, "training") for key, f in self._functions.items()}
+        self._told = {key: "training" in argument_names(f) for key, f in self._functions.items()}
+        self._rates = Rates(
+            self.author.schedule, self.author.schedule_every, lambda: 0.0, self._tell, self.name
+        )
+        self._rate: float | None = None
 
     def _check(self) -> None:
         where = f"{self.name}"
@@ -139,15 +148,7 @@ class Scratch(Implementation):
                     hint="one NumPy array for each name; nested lists cannot be live",
                 )
         for key, function in self._functions.items():
-            if not callable(function):
-                raise InputError(
-                    f"{where}, {key}: expected a function; received {type(function).__name__}"
-                )
-        if self._report_every not in ("step", "epoch"):
-            raise InputError(
-                f"{where}, report_every: expected 'step' or 'epoch'; received "
-                f"{self._report_every!r}"
-            )
+            check_function(where, key, function)
 
     # ---- read -------------------------------------------------------------------------
     @property
@@ -156,7 +157,9 @@ class Scratch(Implementation):
         given = set(self._functions) - {"predict"}
         if {"gradients", "update"} <= given:
             given.add("step")
-        return frozenset(given)
+        if weights_argument(self._functions.get("loss")) is not None:
+            given.add("weights")
+        return frozenset(given | self.author.abilities)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -170,8 +173,8 @@ class Scratch(Implementation):
         return {str(name): np.array(as_array(v)) for name, v in self._parameters.items()}
 
     def declared(self, x: Array) -> Conventions:
-        """Nothing: a from-scratch program declares nothing, everything is measured."""
-        return Conventions()
+        """Its schedule, if it was given one: of all else a from-scratch program says nothing."""
+        return self._rates.applied_to(Conventions())
 
     # ---- drive ------------------------------------------------------------------------
     def set_parameters(self, values: Mapping[str, Array]) -> None:
@@ -210,6 +213,7 @@ class Scratch(Implementation):
             buffers=snapshot(self._buffers),
             kept=snapshot(self._kept),
             streams=randomness.capture(_STREAMS),
+            count=self._rates.state(),
         )
 
     def restore(self, state: Any) -> None:
@@ -222,6 +226,7 @@ class Scratch(Implementation):
                 self._write(name, value)
         put_back(self._buffers, state.buffers)
         put_back(self._kept, state.kept)
+        self._rates.restore(state.count)
         state.streams.restore()
 
     def _rebind(self, name: str, value: Array) -> None:
@@ -258,39 +263,44 @@ class Scratch(Implementation):
         return as_arrays(values, f"{self.name}, activations")
 
     def loss(
-        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None
-    ) -> Loss:
+        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> Loss:  # fmt: skip
         """The program's loss, and its penalty where that was given."""
         _refuse(draws)
         if "loss" not in self._functions:
             raise CannotError("loss")
         with self._aside():
-            total = self._loss(x, y, training)
+            total = self._loss(x, y, training, weights)
             penalty = None
             if "penalty" in self._functions:
                 penalty = as_number(self._functions["penalty"](), f"{self.name}, penalty")
         if not training and not self._told["loss"]:
             with self._aside(), self._other_numbers("loss"):
-                if self._loss(x, y, training) != total:
+                if self._loss(x, y, training, weights) != total:
                     raise CannotError("loss in inference mode")
         if penalty is None:
             return Loss(total)
         return Loss(total, data=total - penalty, penalty=penalty)
 
-    def _loss(self, x: Array, y: Array, training: bool) -> float:
-        return as_number(
-            self._call("loss", training, np.array(x), np.array(y)), f"{self.name}, loss"
-        )
+    def _loss(self, x: Array, y: Array, training: bool, weights: Array | None) -> float:
+        counted = self._counted("loss", y, weights)
+        value = self._call("loss", training, np.array(x), np.array(y), **counted)
+        return as_number(value, f"{self.name}, loss")
 
-    def gradients(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> Values:
+    def gradients(
+        self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> Values:  # fmt: skip
         """The program's gradients of that loss, in training mode."""
         _refuse(draws)
         with self._aside():
-            return self._gradients(x, y)
+            return self._gradients(x, y, weights)
 
-    def _gradients(self, x: Array, y: Array) -> Values:
+    def _gradients(self, x: Array, y: Array, weights: Array | None) -> Values:
+        counted = self._counted("gradients", y, weights)
         values = as_arrays(
-            self._call("gradients", True, np.array(x), np.array(y)),
+            self._call("gradients", True, np.array(x), np.array(y), **counted),
             f"{self.name}, gradients",
         )
         for name, value in values.items():
@@ -306,46 +316,53 @@ class Scratch(Implementation):
 
     def update(self, gradients: Mapping[str, Array]) -> None:
         """The program's own update, on copies of the gradients given."""
-        self._function("update")({name: np.array(value) for name, value in gradients.items()})
+        self._rates.before_step()
+        self._update(gradients)
+        self._rates.after_step()
 
-    def step(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> None:
+    def _update(self, gradients: Mapping[str, Array]) -> None:
+        copies = {name: np.array(value) for name, value in gradients.items()}
+        self._function("update")(copies, **self._rate_of("update"))
+
+    def step(
+        self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> None:  # fmt: skip
         """One whole step of the program; its random streams move on as they would."""
         _refuse(draws)
+        self._rates.before_step()
         if "step" in self._functions:
-            self._call("step", True, np.array(x), np.array(y))
+            told = {**self._rate_of("step"), **self._counted("step", y, weights)}
+            self._call("step", True, np.array(x), np.array(y), **told)
         else:
-            self.update(self._gradients(x, y))
+            self._update(self._gradients(x, y, weights))
+        self._rates.after_step()
 
-    def batches(self, x: Array, y: Array, epoch: int) -> Iterable[tuple[Array, Array]]:
-        """What the program's own ``batches`` yields."""
-        batches: Iterable[tuple[Array, Array]] = self._function("batches")(x, y, epoch)
-        return batches
-
-    def validation(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """The rows the program's own ``validation`` holds out."""
-        held_x, held_y = self._function("validation")(x, y)
-        return as_array(held_x), as_array(held_y)
-
-    def watch(self, x: Array, y: Array, *, epochs: int, batch_size: int, limit: int) -> Watched:
-        """Runs the program's own step over its own batches, and records."""
-        return watch_loop(
-            self, x, y,
-            batches=self._functions.get("batches"),
-            report=self._functions.get("report"),
-            report_every=self._report_every,
-            result=self._functions.get("result"),
-            epochs=epochs, batch_size=batch_size, limit=limit,
-        )  # fmt: skip
+    def end_epoch(self) -> None:
+        """A schedule that counts epochs moves on."""
+        self._rates.end_epoch()
 
     # ---- how the functions are called ---------------------------------------------------
     def _function(self, key: str) -> Callable[..., Any]:
-        if key not in self._functions:
-            raise CannotError(key)
-        return self._functions[key]
+        return self._functions[key] if key in self._functions else super()._function(key)
 
-    def _call(self, key: str, training: bool, *arguments: Array) -> Any:
+    def _call(self, key: str, training: bool, *arguments: Array, **told: Any) -> Any:
         mode = {"training": training} if self._told.get(key) else {}
-        return self._function(key)(*arguments, **mode)
+        return self._function(key)(*arguments, **mode, **told)
+
+    def _tell(self, rate: float) -> None:
+        self._rate = rate
+
+    def _rate_of(self, key: str) -> dict[str, float]:
+        """The rate of the schedule, as the argument that a function has for it."""
+        known = argument_names(self._functions.get(key))
+        names = [name for name in _RATES if name in known]
+        return {names[0]: self._rate} if names and self._rate is not None else {}
+
+    def _counted(self, key: str, y: Array, weights: Array | None) -> dict[str, Array]:
+        """How much the rows count, as the argument that a function has for it."""
+        counted = self.author.weights(y, weights)
+        return weighing(self._function(key), f"{self.name}, {key}", counted)
 
     @contextlib.contextmanager
     def _other_numbers(self, key: str) -> Iterator[None]:
@@ -376,11 +393,3 @@ def _refuse(draws: Sequence[Array] | None) -> None:
     """A from-scratch program draws its own masks."""
     if draws:
         raise CannotError("draws")
-
-
-def _takes(function: Callable[..., Any], name: str) -> bool:
-    """Whether a function has an argument of that name."""
-    try:
-        return name in inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        return False

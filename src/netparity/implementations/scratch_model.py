@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from netparity.errors import InputError
-from netparity.implementations.scratch import Scratch, Validation
-from netparity.implementations.watching import Batches, Every, Report, Result
+from netparity.implementations.author import Options
+from netparity.implementations.scratch import Scratch
+from netparity.implementations.values import is_plain
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -27,9 +28,9 @@ class ScratchModel(Scratch):
         update: ``update(gradients)``, one update of the parameters.
         step: ``step(X, y)``; by default ``update(gradients(X, y))`` where there is an update.
         activations: ``activations(X) → {name: array}``.
-        batches: as for ``Scratch``, and so are ``report``, ``report_every``, ``result``,
-            ``validation`` and ``penalty``.
+        penalty: as for ``Scratch``.
         name: what to call it in the report; by default the class's name.
+        **options: see ``Options``.
 
     Example:
         >>> import numpy as np
@@ -53,13 +54,9 @@ class ScratchModel(Scratch):
         update: Callable[[dict[str, Array]], Any] | None = None,
         step: Callable[..., Any] | None = None,
         activations: Callable[..., Mapping[str, Any]] | None = None,
-        batches: Batches | None = None,
-        report: Report | None = None,
-        report_every: Every = "step",
-        result: Result | None = None,
-        validation: Validation | None = None,
         penalty: Callable[[], Any] | None = None,
         name: str | None = None,
+        **options: Unpack[Options],
     ) -> None:
         if not follows_convention(model):
             raise InputError(
@@ -88,13 +85,9 @@ class ScratchModel(Scratch):
             update=update,
             step=step,
             activations=activations,
-            batches=batches,
-            report=report,
-            report_every=report_every,
-            result=result,
-            validation=validation,
             penalty=penalty,
             name=name or type(model).__name__,
+            **options,
         )
 
 
@@ -135,7 +128,7 @@ class _PlainData(MutableMapping[str, Any]):
 
     def _attributes(self) -> dict[str, Any]:
         attributes = getattr(self._model, "__dict__", {})
-        return {k: v for k, v in attributes.items() if k != "params" and _is_plain(v)}
+        return {k: v for k, v in attributes.items() if k != "params" and is_plain(v)}
 
     def __getitem__(self, name: str) -> Any:
         return self._attributes()[name]
@@ -151,12 +144,3 @@ class _PlainData(MutableMapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._attributes())
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return all(_is_plain(item) for item in value.values())
-    if isinstance(value, (list, tuple)):
-        return all(_is_plain(item) for item in value)
-    plain = (np.ndarray, np.generic, np.random.Generator, str, bytes, int, float, complex)
-    return value is None or isinstance(value, plain)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Unpack
 
 import numpy as np
 
 from netparity.conventions import Conventions
 from netparity.errors import CannotError, InputError, MissingDependencyError
-from netparity.implementations.base import Implementation, Loss, Values, Watched
-from netparity.implementations.values import as_array
-from netparity.implementations.watching import Batches, Every, Report, Result, watch_loop
+from netparity.implementations.author import Authored, Options, read_options
+from netparity.implementations.base import Loss, Values, Watched
+from netparity.implementations.own_step import OwnStep
+from netparity.implementations.watching import Report, Result, watch_loop
 
 try:
     import sklearn
@@ -21,14 +22,13 @@ except ImportError as error:
         "netparity.Sklearn: scikit-learn is not installed", hint="pip install 'netparity[sklearn]'"
     ) from error
 
-from netparity.implementations import sklearn_reading
+from netparity.implementations import sklearn_rates, sklearn_reading
 from netparity.implementations.sklearn_training import Training
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Validation = Callable[[Array, Array], tuple[Array, Array]]
 
 
-class Sklearn(Implementation):
+class Sklearn(Authored):
     """An ``MLPClassifier`` or ``MLPRegressor``.
 
     An estimator that has its weights keeps them; one that has none draws them by its own rule
@@ -41,14 +41,12 @@ class Sklearn(Implementation):
 
     Args:
         estimator: the estimator.
-        batches: ``batches(x, y, epoch) → iterable of (x, y)``, each of which is handed to
-            ``partial_fit``; by default what ``fit`` feeds.
-        report: ``report(x, y) → {name: value}``; by default ``loss_`` at each epoch's end.
-        report_every: ``"step"`` or ``"epoch"``, for a ``report`` of yours.
-        result: ``result() → {name: array}``; by default the best weights with early stopping.
-        validation: ``validation(x, y) → (x, y)``; by default what early stopping holds out.
         name: what to call it in the report.
         lift: whether to make the weights float64.
+        **options: see ``Options``. Each of your ``batches`` is handed to ``partial_fit``; without
+            them it is fed what ``fit`` feeds. Without ``report`` it is ``loss_`` at each epoch's
+            end; without ``validation`` and ``result``, with early stopping, the rows held out
+            and the best weights.
 
     Raises:
         InputError: it is neither of the two, or an argument cannot be used.
@@ -79,13 +77,9 @@ class Sklearn(Implementation):
         self,
         estimator: Any,
         *,
-        batches: Batches | None = None,
-        report: Report | None = None,
-        report_every: Every = "step",
-        result: Result | None = None,
-        validation: Validation | None = None,
         name: str | None = None,
         lift: bool = True,
+        **options: Unpack[Options],
     ) -> None:
         if not isinstance(estimator, MLPClassifier | MLPRegressor):
             raise InputError(
@@ -96,23 +90,13 @@ class Sklearn(Implementation):
         self.name = name or type(estimator).__name__
         self.version = str(sklearn.__version__)
         self.estimator = estimator
-        given = {"batches": batches, "report": report, "result": result, "validation": validation}
-        self._functions: dict[str, Any] = {k: f for k, f in given.items() if f is not None}
-        self._report_every: Every = report_every
-        self._check()
-        self.training = Training(self.name, estimator, lift=lift, single_batches=bool(batches))
-
-    def _check(self) -> None:
-        for key, function in self._functions.items():
-            if not callable(function):
-                raise InputError(
-                    f"{self.name}, {key}: expected a function; received {type(function).__name__}"
-                )
-        if self._report_every not in ("step", "epoch"):
-            raise InputError(
-                f"{self.name}, report_every: expected 'step' or 'epoch'; received "
-                f"{self._report_every!r}"
-            )
+        self.author = read_options(self.name, options)
+        alone = "batches" in self.author.functions
+        self.training = Training(self.name, estimator, lift=lift, single_batches=alone)
+        self.training.sample_weight = self.author.sample_weight
+        self._rates = sklearn_rates.EstimatorRates(self.training, self.author)
+        own = self.author.functions.get("train_step")
+        self._own_step = None if own is None else OwnStep(own, self, f"{self.name}, train_step")
 
     # ---- read -------------------------------------------------------------------------
     def prepare(self, x: Array, y: Array | None) -> None:
@@ -128,10 +112,12 @@ class Sklearn(Implementation):
     def abilities(self) -> frozenset[str]:
         """All of the forward and backward pass; the rest unless ``solver="lbfgs"``."""
         able = {"activations", "adjust", "loss", "loss-of", "gradients", "penalty"}
-        able |= set(self._functions)
+        able |= set(self.author.abilities)
+        able |= {"step"} if self._own_step is not None else set()
+        able |= {"weights"} if self.training.weighs else set()
         if self.estimator.solver != "lbfgs":
             able |= {"update", "step", "batches"}
-            able |= set() if "batches" in self._functions else {"report"}
+            able |= set() if "batches" in self.author.functions else {"report"}
             able |= {"result", "validation"} if self.estimator.early_stopping else set()
         return frozenset(able)
 
@@ -146,7 +132,7 @@ class Sklearn(Implementation):
 
     def declared(self, x: Array) -> Conventions:
         """What the estimator's arguments say."""
-        return sklearn_reading.read(self.training)
+        return self._rates.applied_to(sklearn_reading.read(self.training))
 
     # ---- drive ------------------------------------------------------------------------
     def set_parameters(self, values: Mapping[str, Array]) -> None:
@@ -164,11 +150,15 @@ class Sklearn(Implementation):
 
     def state(self) -> Any:
         """Weights, optimizer, random state, and how far ``fit`` has come."""
-        return self.training.state()
+        own = None if self._own_step is None else self._own_step.state()
+        return {"training": self.training.state(), "rates": self._rates.state(), "own": own}
 
     def restore(self, state: Any) -> None:
         """Puts all of it back, the weights in place."""
-        self.training.restore(state)
+        self.training.restore(state["training"])
+        self._rates.restore(state["rates"])
+        if self._own_step is not None:
+            self._own_step.restore(state["own"])
 
     def predict(
         self, x: Array, *, training: bool = False, draws: Sequence[Array] | None = None
@@ -189,20 +179,25 @@ class Sklearn(Implementation):
         return outputs
 
     def loss(
-        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None
-    ) -> Loss:
+        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> Loss:  # fmt: skip
         """What ``fit`` minimizes: the mean loss of the rows, and ``½ α Σ w²`` over the rows."""
-        data = self.loss_of(self.predict(x), y)
-        penalty = self.training.penalty(len(x))
-        return Loss(self.training.backprop(x, y)[0], data=data, penalty=penalty)
+        counted = self.author.weights(y, weights)
+        data = self.training.loss_of(self.predict(x), y, counted)
+        penalty = self.training.penalty(len(x) if counted is None else float(counted.sum()))
+        return Loss(self.training.backprop(x, y, counted)[0], data=data, penalty=penalty)
 
     def loss_of(self, prediction: Array, y: Array) -> float:
         """The data loss of output values."""
         return self.training.loss_of(prediction, y)
 
-    def gradients(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> Values:
+    def gradients(
+        self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> Values:  # fmt: skip
         """What ``fit`` hands to its optimizer, the penalty's part included."""
-        found = self.training.backprop(x, y)[1]
+        found = self.training.backprop(x, y, self.author.weights(y, weights))[1]
         count = len(found) // 2
         named: Values = {}
         for index in range(count):
@@ -219,46 +214,63 @@ class Sklearn(Implementation):
             else np.asarray(gradients[name], dtype=value.dtype).reshape(value.shape)
             for name, value in live.items()
         }
+        self._rates.before_step()
         self.training.update([*list(full.values())[::2], *list(full.values())[1::2]])
+        self._rates.after_step()
 
-    def step(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> None:
+    def step(
+        self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> None:  # fmt: skip
         """One batch as ``fit`` trains on it, with the epoch's end where it completes one."""
-        if self.training.optimizer is None:
+        if "step" not in self.abilities:
             raise CannotError("step")
-        self.training.step(x, y)
+        self._rates.before_step()
+        if self._own_step is not None:
+            self._own_step.call(lambda: ((x, y), {}), lambda: ((x, y), {}))
+        else:
+            self.training.step(x, y, self.author.weights(y, weights))
+        self._rates.after_step()
 
-    def batches(self, x: Array, y: Array, epoch: int) -> Iterable[tuple[Array, Array]]:
+    def end_epoch(self) -> None:
+        """A schedule of the author's that counts epochs moves on."""
+        self._rates.end_epoch()
+
+    def weighted_batches(
+        self, x: Array, y: Array, epoch: int
+    ) -> Iterable[tuple[Array, Array, Array | None]]:
         """What the author's own ``batches`` yields, else what ``fit`` feeds."""
-        if "batches" in self._functions:
-            feeding: Iterable[tuple[Array, Array]] = self._functions["batches"](x, y, epoch)
-            return feeding
+        if "batches" in self.author.functions:
+            return super().weighted_batches(x, y, epoch)
         if self.training.optimizer is None:
             raise CannotError("batches")
         return self.training.batches(np.asarray(x), np.asarray(y), epoch)
 
     def validation(self, x: Array, y: Array) -> tuple[Array, Array]:
         """The rows the author's own ``validation`` holds out, else those of early stopping."""
-        if "validation" in self._functions:
-            held_x, held_y = self._functions["validation"](x, y)
-            return as_array(held_x), as_array(held_y)
+        if "validation" in self.author.functions:
+            return super().validation(x, y)
         return self.training.held_out(np.asarray(x), np.asarray(y))
 
     def watch(self, x: Array, y: Array, *, epochs: int, batch_size: int, limit: int) -> Watched:
         """Trains as ``fit`` does, until it would stop, and records."""
-        own_feeding = "batches" in self._functions
-        report, every = self._functions.get("report"), self._report_every
+        functions = self.author.functions
+        own_feeding = "batches" in functions
+        report: Report | None = functions.get("report")
+        every = self.author.report_every
         if report is None and not own_feeding:
             report, every = self._loss_curve(), "epoch"
+        prepared, targets = self.preprocess(x, y)
         return watch_loop(
-            self, x, y,
-            batches=self._functions["batches"] if own_feeding else self._until_stopped,
+            self, prepared, y if targets is None else targets,
+            batches=functions["batches"] if own_feeding else self._until_stopped,
             report=report,
             report_every=every,
-            result=self._functions.get("result") or self._best,
+            result=functions.get("result") or self._best,
             epochs=epochs, batch_size=batch_size, limit=limit,
         )  # fmt: skip
 
-    def _until_stopped(self, x: Array, y: Array, epoch: int) -> Iterable[tuple[Array, Array]]:
+    def _until_stopped(self, x: Array, y: Array, epoch: int) -> Iterable[Any]:
         if epoch and self.training.stopped:
             return ()
         return self.training.batches(np.asarray(x), np.asarray(y), epoch)
@@ -294,8 +306,9 @@ class Sklearn(Implementation):
     def adjust(self, wanted: Conventions, x: Array) -> bool:
         """Sets the hidden activation function, ``alpha=0`` and the optimizer's constants."""
         settings = sklearn_reading.plan(self.training, self.declared(x), wanted)
-        if settings is None:
+        if settings is None or not self._rates.can_follow(wanted):
             return False
+        self._rates.follow(wanted)
         for owner, attribute, value in settings:
             setattr(owner, attribute, value)
         return True

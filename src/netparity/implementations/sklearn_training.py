@@ -82,6 +82,7 @@ class Training:
         optimizer: a fresh one by the estimator's settings, as every ``fit`` makes it; ``None``
             for ``solver="lbfgs"`` or before there are weights.
         lifted: whether the weights were float32.
+        sample_weight: how much each row of the data counts, or ``None``.
         single_batches: whether each batch is an epoch of its own, as with ``partial_fit``.
     """
 
@@ -92,6 +93,7 @@ class Training:
         self.lifted = False
         self.optimizer: Any = None
         self.epoch = Epoch()
+        self.sample_weight: Array | None = None
         self._lift = lift
         self._random = sklearn.utils.check_random_state(estimator.random_state)
         if self.has_weights:
@@ -212,17 +214,35 @@ class Training:
         logistic = name == "log_loss" and self.estimator.out_activation_ == "logistic"
         return "binary_log_loss" if logistic else name
 
-    def loss_of(self, prediction: Array, y: Array) -> float:
+    @property
+    def weighs(self) -> bool:
+        """Whether this scikit-learn knows weights of rows (since 1.7)."""
+        return "sample_weight" in inspect.signature(self.estimator._backprop).parameters
+
+    def _counted(self, weights: Array | None) -> tuple[Any, ...]:
+        """Weights as an argument of scikit-learn's, where it has one."""
+        if weights is not None and not self.weighs:
+            raise InputError(
+                f"{self.name}: expected no weights of rows with this scikit-learn; received some",
+                hint="scikit-learn 1.7 and later take them",
+            )
+        found = None if weights is None else np.asarray(weights, dtype=self.dtype)
+        return (found,) if self.weighs else ()
+
+    def loss_of(self, prediction: Array, y: Array, weights: Array | None = None) -> float:
         """The data loss of output values."""
         values = np.asarray(prediction, dtype=self.dtype).reshape(len(prediction), -1)
-        return float(_base.LOSS_FUNCTIONS[self.loss_name](self.targets(y), values))
+        counted = self._counted(weights)
+        return float(_base.LOSS_FUNCTIONS[self.loss_name](self.targets(y), values, *counted))
 
-    def penalty(self, rows: int) -> float:
+    def penalty(self, rows: float) -> float:
         """``½ α Σ w² / rows``, the term that ``_backprop`` adds."""
         squares = sum(np.dot(w.ravel(), w.ravel()) for w in self.estimator.coefs_)
         return float(0.5 * self.estimator.alpha * squares / rows)
 
-    def backprop(self, x: Array, y: Array) -> tuple[float, list[Array]]:
+    def backprop(
+        self, x: Array, y: Array, weights_of_rows: Array | None = None
+    ) -> tuple[float, list[Array]]:
         """Loss with penalty, and the gradients of ``coefs_`` and then of ``intercepts_``."""
         estimator = self.estimator
         x, y = self.inputs(x), self.targets(y)
@@ -230,10 +250,8 @@ class Training:
         weights = [np.empty_like(w) for w in estimator.coefs_]
         biases = [np.empty_like(b) for b in estimator.intercepts_]
         buffers = ([x, *[None] * layers], [None] * layers, weights, biases)
-        # Sample weights came in scikit-learn 1.7.
-        weighted = "sample_weight" in inspect.signature(estimator._backprop).parameters
-        given = (x, y, None) if weighted else (x, y)
-        loss, weights, biases = estimator._backprop(*given, *buffers)
+        counted = self._counted(weights_of_rows)
+        loss, weights, biases = estimator._backprop(x, y, *counted, *buffers)
         return float(loss), [*weights, *biases]
 
     # ---- update and step --------------------------------------------------------------------
@@ -245,9 +263,9 @@ class Training:
         weights = self.estimator.coefs_ + self.estimator.intercepts_
         self.optimizer.update_params(weights, gradients)
 
-    def step(self, x: Array, y: Array) -> None:
+    def step(self, x: Array, y: Array, weights: Array | None = None) -> None:
         """One batch as ``fit`` trains on it; where it completes an epoch, that epoch's end."""
-        loss, gradients = self.backprop(x, y)
+        loss, gradients = self.backprop(x, y, weights)
         self.update(gradients)
         epoch = self.epoch
         epoch.loss += loss * len(x)
@@ -268,8 +286,8 @@ class Training:
         stopping = estimator.early_stopping and epoch.held_data is not None
         held = epoch.held_data if stopping and epoch.held_data is not None else (None, None)
         judge = estimator._update_no_improvement_count
-        weighted = "sample_weight" in inspect.signature(judge).parameters
-        judge(stopping, *held, *((None,) if weighted else ()))
+        rows = self.sample_weight if stopping else None
+        judge(stopping, *held, *self._counted(None if rows is None else rows[epoch.held]))
         self.optimizer.iteration_ends(estimator.t_)
         stagnant = estimator._no_improvement_count > estimator.n_iter_no_change
         if stagnant and not self.optimizer.trigger_stopping("", False):
@@ -300,7 +318,9 @@ class Training:
             epoch.held_data = (self.inputs(x)[epoch.held], held)
         epoch.order = np.arange(len(epoch.training))
 
-    def batches(self, x: Array, y: Array, epoch: int) -> Iterator[tuple[Array, Array]]:
+    def batches(
+        self, x: Array, y: Array, epoch: int
+    ) -> Iterator[tuple[Array, Array, Array | None]]:
         """What ``fit`` feeds in an epoch, drawn from the estimator's own random state."""
         estimator = self.estimator
         if self.epoch.total != len(x):
@@ -312,7 +332,9 @@ class Training:
             now.order = sklearn.utils.shuffle(now.order, random_state=self._random)
         rows = now.training[now.order]
         for part in sklearn.utils.gen_batches(len(rows), self.batch_size(len(rows))):
-            yield x[rows[part]], y[rows[part]]
+            chosen = rows[part]
+            counted = self.sample_weight
+            yield x[chosen], y[chosen], None if counted is None else counted[chosen]
 
     def batch_size(self, rows: int) -> int:
         """The rows of a batch: ``"auto"`` is 200, and never more than there are."""

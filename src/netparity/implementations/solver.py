@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from netparity.conventions import Conventions, Feeding, Place
-from netparity.errors import CannotError, InputError
-from netparity.implementations.base import Implementation, Loss, Values, Watched
+from netparity.errors import InputError
+from netparity.implementations.author import Author, Authored, Options, read_options
+from netparity.implementations.base import Loss, Values
+from netparity.implementations.own_step import OwnStep
+from netparity.implementations.rates import Rates
 from netparity.implementations.values import as_array
-from netparity.implementations.watching import Batches, Every, Report, Result, watch_loop
 from netparity.nn import Law, Network, Solver
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-_OPTIONAL = ("batches", "report", "result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +31,17 @@ class SolverState:
     plateau: Any
     generator: Any
     history: Any
+    rates: Any
+    own: Any
 
 
-class SolverSide(Implementation):
+class SolverSide(Authored):
     """A ``netparity.nn`` solver as an implementation.
 
     Args:
         solver: the solver; driven as it is.
-        batches: ``batches(x, y, epoch) → iterable of (x, y)``; by default rows in order.
-        report: ``report(x, y) → {name: value}``.
-        report_every: ``"step"`` or ``"epoch"``.
-        result: ``result() → {name: array}``.
         name: what to call it in the report.
+        **options: see ``Options``; in the place of the solver's own schedule.
 
     Example:
         >>> from netparity.nn import SGD, Affine, MeanSquaredError, Network, Solver
@@ -60,18 +59,16 @@ class SolverSide(Implementation):
         self,
         solver: Solver,
         *,
-        batches: Batches | None = None,
-        report: Report | None = None,
-        report_every: Every = "step",
-        result: Result | None = None,
         name: str | None = None,
+        **options: Unpack[Options],
     ) -> None:
         self.name = name or "solver"
         self.version = np.__version__
         self.solver = solver
-        given = {"batches": batches, "report": report, "result": result}
-        self._functions: dict[str, Any] = {k: f for k, f in given.items() if f is not None}
-        self._report_every: Every = report_every
+        self.author = read_options(self.name, options)
+        self._rates = _SolverRates(solver, self.author)
+        own = self.author.functions.get("train_step")
+        self._own_step = None if own is None else OwnStep(own, self, f"{self.name}, train_step")
 
     # ---- read -------------------------------------------------------------------------
     @property
@@ -79,9 +76,9 @@ class SolverSide(Implementation):
         """Everything; what an author adds only where it was given."""
         driven = {
             "loss", "loss-of", "gradients", "update", "step", "activations", "draws", "penalty",
-            "adjust",
+            "adjust", "weights",
         }  # fmt: skip
-        return frozenset(driven | set(self._functions))
+        return frozenset(driven | self.author.abilities)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -102,7 +99,7 @@ class SolverSide(Implementation):
             if isinstance(laws, Law)
             else {n: laws.get(n, laws.get(n.rpartition(".")[2])) for n in names}
         )
-        return Conventions(
+        found = Conventions(
             layers=solver.network.layers,
             places={name: Place(name) for name in names},
             loss=solver.loss,
@@ -117,6 +114,7 @@ class SolverSide(Implementation):
                 **{f"layers.{name}": repr(layer) for name, layer in solver.network.layers},
             },
         )
+        return self._rates.applied_to(found)
 
     # ---- drive ------------------------------------------------------------------------
     def set_parameters(self, values: Mapping[str, Array]) -> None:
@@ -140,6 +138,8 @@ class SolverSide(Implementation):
             plateau=self.solver.plateau_state,
             generator=copy.deepcopy(self.solver.rng.bit_generator.state),
             history={name: len(values) for name, values in self.solver.history.items()},
+            rates=self._rates.state(),
+            own=None if self._own_step is None else self._own_step.state(),
         )
 
     def restore(self, state: Any) -> None:
@@ -152,6 +152,9 @@ class SolverSide(Implementation):
             array[...] = state.average["average"][name]
         live.update({"step": state.average["step"]} if live else {})
         self.solver.rng.bit_generator.state = copy.deepcopy(state.generator)
+        self._rates.restore(state.rates)
+        if self._own_step is not None:
+            self._own_step.restore(state.own)
         for name, values in self.solver.history.items():
             del values[state.history.get(name, 0) :]
 
@@ -185,11 +188,13 @@ class SolverSide(Implementation):
         return [tape.inputs[name].shape for name, layer in layers if layer.takes_draw]
 
     def loss(
-        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None
-    ) -> Loss:
+        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> Loss:  # fmt: skip
         """The data loss, the penalties, and their sum."""
         prediction = self.predict(x, training=training, draws=draws)
-        data = self.loss_of(prediction, y)
+        counted = self.author.weights(y, weights)
+        data = float(self.solver.loss.value(prediction, np.asarray(y), weights=counted))
         terms, values = self.solver.penalties, self.solver.parameters
         penalty = float(sum(term.value(values, rows=len(x)) for term in terms))
         return Loss(data + penalty, data=data, penalty=penalty)
@@ -198,41 +203,46 @@ class SolverSide(Implementation):
         """The data loss of a prediction."""
         return float(self.solver.loss.value(np.asarray(prediction), np.asarray(y)))
 
-    def gradients(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> Values:
+    def gradients(
+        self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> Values:  # fmt: skip
         """Gradients of the loss with its penalties, in training mode."""
         rng = self.solver.rng
         before = copy.deepcopy(rng.bit_generator.state)
         try:
-            values = self.solver.loss_and_gradients(self._inputs(x), np.asarray(y), draws=draws)[2]
+            values = self.solver.loss_and_gradients(
+                self._inputs(x),
+                np.asarray(y),
+                draws=draws,
+                weights=self.author.weights(y, weights),
+            )[2]
         finally:
             rng.bit_generator.state = before
         return {name: np.array(value) for name, value in values.items()}
 
     def update(self, gradients: Mapping[str, Array]) -> None:
         """One update of the solver's optimizer."""
+        self._rates.before_step()
         self.solver.update(gradients)
+        self._rates.after_step()
 
-    def step(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> None:
-        """One step of the solver."""
-        self.solver.step(self._inputs(x), np.asarray(y), draws=draws)
+    def step(
+        self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> None:  # fmt: skip
+        """One step of the solver, or of its author's own."""
+        inputs, targets = self._inputs(x), np.asarray(y)
+        self._rates.before_step()
+        if self._own_step is not None:
+            self._own_step.call(lambda: ((inputs, targets), {}), lambda: ((inputs, targets), {}))
+        else:
+            self.solver.step(inputs, targets, self.author.weights(y, weights), draws=draws)
+        self._rates.after_step()
 
-    def batches(self, x: Array, y: Array, epoch: int) -> Iterable[tuple[Array, Array]]:
-        """What the author's own ``batches`` yields."""
-        if "batches" not in self._functions:
-            raise CannotError("batches")
-        feeding: Iterable[tuple[Array, Array]] = self._functions["batches"](x, y, epoch)
-        return feeding
-
-    def watch(self, x: Array, y: Array, *, epochs: int, batch_size: int, limit: int) -> Watched:
-        """Runs the solver's steps, and records."""
-        return watch_loop(
-            self, x, y,
-            batches=self._functions.get("batches"),
-            report=self._functions.get("report"),
-            report_every=self._report_every,
-            result=self._functions.get("result"),
-            epochs=epochs, batch_size=batch_size, limit=limit,
-        )  # fmt: skip
+    def end_epoch(self) -> None:
+        """A schedule that counts epochs moves on."""
+        self._rates.end_epoch()
 
     # ---- adjust -----------------------------------------------------------------------
     def adjust(self, wanted: Conventions, x: Array) -> bool:
@@ -241,6 +251,8 @@ class SolverSide(Implementation):
             return False
         network = Network(tuple(wanted.layers))
         if wanted.faults or _shapes(network) != _shapes(self.solver.network):
+            return False
+        if not self._rates.can_follow(wanted):
             return False
         self.solver.network = network
         self.solver.loss = wanted.loss
@@ -252,10 +264,41 @@ class SolverSide(Implementation):
             self.solver.optimizer = wanted.optimizer
             if not same_slots:
                 self.solver.load_state({**fresh, "step": kept["step"]})
+        self._rates.follow(wanted)
         return True
 
     def _inputs(self, x: Array) -> Array:
         return as_array(x).astype(self.solver.dtype, copy=False)
+
+
+class _SolverRates(Rates):
+    """The solver's own schedule, which it follows by itself, or one given in its place."""
+
+    def __init__(self, solver: Solver, author: Author) -> None:
+        own, given = solver.schedule, author.schedule
+        if own is not None and given is not None:
+            raise InputError(
+                f"{author.name}, schedule: expected none, as the solver has its own; received "
+                f"{type(given).__name__}"
+            )
+        self._solver, self._inside, self._given = solver, own, given
+        super().__init__(
+            own if given is None else given, author.schedule_every,
+            lambda: float(solver.optimizer.learning_rate), self._set, author.name,
+        )  # fmt: skip
+
+    def _set(self, rate: float) -> None:
+        self._solver.schedule = lambda step: rate
+
+    def before_step(self) -> None:
+        """Sets a rate only in place of the solver's own."""
+        if self._given is None:
+            self.count = int(self._solver.state["step"])
+        if self.adjusted or self._given is not None:
+            super().before_step()
+
+    def _back(self, rate: float) -> None:
+        self._solver.schedule = self._inside
 
 
 def _shapes(network: Network) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Unpack
 
 import numpy as np
 
 from netparity import randomness
 from netparity.conventions import Conventions
 from netparity.errors import CannotError, InputError, MissingDependencyError
-from netparity.implementations.base import Implementation, Loss, Values, Watched
-from netparity.implementations.values import as_array
-from netparity.implementations.watching import Batches, Every, Report, Result, watch_loop
+from netparity.implementations.author import (
+    Authored,
+    Options,
+    check_function,
+    read_options,
+    weighing,
+)
+from netparity.implementations.base import Loss, Values
+from netparity.implementations.own_step import OwnStep
 
 try:
     import keras
@@ -28,10 +34,9 @@ from netparity.implementations.keras_layers import dropouts, measured_dropout, r
 from netparity.implementations.tensorflow_eager import STREAMS, EagerModel, array
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Validation = Callable[[Array, Array], tuple[Array, Array]]
 
 
-class TensorFlow(Implementation):
+class TensorFlow(Authored):
     """A Keras model or a ``tf.Module``, the loss it is trained on, and its optimizer.
 
     It is trained by the loop one writes in TensorFlow 2: a ``tf.GradientTape`` around
@@ -44,13 +49,9 @@ class TensorFlow(Implementation):
             argument ``training`` is told the mode.
         loss: ``loss(prediction, target) → scalar``, or an object of ``keras.losses``.
         optimizer: of ``keras.optimizers``, or one of TF 1 (``tf.compat.v1.train``).
-        batches: ``batches(x, y, epoch) → iterable of (x, y)``; by default rows in order.
-        report: ``report(x, y) → {name: value}``, what the program prints.
-        report_every: ``"step"`` (with that batch) or ``"epoch"`` (with all data).
-        result: ``result() → {name: array}``, the parameters handed over in the end.
-        validation: ``validation(x, y) → (x, y)``, the rows held out.
         penalty: ``penalty(model) → scalar``, added to the loss.
         name: what to call it in the report.
+        **options: see ``Options``.
 
     Raises:
         InputError: the model is neither or has no variables, or an argument cannot be used.
@@ -85,22 +86,18 @@ class TensorFlow(Implementation):
         loss: Callable[[Any, Any], Any] | None = None,
         optimizer: Any = None,
         *,
-        batches: Batches | None = None,
-        report: Report | None = None,
-        report_every: Every = "step",
-        result: Result | None = None,
-        validation: Validation | None = None,
         penalty: Callable[[Any], Any] | None = None,
         name: str | None = None,
+        **options: Unpack[Options],
     ) -> None:
         self.name = name or str(getattr(model, "name", type(model).__name__))
         self.version = f"{tf.__version__} (keras {keras.__version__})"
-        given = {"batches": batches, "report": report, "result": result, "validation": validation}
-        self._functions: dict[str, Any] = {k: f for k, f in given.items() if f is not None}
-        self._report_every: Every = report_every
-        callables = {"loss": loss, "penalty": penalty, **self._functions}
-        self._check(model, optimizer, callables)
-        self.live = EagerModel(self.name, model, loss, optimizer, penalty)
+        self.author = read_options(self.name, options)
+        self._check(model, optimizer, {"loss": loss, "penalty": penalty})
+        self.live = EagerModel(self.name, model, loss, optimizer, penalty, self.author)
+        self._rates = tensorflow_reading.rates(self.live, self.author)
+        own = self.author.functions.get("train_step")
+        self._own_step = None if own is None else OwnStep(own, self, f"{self.name}, train_step")
 
     def _check(self, model: Any, optimizer: Any, callables: Mapping[str, Any]) -> None:
         if isinstance(model, keras.Model) and keras.backend.backend() != "tensorflow":
@@ -122,22 +119,15 @@ class TensorFlow(Implementation):
                 hint="for example keras.optimizers.SGD(0.1)",
             )
         for key, function in callables.items():
-            if function is not None and not callable(function):
-                raise InputError(
-                    f"{self.name}, {key}: expected a function; received {type(function).__name__}"
-                )
-        if self._report_every not in ("step", "epoch"):
-            raise InputError(
-                f"{self.name}, report_every: expected 'step' or 'epoch'; received "
-                f"{self._report_every!r}"
-            )
+            if function is not None:
+                check_function(self.name, key, function)
 
     # ---- read -------------------------------------------------------------------------
     @property
     def abilities(self) -> frozenset[str]:
         """What follows from the loss, the optimizer and the functions given."""
         live = self.live
-        able = set(self._functions)
+        able = set(self.author.abilities)
         if live.keras is not None:
             able |= {"activations", "draws"}
         if live.loss is not None:
@@ -146,6 +136,10 @@ class TensorFlow(Implementation):
             able |= {"update", "step"} if live.loss is not None else {"update"}
         if live.penalty is not None:
             able.add("penalty")
+        if self._own_step is not None:
+            able.add("step")
+        if live.weighable:
+            able.add("weights")
         return frozenset(able)
 
     @property
@@ -159,7 +153,7 @@ class TensorFlow(Implementation):
 
     def declared(self, x: Array) -> Conventions:
         """A Keras model's layers and laws, a loss object of Keras, a Keras optimizer."""
-        return tensorflow_reading.read(self.live, x)
+        return self._rates.applied_to(tensorflow_reading.read(self.live, x))
 
     # ---- drive ------------------------------------------------------------------------
     def set_parameters(self, values: Mapping[str, Array]) -> None:
@@ -183,6 +177,8 @@ class TensorFlow(Implementation):
             "others": [array(v) for v in live.others],
             "slots": {name: array(v) for name, v in live.slots.items()},
             "streams": randomness.capture(STREAMS),
+            "rates": self._rates.state(),
+            "own": None if self._own_step is None else self._own_step.state(),
         }
 
     def restore(self, state: Any) -> None:
@@ -191,6 +187,9 @@ class TensorFlow(Implementation):
         for variable, value in zip(self.live.others, state["others"], strict=True):
             variable.assign(value)
         self.live.set_slots(state["slots"])
+        self._rates.restore(state["rates"])
+        if self._own_step is not None:
+            self._own_step.restore(state["own"])
         state["streams"].restore()
 
     def predict(
@@ -228,11 +227,12 @@ class TensorFlow(Implementation):
         return shapes
 
     def loss(
-        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None
-    ) -> Loss:
+        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> Loss:  # fmt: skip
         """The loss of the prediction, and the penalty."""
         with self.live.aside(), self.live.fed(draws):
-            data, penalty = self.live.losses(x, y, training)
+            data, penalty = self.live.losses(x, y, training, weights)
         if penalty is None:
             return Loss(float(data))
         return Loss(float(data + penalty), data=float(data), penalty=float(penalty))
@@ -242,46 +242,51 @@ class TensorFlow(Implementation):
         with self.live.aside():
             return self.live.loss_of(prediction, y)
 
-    def gradients(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> Values:
+    def gradients(
+        self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> Values:  # fmt: skip
         """Gradients of loss and penalty, in training mode."""
         with self.live.aside(), self.live.fed(draws):
-            return {name: array(g) for name, g in self.live.differentiate(x, y).items()}
+            return {name: array(g) for name, g in self.live.differentiate(x, y, weights).items()}
 
     def update(self, gradients: Mapping[str, Array]) -> None:
         """One ``apply_gradients``; a variable without a gradient stays."""
         live = self.live
         known = {n: g for n, g in gradients.items() if n in live.variables}
+        self._rates.before_step()
         live.apply({n: live.tensor(np.asarray(g, dtype=self.dtype)) for n, g in known.items()})
+        self._rates.after_step()
 
-    def step(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> None:
-        """Gradients in training mode, and ``apply_gradients``."""
-        if self.live.optimizer is None:
+    def step(
+        self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> None:  # fmt: skip
+        """The author's own step; else gradients in training mode, and ``apply_gradients``."""
+        if "step" not in self.abilities:
             raise CannotError("step")
+        self._rates.before_step()
         with self.live.fed(draws):
-            gradients = self.live.differentiate(x, y)
-        self.live.apply(gradients)
+            if self._own_step is not None:
+                with self.live.eagerly(draws is not None):
+                    self._make_own_step(self._own_step, x, y, weights)
+            else:
+                self.live.apply(self.live.differentiate(x, y, weights))
+        self._rates.after_step()
 
-    def batches(self, x: Array, y: Array, epoch: int) -> Iterable[tuple[Array, Array]]:
-        """What the author's own ``batches`` yields."""
-        if "batches" not in self._functions:
-            raise CannotError("batches")
-        feeding: Iterable[tuple[Array, Array]] = self._functions["batches"](x, y, epoch)
-        return feeding
+    def _make_own_step(self, step: OwnStep, x: Array, y: Array, weights: Array | None) -> None:
+        live = self.live
+        counted = weighing(
+            step.function, f"{self.name}, train_step", self.author.weights(y, weights)
+        )
+        step.call(
+            lambda: (
+                (live.tensor(x), live.tensor(y)),
+                {key: live.tensor(value) for key, value in counted.items()},
+            ),
+            lambda: ((np.array(x), np.array(y)), counted),
+        )
 
-    def validation(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """The rows the author's own ``validation`` holds out."""
-        if "validation" not in self._functions:
-            raise CannotError("validation")
-        held_x, held_y = self._functions["validation"](x, y)
-        return as_array(held_x), as_array(held_y)
-
-    def watch(self, x: Array, y: Array, *, epochs: int, batch_size: int, limit: int) -> Watched:
-        """Trains as the author does, and records."""
-        return watch_loop(
-            self, x, y,
-            batches=self._functions.get("batches"),
-            report=self._functions.get("report"),
-            report_every=self._report_every,
-            result=self._functions.get("result"),
-            epochs=epochs, batch_size=batch_size, limit=limit,
-        )  # fmt: skip
+    def end_epoch(self) -> None:
+        """A schedule that counts epochs moves on."""
+        self._rates.end_epoch()

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from netparity import randomness
 from netparity.errors import CannotError, InputError
+from netparity.implementations.author import Author, weighing, weights_argument
 from netparity.implementations.keras_layers import dropouts, fed_dropout
 from netparity.implementations.keras_model import LiveModel
 
@@ -35,13 +36,17 @@ class EagerModel:
         loss: ``loss(prediction, target)``, a ``keras.losses.Loss``, or ``None``.
         optimizer: with ``apply_gradients``, or ``None``.
         penalty: ``penalty(model)`` or ``None``.
+        author: what else the author gave.
 
     Attributes:
         keras: the model as the Keras adapter drives it, where it is one.
     """
 
-    def __init__(self, name: str, model: Any, loss: Any, optimizer: Any, penalty: Any) -> None:
+    def __init__(
+        self, name: str, model: Any, loss: Any, optimizer: Any, penalty: Any, author: Author
+    ) -> None:
         self.name = name
+        self.author = author
         self.model = model
         self.loss = loss
         self.optimizer = optimizer
@@ -133,7 +138,13 @@ class EagerModel:
             )
         return prediction
 
-    def data_loss(self, prediction: Any, y: Any) -> Any:
+    @property
+    def weighable(self) -> bool:
+        """Whether the loss takes weights of the rows."""
+        own = isinstance(self.loss, keras.losses.Loss)
+        return own or weights_argument(self.loss) is not None
+
+    def data_loss(self, prediction: Any, y: Any, weights: Array | None = None) -> Any:
         """The author's loss of a prediction, a scalar.
 
         Raises:
@@ -144,7 +155,14 @@ class EagerModel:
             raise CannotError("loss")
         # A loss object of Keras has its own order of arguments.
         own = isinstance(self.loss, keras.losses.Loss)
-        value = self.loss(y, prediction) if own else self.loss(prediction, y)
+        weights = self.author.weights(np.asarray(y), weights)
+        if own:
+            given = None if weights is None else self.tensor(weights)
+            value = self.loss(y, prediction, sample_weight=given)
+        else:
+            counted = weighing(self.loss, f"{self.name}, loss", weights)
+            named = {key: self.tensor(value) for key, value in counted.items()}
+            value = self.loss(prediction, y, **named)
         if np.shape(value) != ():
             raise InputError(
                 f"{self.name}, loss: expected a scalar; received shape {np.shape(value)}",
@@ -152,9 +170,11 @@ class EagerModel:
             )
         return value
 
-    def losses(self, x: Array, y: Array, training: bool) -> tuple[Any, Any | None]:
+    def losses(
+        self, x: Array, y: Array, training: bool, weights: Array | None = None
+    ) -> tuple[Any, Any | None]:
         """The data loss and the penalty (``None`` where the author gave none), as tensors."""
-        data = self.data_loss(self.call(self.tensor(x), training), self.tensor(y))
+        data = self.data_loss(self.call(self.tensor(x), training), self.tensor(y), weights)
         return data, None if self.penalty is None else self.penalty(self.model)
 
     def loss_of(self, prediction: Array, y: Array) -> float:
@@ -164,11 +184,11 @@ class EagerModel:
             tensor = self.keras.with_logits(prediction)
         return float(self.data_loss(tensor, self.tensor(y)))
 
-    def differentiate(self, x: Array, y: Array) -> dict[str, Any]:
+    def differentiate(self, x: Array, y: Array, weights: Array | None = None) -> dict[str, Any]:
         """Gradients of loss and penalty in training mode, where they depend on a variable."""
         variables = self.variables
         with tf.GradientTape() as tape:
-            data, penalty = self.losses(x, y, training=True)
+            data, penalty = self.losses(x, y, True, weights)
             total = data if penalty is None else data + penalty
         found = tape.gradient(total, list(variables.values()))
         pairs = zip(variables, found, strict=True)
@@ -199,6 +219,10 @@ class EagerModel:
             # the kernels it has made.
             if any(state is not streams.states.get(name) for name, state in now.items()):
                 streams.restore()
+
+    def eagerly(self, wanted: bool) -> contextlib.AbstractContextManager[None]:
+        """While it lasts, what the author compiled is run by Python (draws: a Keras model)."""
+        return contextlib.nullcontext() if self.keras is None else self.keras.eagerly(wanted)
 
     def fed(self, draws: Sequence[Array] | None) -> contextlib.AbstractContextManager[None]:
         """The model with the draws of its dropout layers fed.

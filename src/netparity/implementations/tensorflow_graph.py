@@ -8,21 +8,23 @@ and as a look always feeds those numbers, no random op of a dropout runs but in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from netparity.errors import CannotError, InputError
-from netparity.implementations.base import Array, Implementation, Loss, Values, Watched
+from netparity.implementations.author import Authored, Options, read_options, weighing
+from netparity.implementations.base import Array, Loss, Values
+from netparity.implementations.own_step import OwnStep
+from netparity.implementations.tensorflow_rates import GraphRates
 from netparity.implementations.tensorflow_session import LiveGraph
-from netparity.implementations.watching import watch_loop
 
 if TYPE_CHECKING:
     from netparity.conventions import Conventions
 
 
-class TensorFlowGraph(Implementation):
+class TensorFlowGraph(Authored):
     """A network built as a TensorFlow 1 graph (``tf.compat.v1``), with its session.
 
     Args:
@@ -34,14 +36,11 @@ class TensorFlowGraph(Implementation):
         train_op: the op that makes one update, or ``None``.
         feeds: further values fed while training (``{keep_prob: 0.7}``).
         inference_feeds: the same while predicting; by default ``feeds``.
-        batches: ``(x, y, epoch)`` → the ``(x, y)`` it is fed in that epoch.
-        report: ``(x, y)`` → ``{name: value}``, what its author prints.
-        report_every: ``"step"`` or ``"epoch"``.
-        result: ``() → {name: array}``, the parameters it hands over in the end.
-        validation: ``(x, y)`` → the rows it holds out.
+        weights: the placeholder of the weights of the rows, or ``None``; without it they are 1.
         penalty: the tensor of the penalty that ``loss`` contains; where it is not given it
             is read from the graph as the terms of the loss that no input leads to.
         name: what to call it in a report.
+        **options: see ``Options``; a ``schedule`` is fed in place of the learning rate.
 
     Raises:
         InputError: a tensor that is not of the session's graph, or no trainable variable.
@@ -64,13 +63,10 @@ class TensorFlowGraph(Implementation):
         feeds: Mapping[Any, Any] | None = None,
         inference_feeds: Mapping[Any, Any] | None = None,
         *,
-        batches: Callable[[Array, Array, int], Iterable[Any]] | None = None,
-        report: Callable[[Array, Array], Mapping[str, Any]] | None = None,
-        report_every: Literal["step", "epoch"] = "step",
-        result: Callable[[], Mapping[str, Any]] | None = None,
-        validation: Callable[[Array, Array], tuple[Array, Array]] | None = None,
+        weights: Any = None,
         penalty: Any = None,
         name: str | None = None,
+        **options: Unpack[Options],
     ) -> None:
         import tensorflow as tf
 
@@ -84,14 +80,14 @@ class TensorFlowGraph(Implementation):
             feeds=feeds,
             inference_feeds=inference_feeds,
             penalty=penalty,
+            weights=weights,
         )
         self.name = name or "TensorFlow graph"
         self.version = str(tf.__version__)
-        self._batches = batches
-        self._report = report
-        self._report_every = report_every
-        self._result = result
-        self._validation = validation
+        self.author = read_options(self.name, options)
+        self._rates = GraphRates(self.live, self.author)
+        own = self.author.functions.get("train_step")
+        self._own_step = None if own is None else OwnStep(own, self, f"{self.name}, train_step")
 
     # ---- read -------------------------------------------------------------------------
     @property
@@ -99,21 +95,18 @@ class TensorFlowGraph(Implementation):
         """What the tensors and functions given allow."""
         live = self.live
         given = {
-            "report": self._report,
-            "result": self._result,
-            "validation": self._validation,
-            "batches": self._batches,
             "loss": live.loss,
             "gradients": live.loss if live.gradient_tensors else None,
             "loss-of": live.chosen,
             "penalty": live.splits_loss or None,
-            "step": live.train_op,
+            "step": live.train_op if self._own_step is None else self._own_step,
+            "weights": live.weights,
             "update": live.applied or None,
             "activations": live.nodes or None,
             "draws": live.dropouts or None,
         }
         able = {ability for ability, thing in given.items() if thing is not None}
-        return frozenset(able | {"adjust"})
+        return frozenset(able | {"adjust"} | self.author.abilities)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -129,7 +122,7 @@ class TensorFlowGraph(Implementation):
         """What the ops of the graph and their constants say."""
         from netparity.implementations.tensorflow_declared import declared
 
-        return declared(self.live, x)
+        return self._rates.applied_to(declared(self.live, x))
 
     # ---- drive ------------------------------------------------------------------------
     def set_parameters(self, values: Mapping[str, Array]) -> None:
@@ -143,13 +136,20 @@ class TensorFlowGraph(Implementation):
                 raise InputError(f"{name}: expected shape {expected}, received {np.shape(value)}")
         self.live.write(values)
 
-    def state(self) -> Values:
+    def state(self) -> Any:
         """All variables: parameters, slots, powers of β, step counters."""
-        return self.live.read(self.live.variables)
+        return {
+            "variables": self.live.read(self.live.variables),
+            "rates": self._rates.state(),
+            "own": None if self._own_step is None else self._own_step.state(),
+        }
 
-    def restore(self, state: Mapping[str, Array]) -> None:
+    def restore(self, state: Any) -> None:
         """Writes what ``state`` returned. The position of a random op cannot be set back."""
-        self.live.write(state)
+        self.live.write(state["variables"])
+        self._rates.restore(state["rates"])
+        if self._own_step is not None:
+            self._own_step.restore(state["own"])
 
     def predict(
         self, x: Array, *, training: bool = False, draws: Sequence[Array] | None = None
@@ -175,14 +175,16 @@ class TensorFlowGraph(Implementation):
         return [draw.shape for draw in self.live.fill(self.live.base_feed(x, None, True))[1]]
 
     def loss(
-        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None
-    ) -> Loss:
+        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> Loss:  # fmt: skip
         """The loss tensor, and the terms of it that inputs do not lead to."""
         live = self.live
         if live.loss is None:
             raise CannotError("loss")
         parts = {"total": live.loss, "data": live.data_terms, "penalty": live.penalty_terms}
-        found = live.look(parts, x, y, training=training, draws=draws)
+        counted = self._counted(y, weights)
+        found = live.look(parts, x, y, training=training, draws=draws, weights=counted)
         total = float(found["total"])
         if not live.splits_loss:
             return Loss(total)
@@ -201,13 +203,28 @@ class TensorFlowGraph(Implementation):
         feed[tensor] = live.cast(transform(np.asarray(prediction)), tensor)
         return float(sum(float(term) for term in live.run(live.data_terms, feed)))
 
-    def gradients(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> Values:
+    def gradients(
+        self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> Values:  # fmt: skip
         """What the update ops read as gradients; else ``tf.gradients`` of the loss."""
         live = self.live
         if not live.gradient_tensors or live.loss is None:
             raise CannotError("gradients")
-        found: Values = live.look(live.gradient_tensors, x, y, training=True, draws=draws)
+        counted = self._counted(y, weights)
+        found: Values = live.look(
+            live.gradient_tensors, x, y, training=True, draws=draws, weights=counted
+        )
         return found
+
+    def _counted(self, y: Array, weights: Array | None) -> Array | None:
+        counted = self.author.weights(y, weights)
+        if counted is not None and self.live.weights is None and not np.all(counted == 1):
+            raise InputError(
+                f"{self.name}: expected the placeholder of the weights of the rows; received none",
+                hint="netparity.TensorFlowGraph(…, weights=placeholder)",
+            )
+        return counted
 
     def update(self, gradients: Mapping[str, Array]) -> None:
         """Runs the train op with gradients fed; parameters without one stay."""
@@ -227,52 +244,49 @@ class TensorFlowGraph(Implementation):
             for variable in applied.variables
         ]
         kept = live.read({v: live.variables[v] for v in still if v in live.variables})
+        self._rates.before_step()
         live.run(live.train_op, feed)
+        self._rates.after_step()
         live.write(kept)
 
-    def step(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> None:
-        """Runs the train op; without draws, with the graph's own random numbers."""
+    def step(
+        self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> None:  # fmt: skip
+        """The author's own step; else the train op, with draws or its own random numbers."""
         live = self.live
-        if live.train_op is None:
+        if "step" not in self.abilities:
             raise CannotError("step")
-        feed = live.base_feed(x, y, True)
+        self._rates.before_step()
+        if self._own_step is not None:
+            self._make_own_step(self._own_step, x, y, weights, draws)
+        else:
+            feed = live.base_feed(x, y, True, self._counted(y, weights))
+            if draws is not None:
+                feed, _ = live.fill(feed, draws)
+            live.run(live.train_op, feed)
+        self._rates.after_step()
+
+    def _make_own_step(
+        self, step: OwnStep, x: Array, y: Array, weights: Array | None,
+        draws: Sequence[Array] | None,
+    ) -> None:  # fmt: skip
         if draws is not None:
-            feed, _ = live.fill(feed, draws)
-        live.run(live.train_op, feed)
+            raise CannotError("draws")
+        counted = self.author.weights(y, weights)
+        named = weighing(step.function, f"{self.name}, train_step", counted)
+        step.call(lambda: ((x, y), named), lambda: ((x, y), named))
 
-    def batches(self, x: Array, y: Array, epoch: int) -> Iterator[tuple[Array, Array]]:
-        """The author's own batches."""
-        if self._batches is None:
-            raise CannotError("batches")
-        for batch in self._batches(x, y, epoch):
-            yield np.asarray(batch[0]), np.asarray(batch[1])
-
-    def validation(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """The rows the author holds out."""
-        if self._validation is None:
-            raise CannotError("validation")
-        return self._validation(x, y)
-
-    def watch(self, x: Array, y: Array, *, epochs: int, batch_size: int, limit: int) -> Watched:
-        """The author's loop: batches, train op, report."""
-        if self._report is None and self._result is None:
-            raise CannotError("report")
-        return watch_loop(
-            self,
-            x,
-            y,
-            batches=self._batches,
-            report=self._report,
-            report_every=self._report_every,
-            result=self._result,
-            epochs=epochs,
-            batch_size=batch_size,
-            limit=limit,
-        )
+    def end_epoch(self) -> None:
+        """A schedule that counts epochs moves on."""
+        self._rates.end_epoch()
 
     # ---- adjust -----------------------------------------------------------------------
     def adjust(self, wanted: Conventions, x: Array) -> bool:
         """Dropout rates and constants of optimizer and penalties, by feeding their tensors."""
         from netparity.implementations.tensorflow_declared import adjust
 
-        return adjust(self.live, wanted, x)
+        if not self._rates.can_follow(wanted) or not adjust(self.live, wanted, x):
+            return False
+        self._rates.follow(wanted)
+        return True

@@ -11,10 +11,36 @@ import numpy as np
 
 from netparity import nn
 from netparity.conventions import Conventions
-from netparity.implementations import keras_declared
+from netparity.errors import InputError
+from netparity.implementations import keras_declared, keras_schedules
+from netparity.implementations.author import Author
+from netparity.implementations.rates import Rates
 from netparity.implementations.tensorflow_eager import EagerModel, array
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def rates(live: EagerModel, author: Author) -> Rates:
+    """What sets the rates of an optimizer of Keras or of TF 1.
+
+    Raises:
+        InputError: there is none, or it follows a schedule of its own already.
+    """
+    optimizer = live.optimizer
+    if author.schedule is not None and optimizer is None:
+        raise InputError(f"{live.name}, schedule: expected an optimizer as well; received none")
+    if not hasattr(optimizer, "get_slot_names"):
+        return keras_schedules.rates(optimizer, author)
+    kept = "_learning_rate" if hasattr(optimizer, "_learning_rate") else "_lr"
+
+    def get() -> float:
+        rate = getattr(optimizer, kept)
+        return float(rate() if callable(rate) else rate)
+
+    return Rates(
+        author.schedule, author.schedule_every, get,
+        lambda rate: setattr(optimizer, kept, rate), live.name,
+    )  # fmt: skip
 
 
 class _AsCompiled:
@@ -75,7 +101,7 @@ def read(live: EagerModel, x: Array) -> Conventions:
         return Conventions(penalties=penalties, optimizer=rule, texts=texts)
     with live.aside():
         found = keras_declared.declared(
-            SimpleNamespace(live=seen, author_report=True),  # type: ignore[arg-type]
+            SimpleNamespace(live=seen, author=Author("", {"report": read})),  # type: ignore[arg-type]
             x,
         )
     return replace(

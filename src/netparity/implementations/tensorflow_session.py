@@ -62,6 +62,7 @@ class LiveGraph:
         feeds: Mapping[Any, Any] | None,
         inference_feeds: Mapping[Any, Any] | None,
         penalty: Any,
+        weights: Any = None,
     ) -> None:
         self.session = session
         self.graph = session.graph
@@ -79,6 +80,7 @@ class LiveGraph:
         self.inference_feeds = self._feeds(given or {}, "inference_feeds")
         #: constants of the graph that ``adjust`` feeds another value for
         self.overrides: Feed = {}
+        self.weights = None if weights is None else self._element(weights, "weights")
         self._penalty = None if penalty is None else self._element(penalty, "penalty")
         roots = [self.predictions] + ([] if self.loss is None else [self.loss])
         trained = roots + list(self.train_op or [])
@@ -106,18 +108,24 @@ class LiveGraph:
         *,
         training: bool,
         draws: Sequence[Array] | None,
+        weights: Array | None = None,
     ) -> Any:
         """Runs tensors without running any dropout's random op."""
-        feed, _ = self.fill(self.base_feed(x, y, training), draws if training else None)
+        feed, _ = self.fill(self.base_feed(x, y, training, weights), draws if training else None)
         return self.run(fetches, feed)
 
-    def base_feed(self, x: Array | None, y: Array | None, training: bool) -> Feed:
-        """Inputs, targets and the feeds of a mode."""
+    def base_feed(
+        self, x: Array | None, y: Array | None, training: bool, weights: Array | None = None
+    ) -> Feed:
+        """Inputs, targets, the weights of the rows and the feeds of a mode."""
         feed: Feed = dict(self.feeds if training else self.inference_feeds)
         if x is not None:
             feed[self.inputs] = self.cast(np.asarray(x), self.inputs)
         if y is not None and self.targets is not None:
             feed[self.targets] = self.cast(np.asarray(y), self.targets)
+            if self.weights is not None:
+                counted = np.ones(len(y)) if weights is None else weights
+                feed[self.weights] = self.cast(counted, self.weights)
         return feed
 
     def fill(self, feed: Feed, draws: Sequence[Array] | None = None) -> tuple[Feed, list[Array]]:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from netparity import randomness
 from netparity.conventions import Conventions
 from netparity.errors import CannotError, InputError, MissingDependencyError
-from netparity.implementations.base import Implementation, Loss, Values, Watched
+from netparity.implementations.author import (
+    Authored,
+    Options,
+    check_function,
+    read_options,
+)
+from netparity.implementations.base import Loss, Values, Watched
+from netparity.implementations.own_step import OwnStep
 from netparity.implementations.values import as_array
-from netparity.implementations.watching import Batches, Every, Report, Result, watch_loop
 
 try:
     import torch
@@ -27,25 +33,31 @@ from netparity.implementations import (
     torch_dropout,
     torch_network,
     torch_reading,
+    torch_schedules,
 )
 from netparity.implementations.torch_calls import STREAMS, Calls
 from netparity.implementations.torch_precision import Precision
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Validation = Callable[[Array, Array], tuple[Array, Array]]
 
 
 @dataclass(frozen=True, slots=True)
 class TorchState:
-    """Everything a run changes; optimizer state in the order of the optimizer's parameters."""
+    """Everything a run changes; optimizer state in the order of the optimizer's parameters.
+
+    ``left`` is what only a step of the author's own changes: gradients left behind, modes,
+    and the optimizer's settings under the adjustment that they belong to.
+    """
 
     parameters: tuple[Any, ...]
     buffers: tuple[Any, ...]
     optimizer: tuple[Mapping[str, Any], ...]
     streams: randomness.GlobalRandomStates
+    rates: Any
+    left: torch_adjusting.Left | None
 
 
-class Torch(Implementation):
+class Torch(Authored):
     """A PyTorch module, the loss it is trained on, and its optimizer.
 
     The module is lifted to float64 in place (parameters keep their identity, the optimizer
@@ -56,14 +68,10 @@ class Torch(Implementation):
         module: the network.
         loss: ``loss(prediction, target) → scalar tensor``, a module or a function.
         optimizer: over the module's parameters.
-        batches: ``batches(x, y, epoch) → iterable of (x, y)``; by default rows in order.
-        report: ``report(x, y) → {name: value}``, what the program prints.
-        report_every: ``"step"`` (with that batch) or ``"epoch"`` (with all data).
-        result: ``result() → {name: array}``, the parameters handed over in the end.
-        validation: ``validation(x, y) → (x, y)``, the rows held out.
         penalty: ``penalty(module) → scalar tensor``, added to the loss.
         name: what to call it in the report.
         lift: whether to lift the module to float64.
+        **options: see ``Options``; ``schedule`` may be of ``torch.optim.lr_scheduler``.
 
     Attributes:
         lifted: whether it computes in float64 though it was handed over in another dtype.
@@ -91,14 +99,10 @@ class Torch(Implementation):
         loss: Callable[[Any, Any], Any] | None = None,
         optimizer: Any = None,
         *,
-        batches: Batches | None = None,
-        report: Report | None = None,
-        report_every: Every = "step",
-        result: Result | None = None,
-        validation: Validation | None = None,
         penalty: Callable[[Any], Any] | None = None,
         name: str | None = None,
         lift: bool = True,
+        **options: Unpack[Options],
     ) -> None:
         self.name = name or type(module).__name__
         self.version = str(torch.__version__)
@@ -106,12 +110,15 @@ class Torch(Implementation):
         self.optimizer = optimizer
         self._loss = loss
         self._penalty = penalty
-        given = {"batches": batches, "report": report, "result": result, "validation": validation}
-        self._functions: dict[str, Any] = {k: f for k, f in given.items() if f is not None}
-        self._report_every: Every = report_every
+        self.author = read_options(self.name, options)
         self._check()
         self._precision = Precision(module, loss, optimizer)
-        self._calls = Calls(self.name, module, loss, penalty, self._precision)
+        self._calls = Calls(self.name, module, loss, penalty, self._precision, self.author)
+        self._rates = torch_schedules.rates(
+            self.author.schedule, self.author.schedule_every, optimizer, self.name
+        )
+        own = self.author.functions.get("train_step")
+        self._own_step = None if own is None else OwnStep(own, self, f"{self.name}, train_step")
         if lift:
             self._precision.lift()
 
@@ -125,17 +132,9 @@ class Torch(Implementation):
                 f"{self.name}, optimizer: expected a torch.optim.Optimizer; received "
                 f"{type(self.optimizer).__name__}"
             )
-        callables = {"loss": self._loss, "penalty": self._penalty, **self._functions}
-        for key, function in callables.items():
-            if function is not None and not callable(function):
-                raise InputError(
-                    f"{self.name}, {key}: expected a function; received {type(function).__name__}"
-                )
-        if self._report_every not in ("step", "epoch"):
-            raise InputError(
-                f"{self.name}, report_every: expected 'step' or 'epoch'; received "
-                f"{self._report_every!r}"
-            )
+        for key, function in (("loss", self._loss), ("penalty", self._penalty)):
+            if function is not None:
+                check_function(self.name, key, function)
 
     # ---- read -------------------------------------------------------------------------
     @property
@@ -151,13 +150,15 @@ class Torch(Implementation):
     @property
     def abilities(self) -> frozenset[str]:
         """What follows from the loss, the optimizer and the functions given."""
-        able = {"activations", "adjust", *self._functions}
+        able = {"activations", "adjust", *self.author.abilities}
         if self._loss is not None:
             able |= {"loss", "loss-of", "gradients"}
         if self.optimizer is not None:
             able.add("update")
-        if self._loss is not None and self.optimizer is not None:
+        if self._own_step is not None or {"gradients", "update"} <= able:
             able.add("step")
+        if self._calls.weighable:
+            able.add("weights")
         if self._penalty is not None or self._calls.adjusted.penalties is not None:
             able.add("penalty")
         if self._calls.may_feed:
@@ -186,7 +187,7 @@ class Torch(Implementation):
         conventions = torch_reading.read(
             self.module, self._loss, self.optimizer, self._penalty, network
         )
-        return self._calls.adjusted.applied_to(conventions)
+        return self._rates.applied_to(self._calls.adjusted.applied_to(conventions))
 
     @property
     def adjustment(self) -> torch_adjusting.Adjusted:
@@ -202,6 +203,11 @@ class Torch(Implementation):
     def has_penalty(self) -> bool:
         """Whether the author gave the penalty apart from the loss."""
         return self._penalty is not None
+
+    @property
+    def has_own_step(self) -> bool:
+        """Whether a step is the author's own, in which nobody can change the loss."""
+        return self._own_step is not None
 
     # ---- drive ------------------------------------------------------------------------
     def set_parameters(self, values: Mapping[str, Array]) -> None:
@@ -227,10 +233,15 @@ class Torch(Implementation):
                 for p in self._optimized()
             ),
             streams=randomness.capture(STREAMS),
+            rates=self._rates.state(),
+            left=None if self._own_step is None else torch_adjusting.left(self, self._own_step),
         )
 
     def restore(self, state: Any) -> None:
         """Puts all of it back, parameters and buffers in place."""
+        if self._own_step is not None and state.left is not None:
+            torch_adjusting.put_back(self, self._own_step, state.left)
+        self._rates.restore(state.rates)
         with torch.no_grad():
             for live, saved in zip(self.module.parameters(), state.parameters, strict=True):
                 live.copy_(saved)
@@ -282,13 +293,14 @@ class Torch(Implementation):
         return self._calls.dropout_shapes(x)
 
     def loss(
-        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None
-    ) -> Loss:
+        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> Loss:  # fmt: skip
         """The loss of the module's prediction, and the penalty."""
         if self._loss is None:
             raise CannotError("loss")
         with self._calls.aside(training), self._calls.fed(draws), torch.no_grad():
-            data, penalty = self._calls.run("loss", lambda: self._calls.losses(x, y))
+            data, penalty = self._calls.run("loss", lambda: self._calls.losses(x, y, weights))
         total = float(data if penalty is None else data + penalty)
         if penalty is None and torch_reading.read_loss(self._loss) is None:
             return Loss(total)
@@ -304,7 +316,10 @@ class Torch(Implementation):
             value = calls.run("loss", lambda: calls.data_loss(calls.floating(prediction), y))
         return float(value)
 
-    def gradients(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> Values:
+    def gradients(
+        self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> Values:  # fmt: skip
         """Gradients of loss and penalty; ``.grad`` is left as it was."""
         if self._loss is None:
             raise CannotError("gradients")
@@ -314,7 +329,7 @@ class Torch(Implementation):
         def backward() -> Values:
             for p in live.values():
                 p.grad = None
-            self._calls.total(x, y).backward()
+            self._calls.total(x, y, weights).backward()
             return {
                 name: np.array(as_array(p.grad)) for name, p in live.items() if p.grad is not None
             }
@@ -336,56 +351,48 @@ class Torch(Implementation):
             for name, p in live.items():
                 given = gradients.get(name)
                 p.grad = None if given is None else self._calls.floating(given).reshape(p.shape)
+            self._rates.before_step()
             self.optimizer.step()
+            self._rates.after_step()
         finally:
             for name, p in live.items():
                 p.grad = before[name]
 
-    def step(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> None:
-        """``zero_grad``, loss and penalty, ``backward``, ``optimizer.step``, in its own mode."""
-        if self._loss is None or self.optimizer is None:
+    def step(
+        self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> None:  # fmt: skip
+        """The author's own step; else ``zero_grad``, loss, ``backward``, ``optimizer.step``."""
+        if "step" not in self.abilities:
             raise CannotError("step")
-        self.optimizer.zero_grad()
+        self._rates.before_step()
         with self._calls.fed(draws):
-            self._calls.run("loss", lambda: self._calls.total(x, y).backward())
-        self.optimizer.step()
+            if self._own_step is not None:
+                self._calls.own_step(self._own_step, x, y, weights)
+            else:
+                self.optimizer.zero_grad()
+                self._calls.run("loss", lambda: self._calls.total(x, y, weights).backward())
+                self.optimizer.step()
+        self._rates.after_step()
 
-    def batches(self, x: Array, y: Array, epoch: int) -> Iterable[tuple[Array, Array]]:
-        """What the author's own ``batches`` yields."""
-        feeding: Iterable[tuple[Array, Array]] = self._function("batches")(x, y, epoch)
-        return feeding
-
-    def validation(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """The rows the author's own ``validation`` holds out."""
-        held_x, held_y = self._function("validation")(x, y)
-        return as_array(held_x), as_array(held_y)
+    def end_epoch(self) -> None:
+        """A schedule that counts epochs moves on."""
+        self._rates.end_epoch()
 
     def watch(self, x: Array, y: Array, *, epochs: int, batch_size: int, limit: int) -> Watched:
         """Trains as the author does, and records."""
         with self._precision.inputs_cast():
-            return watch_loop(
-                self, x, y,
-                batches=self._functions.get("batches"),
-                report=self._functions.get("report"),
-                report_every=self._report_every,
-                result=self._functions.get("result"),
-                epochs=epochs, batch_size=batch_size, limit=limit,
-            )  # fmt: skip
+            return super().watch(x, y, epochs=epochs, batch_size=batch_size, limit=limit)
 
     # ---- adjust -----------------------------------------------------------------------
     def adjust(self, wanted: Conventions, x: Array) -> bool:
         """Changes dropout rates, optimizer settings, the loss's scale, and penalties, live."""
         plan = torch_adjusting.plan(self, self.declared(x), wanted, x)
-        if plan is None:
+        if plan is None or not self._rates.can_follow(wanted):
             return False
         self._calls.adjusted = plan.carry_out()
+        self._rates.follow(wanted)
         return True
-
-    # ---- how the module is called -------------------------------------------------------
-    def _function(self, key: str) -> Any:
-        if key not in self._functions:
-            raise CannotError(key)
-        return self._functions[key]
 
 
 def _copy(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from netparity import nn
 from netparity.conventions import Conventions
 
 if TYPE_CHECKING:
+    from netparity.implementations.own_step import OwnStep
     from netparity.implementations.torch import Torch
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -72,6 +74,49 @@ class Adjusted:
                     bare = (p * p).sum() if isinstance(penalty, nn.L2) else p.abs().sum()
                     total = total + penalty.factor * penalty.coefficient * bare
         return total
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a step of the author's own may leave behind.
+
+    Attributes:
+        gradients: of the module's parameters.
+        modes: of its modules.
+        kept: what the step itself keeps.
+        groups: the optimizer's settings.
+        adjusted: what they were adjusted to.
+    """
+
+    gradients: tuple[Any, ...]
+    modes: tuple[bool, ...]
+    kept: Mapping[str, Any]
+    groups: tuple[Mapping[str, Any], ...]
+    adjusted: Adjusted
+
+
+def left(side: Torch, step: OwnStep) -> Left:
+    """What is there now of what a step of the author's own may leave behind."""
+    groups = () if side.optimizer is None else side.optimizer.param_groups
+    return Left(
+        tuple(None if p.grad is None else p.grad.clone() for p in side.module.parameters()),
+        tuple(module.training for module in side.module.modules()),
+        step.state(),
+        tuple({k: copy.copy(v) for k, v in g.items() if k != "params"} for g in groups),
+        side.adjustment,
+    )
+
+
+def put_back(side: Torch, step: OwnStep, state: Left) -> None:
+    """Puts it back; settings only where they were not adjusted since."""
+    step.restore(state.kept)
+    for parameter, gradient in zip(side.module.parameters(), state.gradients, strict=True):
+        parameter.grad = None if gradient is None else gradient.to(parameter.dtype).clone()
+    for module, mode in zip(side.module.modules(), state.modes, strict=True):
+        module.training = mode
+    if state.adjusted is side.adjustment and side.optimizer is not None:
+        for group, saved in zip(side.optimizer.param_groups, state.groups, strict=True):
+            group.update({k: copy.copy(v) for k, v in saved.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +180,8 @@ def _adjusted(
     else:
         penalties = None
     changed = loss is not None and loss != own
+    if side.has_own_step and (changed or penalties is not None):
+        return None
     return Adjusted(own, loss if changed else None, penalties, names)
 
 

@@ -12,6 +12,8 @@ import torch
 from netparity import randomness
 from netparity.errors import CannotError, InputError
 from netparity.implementations import torch_dropout, torch_network, torch_reading
+from netparity.implementations.author import Author, weighing, weights_argument
+from netparity.implementations.own_step import OwnStep
 from netparity.implementations.torch_adjusting import Adjusted
 from netparity.implementations.torch_precision import Precision
 from netparity.implementations.values import as_array, same_bits
@@ -32,6 +34,7 @@ class Calls:
         loss: ``loss(prediction, target)`` or ``None``.
         penalty: ``penalty(module)`` or ``None``.
         precision: the width it computes in.
+        author: what else the author gave.
 
     Attributes:
         adjusted: what was changed of loss and penalties.
@@ -39,13 +42,14 @@ class Calls:
     """
 
     def __init__(
-        self, name: str, module: Any, loss: Any, penalty: Any, precision: Precision
+        self, name: str, module: Any, loss: Any, penalty: Any, precision: Precision, author: Author
     ) -> None:
         self.name = name
         self.module = module
         self.loss = loss
         self.penalty = penalty
         self.precision = precision
+        self.author = author
         self.adjusted = Adjusted()
         self.notes: list[str] = []
         self._proven: set[str] = set()
@@ -84,7 +88,12 @@ class Calls:
             )
         return prediction
 
-    def data_loss(self, prediction: Any, y: Array) -> Any:
+    @property
+    def weighable(self) -> bool:
+        """Whether the loss takes weights of the rows."""
+        return weights_argument(self.loss) is not None
+
+    def data_loss(self, prediction: Any, y: Array, weights: Array | None = None) -> Any:
         """The author's loss (adjusted) of a prediction, as a scalar tensor.
 
         Raises:
@@ -93,23 +102,37 @@ class Calls:
         """
         if self.loss is None:
             raise CannotError("loss")
-        value = self.loss(prediction, self.targets(y))
+        counted = weighing(self.loss, f"{self.name}, loss", self.author.weights(y, weights))
+        given = {key: self.floating(value) for key, value in counted.items()}
+        value = self.loss(prediction, self.targets(y), **given)
         if not isinstance(value, torch.Tensor) or value.numel() != 1:
             received = tuple(value.shape) if isinstance(value, torch.Tensor) else type(value)
             raise InputError(f"{self.name}, loss: expected a scalar tensor; received {received}")
         return self.adjusted.loss_value(value, prediction)
 
-    def losses(self, x: Array, y: Array) -> tuple[Any, Any | None]:
+    def losses(self, x: Array, y: Array, weights: Array | None = None) -> tuple[Any, Any | None]:
         """The data loss and the penalty (``None`` where there is none), as tensors."""
-        data = self.data_loss(self.forward(x), y)
+        data = self.data_loss(self.forward(x), y, weights)
         if self.adjusted.penalties is not None:
             return data, self.adjusted.penalty_value(dict(self.module.named_parameters()))
         return data, None if self.penalty is None else self.penalty(self.module)
 
-    def total(self, x: Array, y: Array) -> Any:
+    def total(self, x: Array, y: Array, weights: Array | None = None) -> Any:
         """Loss and penalty together."""
-        data, penalty = self.losses(x, y)
+        data, penalty = self.losses(x, y, weights)
         return data if penalty is None else data + penalty
+
+    def own_step(self, step: OwnStep, x: Array, y: Array, weights: Array | None) -> None:
+        """The author's own step; where it asks for float32 it is given what the module has."""
+        counted = weighing(
+            step.function, f"{self.name}, train_step", self.author.weights(y, weights)
+        )
+        as_tensors = {key: self.floating(value) for key, value in counted.items()}
+        with self.precision.inputs_cast(), self.precision.widened():
+            step.call(
+                lambda: ((self.inputs(x), self.targets(y)), as_tensors),
+                lambda: ((np.array(x), np.array(y)), counted),
+            )
 
     def run(self, kind: str, function: Callable[[], Outcome]) -> Outcome:
         """Runs it; the first time it raises in float64, tries the module's own dtype."""

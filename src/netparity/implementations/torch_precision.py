@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 
 class Precision:
@@ -105,3 +106,20 @@ class Precision:
             yield
         finally:
             handle.remove()
+
+    def widened(self) -> contextlib.AbstractContextManager[Any]:
+        """While a lifted module is trained by its author's step, which may ask for float32."""
+        return _Widening() if self.lifted else contextlib.nullcontext()
+
+
+class _Widening(TorchFunctionMode):  # type: ignore[misc]
+    """Float64 wherever float32 is asked for by name."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """Calls the function with the other dtype."""
+        wide = torch.Tensor.double if function is torch.Tensor.float else function
+        given = (torch.float64 if a is torch.float32 else a for a in args)
+        named = {k: torch.float64 if v is torch.float32 else v for k, v in (kwargs or {}).items()}
+        return wide(*given, **named)

@@ -109,6 +109,16 @@ def put_back(live: Any, saved: Any) -> Any:
     return snapshot(saved)
 
 
+def is_plain(value: Any) -> bool:
+    """Whether it is plain data: numbers, texts, arrays, generators, and collections of them."""
+    if isinstance(value, Mapping):
+        return all(is_plain(item) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return all(is_plain(item) for item in value)
+    plain = (np.ndarray, np.generic, np.random.Generator, str, bytes, int, float, complex)
+    return value is None or isinstance(value, plain)
+
+
 def same_bits(a: Array, b: Array) -> bool:
     """Whether two arrays have equal shapes and equal values, NaN counting as equal to NaN."""
     return a.shape == b.shape and bool(

@@ -35,6 +35,7 @@ def watch_loop(
     epochs: int,
     batch_size: int,
     limit: int,
+    sample_weight: Array | None = None,
 ) -> Watched:
     """Trains ``side`` for some epochs with its own feeding, reporting and hand-over.
 
@@ -42,14 +43,15 @@ def watch_loop(
         side: the implementation, freshly built; it is left as trained.
         x: inputs, ``(N, …)``.
         y: targets, ``(N, …)``.
-        batches: ``(x, y, epoch) → (x, y), …``; by default rows in order, the last partial
-            batch kept.
+        batches: ``(x, y, epoch) → (x, y), …`` or ``(x, y, weights), …``; by default rows in
+            order, the last partial batch kept.
         report: called after each update with that batch, or at each epoch's end with all data.
         report_every: which of the two.
         result: called at each epoch's end.
         epochs: how many epochs at most.
         batch_size: of the default feeding.
         limit: how many updates at most; an epoch cut short by it has no end.
+        sample_weight: how much each row counts, in the default feeding.
 
     Returns:
         The record. ``results`` holds ``(updates made by then, copies)``, so that
@@ -66,6 +68,8 @@ def watch_loop(
     reported: list[Reported] = []
     results: list[tuple[int, Mapping[str, Array]]] = []
     notes: list[str] = []
+    weights: list[Array | None] = []
+    default = weighted_in_order(x, y, sample_weight, batch_size, side.name)
     hand_over = _HandOver(side)
     cut_short = False
 
@@ -79,23 +83,25 @@ def watch_loop(
             reported.append(Reported(len(fed), epoch, str(name), number))
 
     for epoch in range(epochs):
-        feeding = batches(x, y, epoch) if batches else in_order(x, y, batch_size)
+        feeding = batches(x, y, epoch) if batches else default
         for batch in feeding:
             if len(fed) >= limit:
                 cut_short = True
                 break
-            batch_x, batch_y = _pair(batch, side.name)
+            batch_x, batch_y, batch_weights = read_batch(batch, side.name)
             states.append(side.state())
             fed.append((np.array(batch_x), np.array(batch_y)))
+            weights.append(None if batch_weights is None else np.array(batch_weights))
             epoch_of.append(epoch)
             hand_over.before_update()
-            side.step(batch_x, batch_y)
+            side.step(batch_x, batch_y, weights=batch_weights)
             hand_over.after_update()
             if report and report_every == "step":
                 record(epoch, report(batch_x, batch_y))
         if cut_short:
             notes.append(f"stopped within epoch {epoch + 1}, after {limit} updates")
             break
+        side.end_epoch()
         if report and report_every == "epoch":
             record(epoch, report(x, y))
         if result:
@@ -106,6 +112,7 @@ def watch_loop(
     return Watched(
         states=tuple(states),
         fed=tuple(fed),
+        weights=tuple(weights),
         epochs=tuple(epoch_of),
         reported=tuple(reported),
         report_every=report_every,
@@ -127,18 +134,58 @@ def in_order(x: Array, y: Array, batch_size: int) -> Iterable[tuple[Array, Array
         yield x[start : start + batch_size], y[start : start + batch_size]
 
 
-def _pair(batch: Any, name: str) -> tuple[Array, Array]:
-    """The inputs and targets of what an author's ``batches`` yields."""
+def weighted_in_order(
+    x: Array, y: Array, sample_weight: Array | None, batch_size: int, name: str
+) -> list[tuple[Array, Array, Array | None]]:
+    """The rows in order, as ``in_order`` has them, each batch with the weights of its rows.
+
+    Raises:
+        InputError: there are more or fewer weights than rows.
+    """
+    pairs = in_order(x, y, batch_size)
+    if sample_weight is None:
+        return [(batch_x, batch_y, None) for batch_x, batch_y in pairs]
+    if len(sample_weight) != len(x):
+        raise InputError(
+            f"{name}, sample_weight: expected {len(x)} weights; received {len(sample_weight)}"
+        )
+    parts = in_order(sample_weight, sample_weight, batch_size)
+    return [(*pair, part) for pair, (part, _) in zip(pairs, parts, strict=True)]
+
+
+def read_batch(batch: Any, name: str) -> tuple[Array, Array, Array | None]:
+    """Inputs, targets and weights (or ``None``) of what an author's ``batches`` yields.
+
+    Raises:
+        InputError: it is neither ``(x, y)`` nor ``(x, y, weights)``.
+    """
     items = tuple(batch) if isinstance(batch, (tuple, list)) else ()
-    if len(items) == 3 and (items[2] is None or bool(np.all(as_array(items[2]) == 1))):
-        items = items[:2]
-    if len(items) != 2:
+    if len(items) not in (2, 3):
         received = f"{len(items)} values" if items else type(batch).__name__
         raise InputError(
-            f"{name}, batches: expected pairs (x, y); received {received}",
-            hint="row weights other than one cannot be compared yet" if len(items) == 3 else None,
+            f"{name}, batches: expected pairs (x, y), or (x, y, weights); received {received}"
         )
-    return as_array(items[0]), as_array(items[1])
+    x, y = as_array(items[0]), as_array(items[1])
+    if len(items) == 2 or items[2] is None:
+        return x, y, None
+    weights = checked_weights(f"{name}, batches", items[2])
+    if len(weights) != len(x):
+        raise InputError(f"{name}, batches: expected {len(x)} weights; received {len(weights)}")
+    return x, y, None if bool(np.all(weights == 1)) else weights
+
+
+def checked_weights(where: str, weights: Any) -> Array:
+    """Weights of rows as an array ``(N,)`` of finite numbers of at least 0."""
+    array = as_array(weights)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    usable = array.ndim == 1 and array.dtype.kind in "fiub"
+    if not usable or not bool(np.all(np.isfinite(array) & (array >= 0))):
+        raise InputError(
+            f"{where}: expected one finite number of at least 0 for each row; received "
+            f"{array.dtype} of shape {array.shape}"
+        )
+    return np.asarray(array, dtype=np.float64)
 
 
 class _HandOver:
