@@ -229,8 +229,7 @@ def test_optimizers_of_tf1_are_what_they_are_read_as(name):
 
 def test_optimizers_that_say_nothing_known():
     v1 = tf.compat.v1.train
-    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)
-    for rule in (keras.optimizers.SGD(schedule), keras.optimizers.SGD(0.1, clipnorm=1.0),
+    for rule in (keras.optimizers.SGD(0.1, clipnorm=1.0),
                  v1.FtrlOptimizer(0.1), v1.GradientDescentOptimizer(lambda: 0.1)):  # fmt: skip
         live = in_module(rule)
         assert live.declared(X[:3]).optimizer is None

@@ -180,7 +180,7 @@ def test_observing_changes_nothing(resource: bool) -> None:
         plain.step(X, Y)
         look(watched, X, Y)
         watched.step(X, Y)
-    one, other = plain.state(), watched.state()
+    one, other = plain.state()["variables"], watched.state()["variables"]
     assert one.keys() == other.keys()
     assert all(np.array_equal(one[name], other[name]) for name in one)
     assert "beta1_power" in one
@@ -287,7 +287,7 @@ def test_adjust_feeds_other_constants() -> None:
     gradients = live.gradients(X, Y, draws=draws)
     live.step(X, Y, draws=draws)
     for name, value in live.parameters().items():
-        assert off(value, kept[name] - 0.0625 * gradients[name]) < roundings("float64")
+        assert off(value, kept["variables"][name] - 0.0625 * gradients[name]) < roundings("float64")
     live.restore(kept)
     assert live.adjust(declared, X)
     assert not live.live.overrides

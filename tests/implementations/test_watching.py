@@ -113,7 +113,10 @@ def test_the_live_dictionary_handed_over_is_an_alias():
     ("options", "message"),
     [
         ({"batches": lambda x, y, epoch: [x]}, "batches: expected pairs"),
-        ({"batches": lambda x, y, epoch: [(x, y, 2.0)]}, "batches: expected one finite number of at least 0 for each row"),
+        (
+            {"batches": lambda x, y, epoch: [(x, y, 2.0)]},
+            "batches: expected one finite number of at least 0 for each row",
+        ),
         ({"report": lambda x, y: 3.0}, "report: expected {name: value}"),
         ({"report": lambda x, y: {"loss": x}}, "report, 'loss': expected one number"),
         ({"result": lambda: [1]}, "result: expected a mapping"),

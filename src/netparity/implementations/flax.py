@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Unpack
 
 import numpy as np
@@ -232,15 +233,15 @@ class Flax(Authored):
         """Parameters, statistics, counters of draws, the optimizer's state, and the key."""
         own = None if self._own_step is None else self._own_step.state()
         with self._at():
-            return {"program": self.program.state(), "rates": self._rates.state(), "own": own}
+            return replace(self.program.state(), rates=self._rates.state(), own=own)
 
     def restore(self, state: Any) -> None:
         """Puts all of it back, into the author's model too."""
         with self._at(write=True):
-            self.program.restore(state["program"])
-        self._rates.restore(state["rates"])
+            self.program.restore(state)
+        self._rates.restore(state.rates)
         if self._own_step is not None:
-            self._own_step.restore(state["own"])
+            self._own_step.restore(state.own)
 
     def predict(
         self, x: Array, *, training: bool = False, draws: Sequence[Array] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Unpack
 
 import numpy as np
@@ -164,14 +165,14 @@ class Jax(Authored):
     def state(self) -> Any:
         """Parameters, the optimizer's state, and the key."""
         own = None if self._own_step is None else self._own_step.state()
-        return {"program": self.program.state(), "rates": self._rates.state(), "own": own}
+        return replace(self.program.state(), rates=self._rates.state(), own=own)
 
     def restore(self, state: Any) -> None:
         """Puts all of it back."""
-        self.program.restore(state["program"])
-        self._rates.restore(state["rates"])
+        self.program.restore(state)
+        self._rates.restore(state.rates)
         if self._own_step is not None:
-            self._own_step.restore(state["own"])
+            self._own_step.restore(state.own)
 
     def predict(
         self, x: Array, *, training: bool = False, draws: Sequence[Array] | None = None

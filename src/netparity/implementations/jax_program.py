@@ -35,6 +35,8 @@ class ProgramState:
     rest: Any
     optimizer: Any
     key: Any
+    rates: Any = None
+    own: Any = None
 
 
 def wide() -> contextlib.AbstractContextManager[Any]:

@@ -287,10 +287,13 @@ def _optimizer(live: LiveModel, texts: dict[str, str]) -> Optimizer | None:
             beta_power=_beta_power(live),
             **decay,
         )
+    shown = repr(learning_rate) if known else f"{type(rate).__name__}(…)"
+    texts["optimizer"] = f"{type(optimizer).__name__}(learning_rate={shown})"
     for setting, attribute in fields.items():
-        value = learning_rate if attribute == "learning_rate" else getattr(optimizer, attribute)
-        texts[f"optimizer.{setting}"] = f"{attribute}={value!r}"
-    texts["optimizer"] = f"{type(optimizer).__name__}(learning_rate={learning_rate!r})"
+        texts[f"optimizer.{setting}"] = f"{attribute}={getattr(optimizer, attribute)!r}"
+    texts["optimizer.learning_rate"] = f"learning_rate={shown}"
+    if not known:
+        texts["schedule"] = f"learning_rate={shown}"
     return rule
 
 
