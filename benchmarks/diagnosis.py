@@ -21,13 +21,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 for name, value in {
-    "JAX_ENABLE_X64": "1", "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3",
+ "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3",
     "CUDA_VISIBLE_DEVICES": "", "TF_ENABLE_ONEDNN_OPTS": "0", "OPENBLAS_NUM_THREADS": "1",
 }.items():  # fmt: skip
     os.environ.setdefault(name, value)
 
 
-def one(task: tuple[int, int, tuple[str, ...], tuple[str, ...], int]) -> dict[str, Any]:
+def one(task: tuple[Any, ...]) -> dict[str, Any]:
     """Draws and examines one pair."""
     from benchmarks.pairs.drawing import draw
     from benchmarks.pairs.scoring import examine
@@ -38,7 +38,14 @@ def one(task: tuple[int, int, tuple[str, ...], tuple[str, ...], int]) -> dict[st
 def rows_of(options: argparse.Namespace, done: dict[int, Any]) -> Iterator[dict[str, Any]]:
     """Every row that is not yet there, as it comes."""
     tasks = [
-        (options.seed, index, tuple(options.id), tuple(options.kind), options.most)
+        (
+            options.seed,
+            index,
+            tuple(options.id),
+            tuple(options.kind),
+            options.most,
+            tuple(options.network),
+        )
         for index in range(options.pairs)
         if index not in done
     ]
@@ -57,7 +64,7 @@ def show(options: argparse.Namespace) -> int:
 
     from netparity.report import text
 
-    pair = draw(options.seed, options.only, options.id, options.kind, options.most)
+    pair = draw(options.seed, options.only, options.id, options.kind, options.most, options.network)
     print(pair.network, pair.kinds, pair.base.dtype, "scale", pair.scale)
     print("left: ", pair.base, pair.left_style)
     print("right:", pair.changed, pair.right_style)
@@ -79,6 +86,7 @@ def main() -> int:
     parser.add_argument("--id", action="append", default=[], help="change this id first")
     parser.add_argument("--kind", action="append", default=[], help="draw from these kinds")
     parser.add_argument("--most", type=int, default=5, help="changes at most; 0: none")
+    parser.add_argument("--network", action="append", default=[], help="draw from these networks")
     options = parser.parse_args()
     if options.only is not None:
         return show(options)

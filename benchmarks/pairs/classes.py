@@ -20,6 +20,16 @@ _SCALES = frozenset(
     }
 )  # fmt: skip
 
+#: What such frameworks do of themselves: constants kept in float32, a default width.
+_OF_FRAMEWORKS = frozenset({"float32-constants", "float32-compute", "dtype-default"})
+_ROUNDING = frozenset({"keras", "tensorflow", "jax", "flax"})
+
+
+def incidental(pair: Pair) -> set[str]:
+    """Ids that a pair may have without any change made: neither hits nor false."""
+    rounds = {pair.left_kind, pair.right_kind} & _ROUNDING
+    return set(_OF_FRAMEWORKS) if rounds else set()
+
 
 def of(change: Change, pair: Pair) -> set[str]:
     """The ids that count as the change's own."""

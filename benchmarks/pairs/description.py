@@ -50,6 +50,11 @@ class Description:
         layers = tuple((n, layer if n == name else old) for n, old in self.layers)
         return dataclasses.replace(self, layers=layers)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a row of inputs."""
+        return (int(self.of_kind(nn.Affine)[0][1].inputs),)
+
     def of_kind(self, *kinds: type[nn.Layer]) -> list[tuple[str, Any]]:
         """The layers of some classes, with their names."""
         return [(n, layer) for n, layer in self.layers if isinstance(layer, kinds)]

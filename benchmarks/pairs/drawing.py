@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from benchmarks.pairs.making import choose, overlap
 
 from netparity import nn
 
+Family = Callable[[np.random.Generator], tuple[Description, str]]
 ROWS = 42  # No multiple of the batch: the last one is partial.
 BATCH = 12
 STEPS = 12
@@ -25,7 +26,12 @@ NOTHING = 0.15
 
 
 def draw(
-    seed: int, index: int, wanted: Sequence[str] = (), kinds: Sequence[str] = (), most: int = 5
+    seed: int,
+    index: int,
+    wanted: Sequence[str] = (),
+    kinds: Sequence[str] = (),
+    most: int = 5,
+    families: Sequence[str] = (),
 ) -> Pair:
     """The pair of a seed and an index; always the same.
 
@@ -35,6 +41,7 @@ def draw(
         wanted: ids to draw the first change from; all by default.
         kinds: of programs to draw from; all by default.
         most: changes at most; 0 for pairs with nothing changed.
+        families: of networks to draw from; all by default.
     """
     rng = np.random.default_rng([seed, index])
     ids = list(wanted) or list(MAKERS)
@@ -45,7 +52,8 @@ def draw(
     count = min(count, most)
     first = choose(rng, ids)
     for attempt in range(TRIES):
-        pair = _try(seed, index, rng, first if count else None, count, kinds)
+        make = FAMILIES[choose(rng, list(families) or list(FAMILIES))]
+        pair = _try(seed, index, rng, make, first if count else None, count, kinds)
         if pair is not None:
             return pair
         if attempt % 100 == 99:
@@ -54,10 +62,10 @@ def draw(
 
 
 def _try(
-    seed: int, index: int, rng: np.random.Generator, first: str | None, count: int,
-    kinds: Sequence[str],
+    seed: int, index: int, rng: np.random.Generator, make: Family, first: str | None,
+    count: int, kinds: Sequence[str],
 ) -> Pair | None:  # fmt: skip
-    base, network = mlp(rng)
+    base, network = make(rng)
     scale = float(choose(rng, [0.01, 1.0, 1.0, 100.0]))
     base = _rate(base, scale)
     changes: list[Change] = []
@@ -160,6 +168,9 @@ def mlp(rng: np.random.Generator) -> tuple[Description, str]:
     return description, f"mlp {sizes} {bend} {between}"
 
 
+FAMILIES: dict[str, Family] = {"mlp": mlp}
+
+
 def initial(layers: Sequence[tuple[str, nn.Layer]], rng: np.random.Generator) -> Values:
     """Values for every parameter; scales near 1."""
     values: Values = {}
@@ -217,6 +228,19 @@ def _rule(rng: np.random.Generator, decay: dict[str, Any]) -> nn.Optimizer:
         nn.RMSProp(0.01, rho=0.99, **decay),
         nn.RMSProp(0.01, momentum=0.9, **decay),
         nn.AdaGrad(0.05, **decay),
+        nn.Adam(0.01, epsilon=1e-7, epsilon_placement="hat", **decay),
+        nn.RMSProp(0.01, epsilon=1e-7, epsilon_placement="inside", **decay),
+        nn.RMSProp(
+            0.01,
+            epsilon=1e-7,
+            epsilon_placement="inside",
+            form="rate-inside",
+            momentum=0.9,
+            **decay,
+        ),
+        nn.AdaGrad(
+            0.05, epsilon=1e-7, epsilon_placement="inside", initial_accumulator=0.1, **decay
+        ),
     ]
     rule: nn.Optimizer = choose(rng, options)
     return rule

@@ -7,7 +7,15 @@ from typing import Any
 
 from benchmarks.pairs.description import Description, Style, Unable
 
-_MODULES = {"numpy": "numpy_program", "torch": "torch_program", "solver": "solver_program"}
+_MODULES = {
+    "numpy": "numpy_program",
+    "torch": "torch_program",
+    "solver": "solver_program",
+    "keras": "keras_program",
+    "tensorflow": "tensorflow_program",
+    "jax": "jax_program",
+    "flax": "flax_program",
+}
 KINDS = tuple(_MODULES)
 
 

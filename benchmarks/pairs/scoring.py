@@ -28,6 +28,7 @@ def examine(pair: Pair) -> Row:
             )
         ],
         "changes": [],
+        "incidental": sorted(classes.incidental(pair)),
     }  # fmt: skip
     try:
         states = truth.states(pair)
@@ -102,6 +103,7 @@ def score(row: Row) -> Row:
             ids |= w
         wanted.append(ids)
     allowed = {i for c in row["changes"] if c["state"] == "borderline" for i in c["any_of"]}
+    allowed |= set(row.get("incidental", ()))
     rest = list(row["found"])
     hits, verified = 0, 0
     missed = []

@@ -1,0 +1,194 @@
+"""The description as its author writes it in Keras, compiled or in a TensorFlow loop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.pairs.description import Description, Style, Unable, only, within
+
+import netparity
+from netparity import nn
+
+_DECAY = ("learning_rate", "weight_decay", "decay", "decay_scope")
+
+
+def build(description: Description, style: Style) -> netparity.Keras:
+    """The compiled model with its initial values."""
+    made = model(description, penalized=True)
+    loss: Any = description.loss
+    weights = {} if loss.factor == 1.0 else {"loss_weights": loss.factor}
+    made.compile(loss=_loss(loss, description), optimizer=optimizer(description), **weights)
+    return netparity.Keras(made)
+
+
+def model(description: Description, *, penalized: bool) -> Any:
+    """The model with its initial values; the width of floats is process-wide in Keras."""
+    import keras
+
+    if description.bugs:
+        raise Unable(f"keras: {description.bugs}")
+    keras.config.set_floatx(description.dtype)
+    keras.config.set_dtype_policy(description.dtype)
+    layers = [_layer(keras, n, layer, description, penalized) for n, layer in description.layers]
+    made = keras.Sequential([keras.Input(description.shape), *layers])
+    for (name, layer), own in zip(description.layers, made.layers, strict=True):
+        values = [description.initial[f"{name}.{key}"] for key in layer.shapes()]
+        if values:
+            own.set_weights([*values, *own.get_weights()[len(values) :]])
+    return made
+
+
+def _layer(
+    keras: Any, name: str, layer: nn.Layer, description: Description, penalized: bool
+) -> Any:
+    k = keras.layers
+
+    def terms(**arguments: str) -> dict[str, Any]:
+        """The regularizers of a layer: argument → the parameter that it is on."""
+        if not penalized:
+            return {}
+        found = {a: _regularizer(keras, description, f"{name}.{p}") for a, p in arguments.items()}
+        return {a: term for a, term in found.items() if term is not None}
+
+    if isinstance(layer, nn.Affine):
+        wanted = {"kernel_regularizer": "weight", "bias_regularizer": "bias"}
+        return k.Dense(layer.outputs, use_bias=layer.bias, **terms(**wanted))
+    norm = terms(gamma_regularizer="scale", beta_regularizer="shift")
+    match layer:
+        case nn.BatchNorm():
+            only(layer, "features", "epsilon", "momentum")
+            return k.BatchNormalization(epsilon=layer.epsilon, momentum=layer.momentum, **norm)
+        case nn.LayerNorm():
+            only(layer, "shape", "epsilon")
+            return k.LayerNormalization(epsilon=layer.epsilon, **norm)
+        case nn.Dropout():
+            only(layer, "rate")
+            return k.Dropout(layer.rate)
+    return _activation(keras, layer)
+
+
+def _activation(keras: Any, layer: nn.Layer) -> Any:
+    k = keras.layers
+    match layer:
+        case nn.Identity():
+            return k.Activation("linear")
+        case nn.ReLU(gradient_at_zero=0.0):
+            return k.Activation("relu")
+        case nn.LeakyReLU(gradient_at_zero=None):
+            return k.LeakyReLU(negative_slope=layer.slope)
+        case nn.ELU():
+            return k.ELU(alpha=layer.alpha)
+        case nn.GELU(approximate=False):
+            return k.Activation("gelu")
+        case nn.SiLU():
+            return k.Activation("silu")
+        case nn.Sigmoid():
+            return k.Activation("sigmoid")
+        case nn.Tanh():
+            return k.Activation("tanh")
+        case nn.HardSigmoid():
+            if layer.slope != 1 / 6:
+                raise Unable("keras: hard_sigmoid has the slope 1/6")
+            return k.Activation("hard_sigmoid")
+        case nn.Softmax(axis=-1):
+            return k.Activation("softmax")
+    raise Unable(f"keras: {layer!r}")
+
+
+def _regularizer(keras: Any, description: Description, full: str) -> Any:
+    terms = [t for t in description.penalties if within(t.scope, full)]
+    if not terms:
+        return None
+    if len(terms) > 1 or terms[0].scale_with_batch:
+        raise Unable(f"keras: {terms!r}")
+    match terms[0]:
+        case nn.L2(coefficient=c, factor=f):
+            return keras.regularizers.L2(c * f)
+        case nn.L1(coefficient=c, factor=f):
+            return keras.regularizers.L1(c * f)
+    raise Unable(f"keras: {terms[0]!r}")
+
+
+def _loss(loss: Any, description: Description) -> Any:
+    import keras
+
+    k = keras.losses
+    reduction = "sum" if loss.batch == "sum" else "sum_over_batch_size"
+    if getattr(loss, "outputs", "mean") != "mean":
+        raise Unable(f"keras: {loss!r}")
+    last = description.layers[-1][1]
+    match loss:
+        case nn.SoftmaxCrossEntropy():
+            # Behind a softmax layer Keras finds the logits and does not clip.
+            only(loss, "batch", "factor", "input")
+            if loss.input != "logits" and not isinstance(last, nn.Softmax):
+                raise Unable(f"keras: {loss!r}")
+            return k.SparseCategoricalCrossentropy(
+                from_logits=loss.input == "logits", reduction=reduction
+            )
+        case nn.SigmoidCrossEntropy():
+            only(loss, "batch", "outputs", "factor", "input", "label_smoothing")
+            if loss.input != "logits" and not isinstance(last, nn.Sigmoid):
+                raise Unable(f"keras: {loss!r}")
+            return k.BinaryCrossentropy(
+                from_logits=loss.input == "logits", label_smoothing=loss.label_smoothing,
+                reduction=reduction,
+            )  # fmt: skip
+        case nn.MeanSquaredError():
+            return k.MeanSquaredError(reduction=reduction)
+        case nn.MeanAbsoluteError():
+            return k.MeanAbsoluteError(reduction=reduction)
+        case nn.Huber(form="huber"):
+            return k.Huber(delta=loss.delta, reduction=reduction)
+    raise Unable(f"keras: {loss!r}")
+
+
+def optimizer(description: Description) -> Any:
+    """The optimizer with its clipping; decay is decoupled, on everything."""
+    import keras
+
+    o = keras.optimizers
+    rule: Any = description.optimizer
+    shared: dict[str, Any] = {"learning_rate": rule.learning_rate}
+    if rule.weight_decay:
+        if rule.decay != "decoupled" or rule.decay_scope != "all":
+            raise Unable(f"keras: {rule!r}")
+        shared["weight_decay"] = rule.weight_decay
+    shared |= _clipping(description.clipping)
+    match rule:
+        case nn.SGD():
+            only(rule, *_DECAY, "momentum", "form", "nesterov")
+            if rule.form == "averaged" or (rule.nesterov and not rule.momentum):
+                raise Unable(f"keras: {rule!r}")
+            # At a constant rate it is the same where the rate stands.
+            return o.SGD(momentum=rule.momentum, nesterov=rule.nesterov, **shared)
+        case nn.Adam(epsilon_placement="hat"):
+            only(rule, *_DECAY, "beta1", "beta2", "epsilon", "epsilon_placement", "amsgrad")
+            return o.Adam(
+                beta_1=rule.beta1, beta_2=rule.beta2, epsilon=rule.epsilon, amsgrad=rule.amsgrad,
+                **shared,
+            )  # fmt: skip
+        case nn.RMSProp(epsilon_placement="inside"):
+            only(rule, *_DECAY, "rho", "momentum", "epsilon", "epsilon_placement", "centered",
+                 "form")  # fmt: skip
+            return o.RMSprop(
+                rho=rule.rho, momentum=rule.momentum, epsilon=rule.epsilon, centered=rule.centered,
+                **shared,
+            )  # fmt: skip
+        case nn.AdaGrad(epsilon_placement="inside"):
+            only(rule, *_DECAY, "epsilon", "epsilon_placement", "initial_accumulator")
+            return o.Adagrad(
+                initial_accumulator_value=rule.initial_accumulator, epsilon=rule.epsilon, **shared
+            )
+    raise Unable(f"keras: {rule!r}")
+
+
+def _clipping(bound: nn.Clipping | None) -> dict[str, float]:
+    match bound:
+        case None:
+            return {}
+        case nn.ClipByValue():
+            return {"clipvalue": bound.limit}
+        case nn.ClipByNorm(epsilon=0.0):
+            return {"clipnorm" if bound.scope == "parameter" else "global_clipnorm": bound.limit}
+    raise Unable(f"keras: {bound!r}")
