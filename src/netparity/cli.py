@@ -112,9 +112,10 @@ def compare(
 
         with Progress() as progress:
             progress.stage("load both sides", 0.0)
-            from netparity.loading import load, load_data
+            from netparity.implementations.process import load_both
+            from netparity.loading import load_data
 
-            left_side, right_side = load(left), load(right)
+            left_side, right_side = load_both(left, right)
             arrays = load_data(data, left_side, right_side, data_dir, seed=seed)
             from netparity.diagnosis import compare as diagnose
 

@@ -15,8 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from netparity import randomness
-from netparity.diagnosis.sides import Pair, Side
+from netparity.diagnosis.sides import Pair, Side, Streams, disturb
 from netparity.diagnosis.twin import Array, Values
 from netparity.implementations.base import Implementation
 
@@ -135,11 +134,11 @@ def _stepped(live: Implementation, x: Array, y: Array) -> Values:
 
 def _again(side: Side, see: Look, *, disturbed: bool = False) -> Mapping[str, Array] | None:
     """What one look gives from the state handed over; nothing where it raises."""
-    streams = randomness.capture()
+    streams = Streams.capture(side.loaded)
     try:
         side.reset()
         if disturbed:
-            randomness.disturb(SEED)
+            disturb(side, SEED)
         return dict(see(side.live))
     except Exception:
         return None  # the stage itself will say so
@@ -155,7 +154,7 @@ def _varies_anew(pair: Pair, side: Side, see: Look) -> bool:
     for _ in range(2):
         live = pair.rebuild_only(side.which)
         live.set_parameters(values)
-        streams = randomness.capture()
+        streams = Streams.capture(side.loaded)
         try:
             seen.append(dict(see(live)))
         finally:

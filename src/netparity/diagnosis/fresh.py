@@ -16,7 +16,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-TIMEOUT_SECONDS = 60
+from netparity.loading.programs import Surroundings
+
+#: Far above what importing a framework takes on a machine that does much else besides.
+TIMEOUT_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,28 +42,39 @@ def digest(parameters: Mapping[str, object]) -> str:
     return state.hexdigest()
 
 
-def build_many(spec: str, seed: int, seedings: Sequence[Mapping[str, int]]) -> list[Built | None]:
+def build_many(
+    spec: str,
+    seed: int,
+    seedings: Sequence[Mapping[str, int]],
+    surroundings: Surroundings | None = None,
+) -> list[Built | None]:
     """Builds ``spec`` in one fresh process per entry of ``seedings``, all at once.
 
     Args:
         spec: what to load, as on the command line.
         seed: handed to a callable that takes it.
         seedings: for each process, global generators to seed before the program is loaded.
+        surroundings: what the processes start with; by default what there is here.
 
     Returns:
         What each process got, ``None`` for one that failed.
     """
+    surroundings = surroundings or Surroundings.here()
+    environment = {
+        **surroundings.environment,
+        "PYTHONPATH": os.pathsep.join(surroundings.path),
+    }
     with tempfile.TemporaryDirectory() as folder:
         started = []
         for index, seeding in enumerate(seedings):
             target = Path(folder) / f"{index}.json"
-            command = [sys.executable, "-m", "netparity.diagnosis.fresh", spec, str(seed)]
+            command = [sys.executable, "-P", "-m", "netparity.diagnosis.fresh", spec, str(seed)]
             command += [str(target), *(f"--seed={n}={v}" for n, v in seeding.items())]
             process = subprocess.Popen(
                 command,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env=_environment(),
+                env=environment,
             )
             started.append((process, target))
         results: list[Built | None] = []
@@ -75,13 +89,6 @@ def build_many(spec: str, seed: int, seedings: Sequence[Mapping[str, int]]) -> l
             else:
                 results.append(None)
         return results
-
-
-def _environment() -> dict[str, str]:
-    environment = dict(os.environ)
-    paths = [path for path in sys.path if path]
-    environment["PYTHONPATH"] = os.pathsep.join(paths)
-    return environment
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -26,7 +26,7 @@ from netparity.diagnosis.sides import Pair, Which, open_pair
 from netparity.diagnosis.stages import Diagnosis, Reporter, compare_stages, let_go
 from netparity.diagnosis.twin import Array
 from netparity.errors import InputError
-from netparity.loading import Loaded, load, load_data
+from netparity.loading import Loaded, load_data
 from netparity.nn import MeanAbsoluteError, MeanSquaredError, SigmoidCrossEntropy
 from netparity.report.model import STAGES, Report
 
@@ -90,8 +90,56 @@ def compare(
     """
     told = progress or _Silent()
     told.stage("build both sides", 0.02)
-    left, right = load(left), load(right)
     pair = open_pair(left, right, seed)
+    try:
+        report = _compared(
+            pair,
+            data=data,
+            steps=steps,
+            batch_size=batch_size,
+            pairs=pairs or {},
+            accept=accept,
+            told=told,
+            title=title,
+            command=command,
+        )
+        where = {**report.environment, "processes": pair.where()}
+        report = replace(report, environment=where, notes=(*_apart(pair), *report.notes))
+    finally:
+        pair.close()
+    told.stage("done", 1.0)
+    return conclude.accepted(report, accept)
+
+
+def _apart(pair: Pair) -> list[str]:
+    """A note of the processes the sides ran in, where that is not this one for both."""
+    away = [side.which for side in pair.sides() if side.process is not None]
+    if not away:
+        return []
+    whose = " and ".join(away)
+    if len(away) == 1:
+        ran = f"{whose} ran in a process of its own"
+    elif pair.shared:
+        ran = f"{whose} ran together in a process beside this one"
+    else:
+        ran = f"{whose} ran in processes of their own"
+    return [f"{ran}: {pair.why}"]
+
+
+def _compared(
+    pair: Pair,
+    *,
+    data: Any,
+    steps: int,
+    batch_size: int,
+    pairs: Mapping[str, str],
+    accept: Sequence[str],
+    told: Reporter,
+    title: str,
+    command: str | None,
+) -> Report:
+    """The report of two sides that have been built."""
+    seed, left, right = pair.seed, pair.left.loaded, pair.right.loaded
     x, y = _data(data, left, right)
     _check_data(x, y)
     pair.show(x, y)
@@ -121,14 +169,13 @@ def compare(
             steps=steps,
             batch_size=batch_size,
             rng=rng,
-            pairs=pairs or {},
+            pairs=pairs,
             told=told,
         )
-        report = repeating.applied(replace(report, title=title), varying, sides)
-        return conclude.accepted(report, accept)
-    align.check_wanted(pairs or {}, known_left.live.parameters(), known_right.live.parameters())
+        return repeating.applied(replace(report, title=title), varying, sides)
+    align.check_wanted(pairs, known_left.live.parameters(), known_right.live.parameters())
     pairing = align.pair(known_left.twin, known_right.twin)
-    align.check_wanted_pairs(pairs or {}, pairing, known_left.twin, known_right.twin)
+    align.check_wanted_pairs(pairs, pairing, known_left.twin, known_right.twin)
     bench = Bench(known_left, known_right, pairing, x, y, rows, rng)
     diagnosis = Diagnosis(bench, pair)
     compare_stages(diagnosis, told, steps=steps, batch_size=batch_size)
@@ -144,8 +191,7 @@ def compare(
         environment=environment.describe(),
         title=title,
     )
-    told.stage("done", 1.0)
-    return conclude.accepted(repeating.applied(report, varying, sides), accept)
+    return repeating.applied(report, varying, sides)
 
 
 def _rows(y: Array | None, rows: int) -> Array | None:

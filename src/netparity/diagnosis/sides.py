@@ -1,20 +1,24 @@
 """The two sides as they were handed over: built, rebuilt and reset.
 
-Left is built first and right after it, in one process, so that a shared random stream
-shows. Global random states are saved before left's first build and put back before every
-rebuild of the pair; netparity seeds none of them.
+Left is built first and right after it, in one process where they can share one, so that a
+shared random stream shows. Global random states are saved before left's first build and put
+back before every rebuild of the pair, in each process; netparity seeds none of them.
 """
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from netparity import randomness
 from netparity.implementations import adapt
 from netparity.implementations.base import Array, Implementation
-from netparity.loading import Loaded, load
+from netparity.implementations.process import Elsewhere, Process, load_both
+from netparity.implementations.process.programs import move
+from netparity.loading import Loaded, settings
+from netparity.loading.programs import Surroundings
 
 Which = Literal["left", "right"]
 
@@ -42,6 +46,11 @@ class Side:
         """Whether the side can be built again (else it is reset by its recorded state)."""
         return self.loaded.builds
 
+    @property
+    def process(self) -> Process | None:
+        """The other process it lives in, if it does."""
+        return self.loaded.process if isinstance(self.loaded, Elsewhere) else None
+
     def reset(self) -> None:
         """Puts the side back to the state in which it was handed over."""
         self.live.restore(self.built)
@@ -54,12 +63,17 @@ class Pair:
     left: Side
     right: Side
     seed: int
-    origin: randomness.GlobalRandomStates = field(repr=False)
+    origin: Streams = field(repr=False)
     data: tuple[Array, Array | None] | None = field(default=None, repr=False)
 
     def sides(self) -> tuple[Side, Side]:
         """Left, then right."""
         return self.left, self.right
+
+    @property
+    def shared(self) -> bool:
+        """Whether both live in one process, and so draw from the same global generators."""
+        return self.left.process is self.right.process
 
     def rebuild(self) -> tuple[Implementation, Implementation]:
         """Builds the pair again from the same global random states, left first."""
@@ -85,27 +99,149 @@ class Pair:
             for side, live in zip(self.sides(), self.rebuild(), strict=True):
                 side.live, side.built = live, live.state()
 
+    def where(self) -> Mapping[str, Any]:
+        """In which processes the sides ran, and why: for the report's environment."""
+        if self.left.process is None and self.right.process is None:
+            return {"shared": True}
+        found: dict[str, Any] = {"shared": self.shared, "why": self.why}
+        for side in self.sides():
+            if side.process is not None:
+                there = side.process.ask("environment")
+                found[side.which] = {
+                    "settings": side.process.ask("settings"),
+                    "libraries": there["libraries"],
+                    "variables": there["variables"],
+                }
+        return found
+
+    @property
+    def why(self) -> str | None:
+        """Why a side lives elsewhere, if one does."""
+        reasons = [s.loaded.why for s in self.sides() if isinstance(s.loaded, Elsewhere)]
+        return reasons[0] if reasons else None
+
+    def close(self) -> None:
+        """Ends the processes that sides live in."""
+        for side in self.sides():
+            if side.process is not None:
+                side.process.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """States of the global generators, of every process that has a side in it.
+
+    Attributes:
+        here: those of this process.
+        there: those of the others.
+    """
+
+    here: randomness.GlobalRandomStates
+    there: tuple[tuple[Process, Any], ...] = ()
+
+    @staticmethod
+    def capture(*loaded: Loaded) -> Streams:
+        """The present ones."""
+        processes = dict.fromkeys(
+            side.process for side in loaded if isinstance(side, Elsewhere) and side.process
+        )
+        return Streams(randomness.capture(), tuple((p, p.ask("capture")) for p in processes))
+
+    def restore(self) -> None:
+        """Puts them back."""
+        self.here.restore()
+        for process, states in self.there:
+            process.ask("rewind", states)
+
+
+def disturb(side: Side, seed: int) -> None:
+    """Puts each global generator of a side's process into another, seeded state."""
+    if side.process is None:
+        randomness.disturb(seed)
+    else:
+        side.process.ask("disturb", seed)
+
+
+def reseed(side: Side, name: str, value: int) -> None:
+    """Seeds one global generator of a side's process."""
+    if side.process is None:
+        randomness.seed(name, value)
+    else:
+        side.process.ask("reseed", name, value)
+
+
+def generators(side: Side) -> list[str]:
+    """The global generators of a side's process."""
+    if side.process is None:
+        return list(randomness.fingerprint())
+    return list(side.process.ask("generators"))
+
 
 def open_pair(left: Any, right: Any, seed: int) -> Pair:
-    """Builds both sides, left first.
+    """Loads and builds both sides, left first.
+
+    Where a side comes out under other process-wide settings than it asked for, or changes
+    those of the other, both are loaded again in processes of their own.
 
     Args:
-        left: an implementation, anything ``adapt`` takes, a callable that returns one, or a
-            ``netparity.loading.Loaded``.
+        left: an implementation, anything ``adapt`` takes, a callable that returns one, a spec,
+            or a ``netparity.loading.Loaded``.
         right: likewise.
         seed: handed to callables that take ``seed``.
 
     Raises:
-        InputError: a side cannot be built or adapted; its own traceback is kept.
+        InputError: a side cannot be loaded, built or adapted; its own traceback is kept.
     """
-    origin = randomness.capture()
-    sides = []
-    which: Which
-    for which, handed in (("left", left), ("right", right)):
-        loaded = handed if isinstance(handed, Loaded) else load(handed)
-        live = construct(loaded, seed)
-        sides.append(Side(which, loaded, _spec(loaded), live, live.state()))
-    return Pair(sides[0], sides[1], seed, origin)
+    sides = load_both(left, right)
+    try:
+        try:
+            return _built(*sides, seed)
+        except _Apart as apart:
+            sides = move(sides, str(apart), apart.began)
+            return _built(*sides, seed)
+    except BaseException:
+        for side in sides:
+            if isinstance(side, Elsewhere) and side.process is not None:
+                side.process.close()
+        raise
+
+
+class _Apart(Exception):
+    """Two sides were found not to share a process well."""
+
+    def __init__(self, why: str, began: Surroundings) -> None:
+        super().__init__(why)
+        self.began = began
+
+
+def _built(left: Loaded, right: Loaded, seed: int) -> Pair:
+    """Builds both sides.
+
+    Raises:
+        _Apart: they got in each other's way, and both can be loaded elsewhere.
+    """
+    origin = Streams.capture(left, right)
+    first = _side("left", left, seed)
+    if left.name is None or right.name is None or isinstance(left, Elsewhere):
+        return Pair(first, _side("right", right, seed), seed, origin)
+    before = settings.present()
+    frameworks = settings.read(left.spec).frameworks | {first.live.framework}
+    try:
+        second = _side("right", right, seed)
+        why = settings.changed(before, frameworks)
+    except Exception as error:
+        if left.began is None or not frameworks & settings.read(right.spec).frameworks:
+            raise
+        why = f"right could not be built beside left ({type(error).__name__})"
+    if why is not None and left.began is not None:
+        origin.restore()
+        raise _Apart(why, left.began)
+    return Pair(first, second, seed, origin)
+
+
+def _side(which: Which, loaded: Loaded, seed: int) -> Side:
+    live = construct(loaded, seed)
+    return Side(which, loaded, _spec(loaded), live, live.state())
 
 
 def construct(loaded: Loaded, seed: int) -> Implementation:

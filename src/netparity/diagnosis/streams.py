@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from netparity import randomness
-from netparity.diagnosis import fresh
+from netparity.diagnosis import fresh, sides
 from netparity.diagnosis.align import Pairing
 from netparity.diagnosis.candidates import Both, Candidate, start_from_left
 from netparity.diagnosis.identify import Identified
@@ -40,7 +39,7 @@ def position(both: Both, pair: Pair, pairing: Pairing) -> Iterator[Candidate]:
     building in the other order must swap them.
     """
     left, right = both.left, both.right
-    if not (pair.left.rebuilds and pair.right.rebuilds) or not pairing.complete:
+    if not pair.shared or not (pair.left.rebuilds and pair.right.rebuilds and pairing.complete):
         return
     here = left.parameters
     rewound = pair.rebuild_only("right")
@@ -87,17 +86,17 @@ def depends_on(pair: Pair, side: Side) -> list[str]:
     """Which global generators a side's initial values are drawn from."""
     before = fresh.digest(pair.rebuild_only(side.which).parameters())
     pair.origin.restore()
-    randomness.disturb(SEED)
+    sides.disturb(side, SEED)
     if fresh.digest(pair.construct(side).parameters()) == before:
         pair.origin.restore()
         return []
     found = []
-    known = set(randomness.fingerprint())
+    known = set(sides.generators(side))
     for name in GENERATORS:
         if name not in known:
             continue
         pair.origin.restore()
-        randomness.seed(name, SEED)
+        sides.reseed(side, name, SEED)
         other = pair.construct(side)
         if fresh.digest(other.parameters()) != before:
             found.append(name)
@@ -114,7 +113,9 @@ def seeds(both: Both, pair: Pair) -> Iterator[Candidate]:
         if not sources:
             continue
         seeding = dict.fromkeys(sources, SEED)
-        plain, one, two = fresh.build_many(side.spec, pair.seed, ({}, seeding, seeding))
+        plain, one, two = fresh.build_many(
+            side.spec, pair.seed, ({}, seeding, seeding), side.loaded.began
+        )
         here = fresh.digest(known.live.parameters())
         if plain is None or one is None or two is None:
             continue

@@ -204,11 +204,17 @@ class _Record:
             notes=tuple(self.notes),
         )
 
+    def _settle(self) -> None:
+        """Has the model hold its values: on JAX, ``fit`` keeps them elsewhere meanwhile."""
+        if self.side.live.backend == "jax":
+            self.side.model.jax_state_sync()
+
     def _begin_epoch(self, epoch: int, logs: Any) -> None:
         self._epoch = epoch
 
     def _begin_batch(self, batch: int, logs: Any) -> None:
         x, y, weights = self.expected[batch]
+        self._settle()
         self._states.append(self.side.state())
         self._weights.append(weights)
         self.side.rates.before_step()
@@ -216,9 +222,11 @@ class _Record:
         self._epochs.append(self._epoch)
 
     def _end_batch(self, batch: int, logs: Any) -> None:
+        self._settle()
         self.side.rates.after_step()
 
     def _end_epoch(self, epoch: int, logs: Mapping[str, float] | None) -> None:
+        self._settle()
         self.side.end_epoch()
         for name, value in (logs or {}).items():
             self._reported.append(Reported(len(self._fed), epoch, name, float(value)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,14 +58,19 @@ def load_data(
     if data is None:
         return _asked(left, right, seed)
     if not isinstance(data, str | Path):
-        return _pair(data, "the data", seed)
+        return as_data(data, "the data", seed)
     text = str(data)
     if text in NAMED:
         return _named(text, data_dir)
     if text.endswith((".npz", ".npy")):
         return _archive(Path(text).expanduser())
     if ":" in text:
-        return _pair(load(text).target, f"`{text}`", seed)
+        place, _, name = text.rpartition(":")
+        for side in (left, right):
+            # Where a side's own file is named, it is asked in its own process.
+            if side is not None and side.spec.rpartition(":")[0] == place and side.defines(name):
+                return as_data(side.own(name, seed), f"`{text}`", seed)
+        return as_data(load(text).target, f"`{text}`", seed)
     near = difflib.get_close_matches(text.lower(), NAMED, n=1, cutoff=0.5)
     raise InputError(
         f"no data are called `{text}`; expected {_FORMS}",
@@ -76,10 +80,9 @@ def load_data(
 
 def _asked(left: Loaded | None, right: Loaded | None, seed: int) -> tuple[Array, Array | None]:
     for side in (left, right):
-        module = sys.modules.get(side.module) if side and side.module else None
-        if module is not None and hasattr(module, "data"):
-            place = side.spec.rpartition(":")[0] if side else ""
-            return _pair(module.data, f"`{place}:data`", seed)
+        if side is not None and side.defines("data"):
+            place = side.spec.rpartition(":")[0]
+            return as_data(side.own("data", seed), f"`{place}:data`", seed)
     raise InputError(
         f"there are no data: neither side's file defines `data`; expected {_FORMS}",
         hint="add `--data`, or define `data = (x, y)` in one of the files",
@@ -91,7 +94,7 @@ def _named(name: str, data_dir: Path | str | None) -> tuple[Array, Array | None]
 
     folder = Path(data_dir).expanduser() if data_dir is not None else None
     dataset = datasets.load(name, folder)
-    return _pair((dataset.x_train, dataset.y_train), f"`{name}`", 0)
+    return as_data((dataset.x_train, dataset.y_train), f"`{name}`", 0)
 
 
 def _archive(file: Path) -> tuple[Array, Array | None]:
@@ -111,7 +114,7 @@ def _archive(file: Path) -> tuple[Array, Array | None]:
                     f"{', '.join(f'`{name}`' for name in archive.files) or 'nothing'}",
                     hint=f'np.savez("{file.name}", x=x, y=y) writes them under these names',
                 )
-            return _pair((archive["x"], archive["y"]), f"`{file}`", 0)
+            return as_data((archive["x"], archive["y"]), f"`{file}`", 0)
     except InputError:
         raise
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
@@ -122,7 +125,17 @@ def _archive(file: Path) -> tuple[Array, Array | None]:
         ) from error
 
 
-def _pair(data: object, place: str, seed: int) -> tuple[Array, Array | None]:
+def as_data(data: object, place: str, seed: int) -> tuple[Array, Array | None]:
+    """What a program calls its data as a pair of arrays, looked over.
+
+    Args:
+        data: a pair ``(x, y)``, a mapping or object with both, or a callable that returns one.
+        place: where it stands, for what is said of it.
+        seed: handed to a callable that has a parameter of that name.
+
+    Raises:
+        InputError: it is none of these, or holds what cannot be used.
+    """
     if callable(data) and not isinstance(data, np.ndarray) and not _has_pair(data):
         data = call(data, place.strip("`"), seed)
     if isinstance(data, Mapping) and "x" in data:

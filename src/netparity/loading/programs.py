@@ -11,7 +11,7 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +25,24 @@ _FRAMEWORKS: Final = frozenset({"torch", "keras", "tensorflow", "tf_keras", "fla
 
 
 @dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What another process has to start with to be as this one was.
+
+    Attributes:
+        environment: the environment variables.
+        path: where modules are looked for.
+    """
+
+    environment: Mapping[str, str]
+    path: tuple[str, ...]
+
+    @staticmethod
+    def here() -> Surroundings:
+        """Those of this process now: a program that is loaded may change both."""
+        return Surroundings(dict(os.environ), tuple(p for p in sys.path if p))
+
+
+@dataclass(frozen=True, slots=True)
 class Loaded:
     """One side before it is built: a ready-made object, or the callable that makes one.
 
@@ -34,6 +52,7 @@ class Loaded:
         file: the file it stands in, where one was named.
         module: the name of its module in ``sys.modules``, where it was named by a spec.
         name: its name in that module.
+        began: what this process was like before either side was loaded.
     """
 
     spec: str
@@ -41,6 +60,7 @@ class Loaded:
     file: Path | None = None
     module: str | None = None
     name: str | None = None
+    began: Surroundings | None = None
 
     @property
     def builds(self) -> bool:
@@ -66,6 +86,19 @@ class Loaded:
         if not self.builds:
             return self.target
         return call(self.target, self.spec, seed)
+
+    def defines(self, name: str) -> bool:
+        """Whether its file defines that name."""
+        return hasattr(sys.modules.get(self.module or ""), name)
+
+    def own(self, name: str, seed: int) -> object:
+        """What its file calls by that name, as it stands there.
+
+        Args:
+            name: a name that it defines.
+            seed: for a side that makes it of a callable itself.
+        """
+        return getattr(sys.modules[self.module or ""], name)
 
 
 def load(spec: object) -> Loaded:
