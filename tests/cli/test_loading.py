@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from netparity.errors import InputError, MissingDependencyError
-from netparity.loading import Loaded, load, load_data
+from netparity.loading import Loaded, load, load_data, reading, settings
 
 
 @pytest.fixture
@@ -185,6 +185,171 @@ def test_the_stories_count_as_theirs() -> None:
     folder = Path(cases.__file__).parent
     assert not _is_ours(str(folder / "xor_torch" / "left.py"))
     assert _is_ours(str(folder.parent / "cli.py"))
+
+
+# ---- which programs can share a process
+
+
+TORCH = "import torch\n"
+KERAS = "import keras\n"
+
+
+def why(write, left: str, right: str) -> str | None:
+    return settings.contradiction(
+        settings.read(f"{write(left, 'left.py')}:build"),
+        settings.read(f"{write(right, 'right.py')}:build"),
+    )
+
+
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No framework in this process, and nothing said of one."""
+    monkeypatch.setattr(settings, "present", dict)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "absent"))
+    for name in reading.VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("bare")
+@pytest.mark.parametrize(
+    ("left", "right", "setting"),
+    [
+        ("import os\nos.environ['KERAS_BACKEND'] = 'jax'\n" + KERAS, KERAS, "keras.backend"),
+        ("import os as o\nB = 'torch'\no.environ['KERAS_BACKEND'] = B\n" + KERAS, KERAS,
+         "keras.backend"),
+        ("from os import environ\nenviron.setdefault('KERAS_BACKEND', 'jax')\n" + KERAS, KERAS,
+         "keras.backend"),
+        ("import os\nos.environ.update(KERAS_BACKEND='jax')\n" + KERAS, KERAS, "keras.backend"),
+        ("import os\nos.environ.update({'KERAS_BACKEND': 'jax'})\n" + KERAS, KERAS,
+         "keras.backend"),
+        (KERAS + "keras.config.set_backend('torch')\n", KERAS, "keras.backend"),
+        (KERAS + "keras.config.set_floatx('float64')\n", KERAS, "keras.floatx"),
+        ("from keras import config as c\nc.set_floatx('float64')\n", KERAS, "keras.floatx"),
+        ("from keras.config import set_floatx\nset_floatx('float64')\n", KERAS, "keras.floatx"),
+        ("import tensorflow as tf\ntf.keras.backend.set_floatx('float64')\n", KERAS,
+         "keras.floatx"),
+        ("from tensorflow.keras import backend as K\nK.set_floatx('float64')\n", KERAS,
+         "keras.floatx"),
+        (KERAS + "if True:\n    keras.backend.set_floatx('float64')\n", KERAS, "keras.floatx"),
+        (KERAS + "def setup():\n    keras.config.set_floatx('float64')\n"
+         "def build():\n    setup()\n", KERAS, "keras.floatx"),
+        ("import neighbour\n", KERAS, "keras.floatx"),
+        (KERAS + "keras.config.set_epsilon(1e-5)\n", KERAS, "keras.epsilon"),
+        (KERAS + "keras.mixed_precision.set_global_policy('mixed_float16')\n", KERAS,
+         "keras.dtype_policy"),
+        ("import tensorflow as tf\ntf.compat.v1.disable_eager_execution()\n",
+         "import tensorflow as tf\n", "tensorflow.execution"),
+        ("import tensorflow.compat.v1 as tf\ntf.disable_v2_behavior()\n",
+         "import os\nos.environ['KERAS_BACKEND'] = 'tensorflow'\n" + KERAS,
+         "tensorflow.execution"),
+        ("import jax\njax.config.update('jax_enable_x64', True)\n", "import optax\n",
+         "jax.jax_enable_x64"),
+        ("from jax import config\nconfig.update('jax_enable_x64', True)\n", "from flax import nnx",
+         "jax.jax_enable_x64"),
+        ("import os, jax\nos.environ['JAX_ENABLE_X64'] = '1'\n", "import jax",
+         "jax.jax_enable_x64"),
+        (TORCH + "torch.set_default_dtype(torch.float64)\n", TORCH, "torch.default_dtype"),
+    ],
+)  # fmt: skip
+def test_what_two_programs_cannot_share_is_read_without_running_them(
+    write, left: str, right: str, setting: str
+) -> None:
+    write("import keras\nkeras.config.set_floatx('float64')\n", "neighbour.py")
+    stop = "\nraise SystemError('it ran')\n"
+    found = why(write, left + stop, right + stop)
+    assert found is not None
+    assert found.startswith(f"{setting} is ")
+    found = why(write, right + stop, left + stop)
+    assert found is not None
+    assert found.startswith(f"{setting} is ")
+    assert why(write, left, left) is None  # nor the other way: equal programs share
+
+
+@pytest.mark.usefixtures("bare")
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("", ""),
+        (KERAS + "keras.config.set_floatx('float64')\n", "import numpy"),
+        (KERAS + "keras.config.set_floatx('float64')\n", TORCH),
+        (KERAS + "keras.config.set_floatx('float32')\n", KERAS),
+        (KERAS + "keras.config.set_floatx('float64')\n",
+         KERAS + "keras.config.set_floatx('float64')\nkeras.config.set_dtype_policy('float64')"),
+        (KERAS + "keras.config.set_epsilon(1e-7)\n", KERAS),
+        (KERAS + "if __name__ == '__main__':\n    keras.config.set_floatx('float64')\n", KERAS),
+        (KERAS + "def other():\n    keras.config.set_floatx('float64')\n"
+         "def build():\n    pass\n", KERAS),
+        (KERAS + "# keras.config.set_floatx('float64')\n'keras.config.set_floatx(\"float64\")'",
+         KERAS),
+        ("import os\nos.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'\n" + KERAS, KERAS),
+        ("import os\nos.environ['KERAS_BACKEND'] = 'tensorflow'\n" + KERAS, KERAS),
+        ("import tensorflow as tf\ntf.compat.v1.disable_eager_execution()\n",
+         "import os\nos.environ['KERAS_BACKEND'] = 'jax'\n" + KERAS),
+        ("import tensorflow as tf\ng = tf.Graph()\n", "import tensorflow as tf"),
+        ("import jax\njax.config.update('jax_enable_x64', False)\n", "import jax"),
+        (KERAS + "keras.config.set_floatx(chosen())\n", KERAS),
+        ("def build(:", KERAS),
+    ],
+)  # fmt: skip
+def test_programs_that_can_share_a_process_do(write, left: str, right: str) -> None:
+    assert why(write, left, right) is None
+    assert why(write, right, left) is None
+
+
+@pytest.mark.usefixtures("bare")
+def test_what_the_surroundings_say_is_the_default(
+    write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_jax = "import os\nos.environ['KERAS_BACKEND'] = 'jax'\n" + KERAS
+    assert "jax on the left and tensorflow on the right" in (why(write, on_jax, KERAS) or "")
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert why(write, on_jax, KERAS) is None
+    monkeypatch.delenv("KERAS_BACKEND")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    (tmp_path / "keras.json").write_text('{"backend": "jax", "floatx": "float64"}')
+    assert why(write, on_jax, KERAS) is None
+    assert why(write, KERAS + "keras.config.set_floatx('float64')", KERAS) is None
+    monkeypatch.setattr(settings, "present", lambda: {"keras.backend": "torch"})
+    assert "jax on the left and torch on the right" in (why(write, on_jax, KERAS) or "")
+    needs = settings.read(f"{write(on_jax)}:build")
+    assert settings.unfit(needs) == "keras.backend is torch in this process already"
+    assert settings.unfit(settings.Needs()) is None
+
+
+@pytest.mark.usefixtures("bare")
+def test_modules_of_one_name_in_two_folders_cannot_share_a_process(
+    write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        write("", f"{folder}/model.py")
+        programs.append(settings.read(write("import model\n", f"{folder}/train.py") + ":build"))
+    found = settings.contradiction(*programs)
+    assert found == "each imports a module `model` of its own"
+    other = settings.read(write("from model import x\n", "one/again.py") + ":build")
+    assert other.modules == programs[0].modules
+    assert settings.contradiction(programs[0], other) is None
+
+
+def test_a_module_is_read_with_its_packages(
+    write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("a_package", "a_package/deep"):
+        (tmp_path / folder).mkdir()
+        write("", f"{folder}/__init__.py")
+    write("import keras\nkeras.config.set_floatx('float64')\n", "a_package/__init__.py")
+    write("from ..beside import x\nfrom . import near\n", "a_package/deep/model.py")
+    write("import keras\nkeras.config.set_epsilon(0.5)\n", "a_package/beside.py")
+    write("import torch\ntorch.set_default_dtype(torch.float64)\n", "a_package/deep/near.py")
+    assert settings.read("a_package.deep.model:build").settings == {
+        "keras.floatx": "float64",
+        "keras.epsilon": "0.5",
+        "torch.default_dtype": "torch.float64",
+    }
+    assert "a_package" not in sys.modules
+    assert settings.read("no.such.module:build") == settings.Needs()
 
 
 # ---- data
