@@ -147,18 +147,18 @@ def test_an_error_while_loading_or_building_shows_their_line(tmp_path: Path) -> 
     left = folder(tmp_path, "one")
     folder(tmp_path, "two")
     broken = tmp_path / "two" / "train.py"
-    for text, doing in (
-        (TRAIN + "\n{}['absent']  # their line\n", "could not be loaded"),
-        (TRAIN.replace("net = Net()", "net = {}['absent']  # their line"), "could not be built"),
+    right = f"{broken}:build"
+    built = TRAIN.replace("net = Net()", "net = {}['absent']  # their line")
+    for text, sides, doing in (
+        (TRAIN + "\n{}['absent']  # their line\n", (left, right), "could not be loaded"),
+        (built, (right, left), "could not be built"),
     ):
         broken.write_text(text)
-        for sides, which in (((left, f"{broken}:build"), 1), ((f"{broken}:build", left), 0)):
-            done = netparity("compare", *sides)
-            assert (done.status, done.out) == (2, "")
-            assert f"{doing}: KeyError: 'absent'" in told(done)
-            assert "# their line" in done.err
-            assert "The traceback of that program" in done.err
-            assert sides[which].startswith(str(broken))
+        done = netparity("compare", *sides)
+        assert (done.status, done.out) == (2, "")
+        assert f"{doing}: KeyError: 'absent'" in told(done)
+        assert "# their line" in done.err
+        assert "The traceback of that program" in done.err
 
 
 def test_an_error_in_a_stage_leaves_the_others(tmp_path: Path) -> None:
@@ -296,7 +296,7 @@ def loss(p, y):
 
 
 def build():
-    return netparity.TensorFlow(Net(), loss, tf.keras.optimizers.SGD({rate}))
+    return netparity.TensorFlow(Net(), loss, tf.keras.optimizers.SGD(0.25))
 """
 
 
@@ -315,24 +315,24 @@ def keras_program(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("left", "right"), [("tensorflow", "jax"), ("jax", "torch")])
-def test_one_keras_model_on_two_backends_is_parity(common: Path, left: str, right: str) -> None:
-    specs = [keras_program(common, f"on_{name}.py", name) for name in (left, right)]
+def test_one_keras_model_on_two_backends_is_parity(common: Path) -> None:
+    specs = [keras_program(common, f"on_{name}.py", name) for name in ("tensorflow", "jax")]
     found = report(*specs)
     assert (found["verdict"], found["explained"]) == ("parity", True)
-    assert found["left"]["version"].endswith(f"({left})")
-    assert found["right"]["version"].endswith(f"({right})")
+    assert found["left"]["version"].endswith("(tensorflow)")
+    assert found["right"]["version"].endswith("(jax)")
     where = found["environment"]["processes"]
-    assert where["why"] == f"keras.backend is {left} on the left and {right} on the right"
+    assert where["why"] == "keras.backend is tensorflow on the left and jax on the right"
     status = {s["stage"]: s["status"] for s in found["stages"]}
     assert status["reporting"] == status["forward"] == status["update"] == "equal"
 
 
 @pytest.mark.slow
 def test_what_really_differs_between_two_backends_is_found(common: Path) -> None:
-    left = keras_program(common, "a.py", "tensorflow")
-    right = keras_program(common, "b.py", "jax", activation="elu")
+    left = keras_program(common, "a.py", "jax")
+    right = keras_program(common, "b.py", "torch", activation="elu")
     found = report(left, right, status=1)
+    assert not found["environment"]["processes"]["shared"]
     assert [c["stage"] for c in found["causes"]] == ["forward"]
     assert not found["unexplained"]
 
@@ -349,13 +349,12 @@ def test_float64_keras_beside_float32_keras(common: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("rate", "ids"), [(0.125, []), (0.25, ["learning-rate-value"])])
-def test_a_graph_of_tf_1_beside_eager_tf_2(common: Path, rate: float, ids: list[str]) -> None:
+def test_a_graph_of_tf_1_beside_eager_tf_2(common: Path) -> None:
     pytest.importorskip("tensorflow")
     left = written(common, "graph.py", GRAPH)
-    right = written(common, "eager.py", EAGER.format(rate=rate))
-    found = report(left, right, status=1 if ids else 0)
-    assert [c["id"] for c in found["causes"]] == ids
+    right = written(common, "eager.py", EAGER)
+    found = report(left, right, status=1)
+    assert [c["id"] for c in found["causes"]] == ["learning-rate-value"]
     assert found["explained"]
     where = found["environment"]["processes"]
     assert where["why"] == "tensorflow.execution is graph on the left and eager on the right"
