@@ -19,10 +19,10 @@ from netparity import nn, randomness
 from netparity.conventions import Conventions, Feeding, Place
 from netparity.errors import CannotError, InputError, PairingError
 from netparity.implementations import adapt
-from netparity.implementations.base import Loss, Reported
+from netparity.implementations.base import Implementation, Loss, Reported
 from netparity.implementations.process import Elsewhere, Process, RemoteSide, faults, wire
 from netparity.implementations.process.programs import elsewhere
-from netparity.implementations.process.worker import METHODS, Worker
+from netparity.implementations.process.worker import METHODS, Worker, described
 from netparity.loading import load
 from netparity.loading.programs import Surroundings
 
@@ -184,6 +184,7 @@ def test_every_read_and_drive_is_what_it_is_here(process: Process, file: Path) -
     assert far.name == f"{file}:build"
     alike(far.abilities, near.abilities)
     assert far.dtype == near.dtype == np.float64
+    assert far.trains == near.trains
     assert (far.framework, far.version, far.needs_data) == (
         near.framework, near.version, near.needs_data,
     )  # fmt: skip
@@ -206,6 +207,13 @@ def test_every_read_and_drive_is_what_it_is_here(process: Process, file: Path) -
         lambda side: side.predict(X),
     ):
         alike(look(far), look(near))
+
+
+def test_all_of_the_protocol_is_there() -> None:
+    asked = {name for name in vars(Implementation) if not name.startswith("_")}
+    about = set(described(adapt(nn.Solver(nn.Network(()), nn.MeanSquaredError(), nn.SGD(0.1)))))
+    assert asked - METHODS - about == {"batches"}
+    assert asked <= set(vars(RemoteSide)) | {"name", "framework", "version", "needs_data"}
 
 
 def test_states_stay_there_and_can_be_put_back(process: Process, file: Path) -> None:

@@ -34,6 +34,7 @@ class RemoteSide(Implementation):
         self.framework = about["framework"]
         self.version = about["version"]
         self.needs_data = about["needs_data"]
+        self._trains: bool = about["trains"]
         self._abilities: frozenset[str] = about["abilities"]
         self._dtype: np.dtype[Any] = about["dtype"]
 
@@ -42,6 +43,11 @@ class RemoteSide(Implementation):
         if news is not None:
             self._hear(news)
         return result
+
+    @property
+    def trains(self) -> bool:
+        """Whether its steps run in training mode, as it was handed over."""
+        return self._trains
 
     def prepare(self, x: Array, y: Array | None) -> None:
         """Shows the side the data it will be driven with."""

@@ -182,6 +182,7 @@ def described(live: Implementation) -> Mapping[str, Any]:
         "framework": live.framework,
         "version": live.version,
         "needs_data": live.needs_data,
+        "trains": live.trains,
         "abilities": live.abilities,
         "dtype": live.dtype,
     }
