@@ -212,7 +212,7 @@ def test_every_read_and_drive_is_what_it_is_here(process: Process, file: Path) -
 def test_all_of_the_protocol_is_there() -> None:
     asked = {name for name in vars(Implementation) if not name.startswith("_")}
     about = set(described(adapt(nn.Solver(nn.Network(()), nn.MeanSquaredError(), nn.SGD(0.1)))))
-    assert asked - METHODS - about == {"batches"}
+    assert asked - METHODS - about == {"batches", "weighted_batches"}
     assert asked <= set(vars(RemoteSide)) | {"name", "framework", "version", "needs_data"}
 
 

@@ -104,31 +104,48 @@ class RemoteSide(Implementation):
         return list(self._do("dropouts", x))
 
     def loss(
-        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None
-    ) -> Loss:
+        self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> Loss:  # fmt: skip
         """The loss this side trains on."""
-        loss: Loss = self._do("loss", x, y, training=training, draws=_listed(draws))
+        given = {"training": training, "draws": _listed(draws), "weights": weights}
+        loss: Loss = self._do("loss", x, y, **given)
         return loss
 
     def loss_of(self, prediction: Array, y: Array) -> float:
         """The data loss of a prediction of our choosing."""
         return float(self._do("loss_of", prediction, y))
 
-    def gradients(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> Values:
+    def gradients(
+        self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> Values:  # fmt: skip
         """Gradients of the training loss."""
-        return dict(self._do("gradients", x, y, draws=_listed(draws)))
+        return dict(self._do("gradients", x, y, draws=_listed(draws), weights=weights))
 
     def update(self, gradients: Mapping[str, Array]) -> None:
         """One update of the side's own optimizer."""
         self._do("update", dict(gradients))
 
-    def step(self, x: Array, y: Array, *, draws: Sequence[Array] | None = None) -> None:
+    def step(
+        self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
+        weights: Array | None = None,
+    ) -> None:  # fmt: skip
         """One whole training step."""
-        self._do("step", x, y, draws=_listed(draws))
+        self._do("step", x, y, draws=_listed(draws), weights=weights)
 
     def batches(self, x: Array, y: Array, epoch: int) -> Iterator[tuple[Array, Array]]:
         """What this side feeds, fetched one by one."""
-        begun = self._process.ask("batches", self._kept, x, y, epoch)
+        return self._fetched("batches", x, y, epoch)
+
+    def weighted_batches(
+        self, x: Array, y: Array, epoch: int
+    ) -> Iterator[tuple[Array, Array, Array | None]]:
+        """What this side feeds, each with the weights of its rows."""
+        return self._fetched("weighted_batches", x, y, epoch)
+
+    def _fetched(self, method: str, x: Array, y: Array, epoch: int) -> Iterator[Any]:
+        begun = self._process.ask("begin", self._kept, method, x, y, epoch)
         return iter(lambda: self._process.ask("next_batch", begun), None)
 
     def end_epoch(self) -> None:

@@ -128,9 +128,10 @@ class Worker:
             result = replace(result, states=tuple(self.keep(state) for state in result.states))
         return result, self._news(live)
 
-    def batches(self, live: Implementation, x: Any, y: Any, epoch: int) -> wire.Kept:
+    def begin(self, live: Implementation, method: str, x: Any, y: Any, epoch: int) -> wire.Kept:
         """Begins what a side feeds; ``next_batch`` goes on, so that it draws when it would."""
-        return self.keep(iter(live.batches(x, y, epoch)))
+        feed = live.weighted_batches if method == "weighted_batches" else live.batches
+        return self.keep(iter(feed(x, y, epoch)))
 
     def next_batch(self, batches: Iterator[Any]) -> tuple[Any, ...] | None:
         """The next of them, or ``None``."""
