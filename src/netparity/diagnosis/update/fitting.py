@@ -35,6 +35,12 @@ _STORED: Final = 16.0
 #: The logarithm of the least 1 − β that is told from 0.
 _LEAST: Final = -16.0
 
+_ROUGH: Final = 1e-4
+#: Roundings to float32 inside a rule: the switch and its words.
+_ROUNDED: Final = {
+    "beta_power": ("float32-beta", "float32-power", "float32-product"),
+    "rounding": ("float32-product", "float32-base"),
+}
 #: Relative errors of fitted constants, the usual and the worst.
 _PRECISIONS: Final = {
     np.dtype(np.float64): (1e-12, 1e-8),
@@ -200,6 +206,18 @@ def written(optimizer: Optimizer, dtype: np.dtype[Any]) -> Iterator[Optimizer]:
         if dtype == np.float64:
             tried.append({n: as_float32(n, v) for n, v in simple.items()})
     yield from dict.fromkeys((*(changed(optimizer, **values) for values in tried), optimizer))
+
+
+def rounded(optimizer: Optimizer) -> Iterator[Optimizer]:
+    """The rule with what float64 programs are known to round to float32 on the way.
+
+    Fitted without, its constants are off by as much.
+    """
+    simple = {n: _simple(n, getattr(optimizer, n), _ROUGH) for n in unknowns(optimizer)}
+    for switch, words in _ROUNDED.items():
+        if hasattr(optimizer, switch):
+            for word in words:
+                yield changed(optimizer, **simple, **{switch: word})
 
 
 def _simple(name: str, value: float, precision: float) -> float:

@@ -21,12 +21,15 @@ from netparity.diagnosis.update.fitting import (
     misfit,
     polish,
     residuals,
+    rounded,
     written,
 )
 from netparity.diagnosis.update.floors import compare, floors
 from netparity.diagnosis.update.guesses import families, first_update
 from netparity.nn import SGD, Clipping, Optimizer
 
+#: What roundings to float32 inside a rule miss at most.
+_ROUNDED: Final = 1e-4
 #: A decay that a fit starts from.
 _DECAY: Final = 1e-3
 #: A rule, and the clip before it.
@@ -209,8 +212,11 @@ def fitted(
         near = [d for g in near[: _TRIED // 2] for d in _decayed(g)] if decayed else near
         best = [polish(polish(g, part), flat) for g in near]
     for rule in best:
-        if float(np.quantile(np.abs(residuals(rule, flat)), 0.9)) <= _SCREEN[flat.dtype]:
+        missed = float(np.quantile(np.abs(residuals(rule, flat)), 0.9))
+        if missed <= _SCREEN[flat.dtype]:
             yield from written(rule, flat.dtype)
+        if flat.dtype == np.float64 and 1e-12 < missed <= _ROUNDED:
+            yield from rounded(rule)
 
 
 def _decayed(rule: Optimizer) -> Iterator[Optimizer]:
