@@ -232,7 +232,7 @@ def test_the_penalty_is_alpha_over_the_rows_of_the_batch():
         for name, bare in free.gradients(X[:rows], CLASSES[:rows]).items():
             pull = 0.5 / rows * live.parameters()[name] if name.startswith("coefs") else 0.0
             np.testing.assert_allclose(with_penalty[name], bare + pull, rtol=1e-12, atol=1e-15)
-    assert live.declared(X[:3]).penalties is None, "no penalty known here depends on the batch"
+    assert live.declared(X[:3]).penalties == (nn.L2(0.5, scale_with_batch=True),)
 
 
 def test_what_the_reference_network_cannot_say_is_not_declared():
@@ -369,6 +369,7 @@ def test_restore_repeats_the_run():
         ("sgd", {"optimizer": nn.SGD(0.5, 0.5, nesterov=True)}),
         ("adam", {"optimizer": nn.Adam(0.5, 0.5, 0.5, 0.5, epsilon_placement="hat")}),
         ("adam", {"penalties": ()}),
+        ("sgd", {"penalties": (nn.L2(0.5, factor=1.0, scale_with_batch=True),)}),
         ("sgd", {"layers": "tanh"}),
         ("sgd", {"layers": "identity"}),
     ],
@@ -390,7 +391,8 @@ def test_adjusting_follows_the_conventions_and_can_be_undone(settings, changes):
     assert live.adjust(wanted, X[:3])
     now = live.declared(X[:3])
     assert [k for _, k in now.layers] == [k for _, k in wanted.layers]
-    assert now.penalties == ()
+    factors = [(p.factor * p.coefficient, p.scale_with_batch) for p in now.penalties]
+    assert factors == [(p.factor * p.coefficient, p.scale_with_batch) for p in wanted.penalties]
     start = live.parameters()
     batches = list(live.batches(X, CLASSES, 0))
     twin = Twin(now)
@@ -402,10 +404,7 @@ def test_adjusting_follows_the_conventions_and_can_be_undone(settings, changes):
         np.testing.assert_allclose(expected[name], value, rtol=1e-10, atol=1e-12)
     assert any(not np.array_equal(before[name], v) for name, v in live.parameters().items())
     live.restore(saved)
-    if "penalties" in changes:
-        live.estimator.alpha = 0.5
-    else:
-        assert live.adjust(declared, X[:3])
+    assert live.adjust(declared, X[:3])
     drive(live, CLASSES, 1)
     assert same(before.values(), live.parameters().values())
 
@@ -569,11 +568,21 @@ def test_equal_seeds_are_parity_shuffling_included():
     assert {s.stage: s.status for s in report.stages}["reporting"] == "equal"
 
 
-def test_another_alpha_is_never_parity():
-    # No penalty of the reference network depends on the rows of the batch: located, not named.
-    report = netparity.compare(alike(), alike(alpha=0.01), data=(DATA, CLASSES[:40]))
-    assert report.verdict == "divergent"
-    assert {"loss", "gradient"} <= {s.stage for s in report.stages if s.status == "different"}
+@pytest.mark.parametrize(
+    ("one", "two", "id"),
+    [(0.5, 0.7, "penalty-value"), (0.5, 1.0, "l2-half-factor"), (0.0, 0.7, "penalty-absent")],
+)
+def test_another_alpha(one, two, id):
+    report = netparity.compare(alike(alpha=one), alike(alpha=two), data=(DATA, CLASSES[:40]))
+    assert found(report) == {id}
+    assert report.explained
+
+
+def test_defaults_are_parity_with_themselves():
+    made = MLPClassifier(random_state=0, max_iter=3)
+    report = netparity.compare(made, lambda: clone(made), data=(DATA, CLASSES[:40]))
+    assert report.verdict == "parity"
+    assert {s.stage: s.status for s in report.stages}["reporting"] == "equal"
 
 
 def in_torch(y, kind, loss, rule):
@@ -635,6 +644,27 @@ def test_where_its_adam_differs_from_torchs():
     left = alike(solver="adam", learning_rate_init=0.001)
     report = netparity.compare(left, right, data=(DATA, y))
     assert found(report) == {"adam-epsilon-placement"}
+
+
+def test_its_alpha_is_a_weight_decay_at_one_size_of_a_batch_only():
+    torch = pytest.importorskip("torch")
+
+    def rule(parameters):
+        held = list(parameters)
+        weights = {"params": [p for p in held if p.ndim > 1], "weight_decay": 0.01}
+        biases = {"params": [p for p in held if p.ndim == 1]}
+        return torch.optim.SGD([weights, biases], lr=0.1, momentum=0.9, nesterov=True)
+
+    y = CLASSES[:40]
+    right = in_torch(y, MLPClassifier, torch.nn.CrossEntropyLoss(), rule)
+    report = netparity.compare(alike(alpha=0.32), right, data=(DATA, y))
+    assert found(report) == {"sklearn-alpha-scaling"}
+    fix = report.causes[0].fix
+    assert "alpha=0.01 * batch_size" in fix.left
+    assert "weight_decay=0.32 / batch_size" in fix.right
+    # Batches of 32 alone do not tell.
+    alike_there = netparity.compare(alike(alpha=0.32), right, data=(DATA[:32], y[:32]), steps=3)
+    assert alike_there.gap.before <= alike_there.gap.noise_floor
 
 
 def test_its_gradient_of_several_numbers_is_not_that_of_its_loss():

@@ -12,6 +12,7 @@ from netparity.nn import (
     SGD,
     Loss,
     Optimizer,
+    Penalty,
     Sigmoid,
     SigmoidCrossEntropy,
     Softmax,
@@ -30,7 +31,7 @@ def make_canonical(known: Identified) -> None:
         return
     conventions = twin.conventions
     names = list(twin.network.parameter_shapes())
-    others = tuple(p for p in conventions.penalties or () if not isinstance(p, L2))
+    others = tuple(p for p in conventions.penalties or () if not is_decay(p))
     decay = decay_coefficients(conventions.penalties or (), names)
     optimizer: Optimizer | None = known.update.optimizer if known.update else None
     clipping = known.update.clipping if known.update else None
@@ -47,13 +48,21 @@ def make_canonical(known: Identified) -> None:
     _set_head_apart(known)
 
 
-def l2_penalties(decay: Mapping[str, float]) -> tuple[L2, ...]:
-    """L2 penalties whose gradients are ``c·w`` with these coefficients."""
+def is_decay(penalty: Penalty) -> bool:
+    """Whether a penalty's gradient is ``c·w``, the same for every batch."""
+    return isinstance(penalty, L2) and not penalty.scale_with_batch
+
+
+def l2_penalties(decay: Mapping[str, float], *, by_batch: bool = False) -> tuple[L2, ...]:
+    """L2 penalties whose gradients are ``c·w``, or ``c·w/B``, with these coefficients."""
     groups: dict[float, list[str]] = {}
     for name, coefficient in decay.items():
         if coefficient != 0:
             groups.setdefault(coefficient, []).append(name)
-    return tuple(L2(c, factor=0.5, scope=tuple(names)) for c, names in groups.items())
+    return tuple(
+        L2(c, factor=0.5, scope=tuple(names), scale_with_batch=by_batch)
+        for c, names in groups.items()
+    )
 
 
 def _on_logits(loss: SoftmaxCrossEntropy | SigmoidCrossEntropy) -> Loss:

@@ -116,9 +116,15 @@ def penalty_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
     values = probe_parameters(left, bench.rng)
     draws = common_draws(bench, x, values)
     known = reference(left, values, x, y, dtype=bench.dtype, rng=bench.rng, draws=draws)
-    one = _pull(left.conventions.penalties or (), values)
     others = bench.pairing.to_right(values, right)
-    two = bench.pairing.to_left(_pull(right.conventions.penalties or (), others))
+    # At two sizes: what is divided by the rows can be equal at one.
+    pulls = [
+        (
+            _pull(left.conventions.penalties or (), values, rows),
+            bench.pairing.to_left(_pull(right.conventions.penalties or (), others, rows)),
+        )
+        for rows in dict.fromkeys((len(x), max(1, len(x) // 2)))
+    ]
     beside = _pull_beside(left, values)
     other = bench.pairing.to_left(_pull_beside(right, others))
     measures = []
@@ -126,7 +132,7 @@ def penalty_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
         if name not in bench.pairing.names or f"gradients/{name}" not in known.floors:
             continue
         zero = np.zeros_like(value)
-        for a, b in ((one, two), (beside, other)):
+        for a, b in (*pulls, (beside, other)):
             got = measure(
                 a.get(name, zero),
                 b.get(name, zero),
@@ -143,10 +149,10 @@ def _pull_beside(twin: Twin, values: Values) -> Values:
     return {n: decay[n] * v for n, v in values.items() if decay[n]}
 
 
-def _pull(penalties: Sequence[Penalty], values: Values) -> Values:
+def _pull(penalties: Sequence[Penalty], values: Values, rows: int) -> Values:
     total: Values = {}
     for penalty in penalties:
-        for name, gradient in penalty.gradients(values).items():
+        for name, gradient in penalty.gradients(values, rows=rows).items():
             total[name] = total.get(name, np.zeros_like(gradient)) + gradient
     return total
 

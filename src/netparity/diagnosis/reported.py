@@ -59,15 +59,15 @@ def look(
     return looked
 
 
-def _penalty_of(known: Identified) -> Callable[[Implementation], float]:
+def _penalty_of(known: Identified) -> Callable[[Implementation, int], float]:
     twin = known.twin
 
-    def penalty(live: Implementation) -> float:
+    def penalty(live: Implementation, rows: int) -> float:
         if twin is None or not known.loss_penalties:
             return 0.0
         values = twin.values(live.parameters())
         wide = {n: np.asarray(v, dtype=np.float64) for n, v in values.items()}
-        return float(sum(p.value(wide) for p in known.loss_penalties))
+        return float(sum(p.value(wide, rows=rows) for p in known.loss_penalties))
 
     return penalty
 

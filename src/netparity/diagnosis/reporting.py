@@ -41,7 +41,7 @@ class Series:
 def identify(
     live: Implementation,
     watched: Watched,
-    penalty_of: Callable[[Implementation], float],
+    penalty_of: Callable[[Implementation, int], float],
     *,
     decays: bool,
     drops: bool = True,
@@ -51,7 +51,8 @@ def identify(
     Args:
         live: the side the run was watched on (its state is changed; reset it afterwards).
         watched: the recorded run.
-        penalty_of: the penalty inside that side's loss at its present parameters.
+        penalty_of: the penalty inside that side's loss at its present parameters, for a batch of
+            so many rows.
         decays: whether the side has a penalty at all, in its loss or in its optimizer; without
             one, with and without are the same.
         drops: whether the side has dropout; without it, on and off are the same.
@@ -137,7 +138,7 @@ def _moments(watched: Watched, *, drops: bool) -> Iterator[tuple[int, str, str]]
 def _losses(
     live: Implementation,
     watched: Watched,
-    penalty_of: Callable[[Implementation], float],
+    penalty_of: Callable[[Implementation, int], float],
     *,
     drops: bool,
 ) -> dict[tuple[str, str, str], Array]:
@@ -145,7 +146,7 @@ def _losses(
     columns: dict[tuple[str, str, str], list[float]] = {}
     for index, moment, dropout in _moments(watched, drops=drops):
         live.restore(watched.states[index if moment == "before" else index + 1])
-        penalty = penalty_of(live)
+        penalty = penalty_of(live, len(watched.fed[index][0]))
         total = np.nan
         with contextlib.suppress(CannotError):
             total = live.loss(*watched.fed[index], training=dropout == "on").total

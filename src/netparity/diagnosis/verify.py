@@ -321,6 +321,7 @@ def declared_form(known: Identified, wanted: Conventions) -> Conventions | None:
         loss = changed(loss, input="probabilities")
     names = list(known.twin.network.parameter_shapes())
     decay = decay_coefficients(wanted.penalties or (), names)
+    scaled = decay_coefficients(wanted.penalties or (), names, by_batch=True)
     optimizer = wanted.optimizer
     penalties = declared.penalties
     own = declared.optimizer
@@ -339,12 +340,16 @@ def declared_form(known: Identified, wanted: Conventions) -> Conventions | None:
                 decay=own.decay if plain else "coupled",
                 decay_scope="all" if len(scope) == len(names) else scope,
             )
-    elif decay != decay_coefficients(known.conventions.penalties or (), names):
+    elif (decay, scaled) != (
+        decay_coefficients(known.conventions.penalties or (), names),
+        decay_coefficients(known.conventions.penalties or (), names, by_batch=True),
+    ):
         factor = next((p.factor for p in declared.penalties or () if isinstance(p, L2)), 0.5)
         others = tuple(p for p in declared.penalties or () if isinstance(p, L1))
         penalties = (
             *others,
             *(L2(p.coefficient * p.factor / factor, factor, p.scope) for p in l2_penalties(decay)),
+            *l2_penalties(scaled, by_batch=True),
         )
     return replace(
         declared,

@@ -53,7 +53,7 @@ def read(training: Training) -> Conventions:
         layers=layers,
         places=places if layers is not None else {},
         loss=_loss(estimator),
-        penalties=() if estimator.alpha == 0 else None,
+        penalties=_penalties(estimator),
         optimizer=_optimizer(training),
         laws=dict.fromkeys(places, law) if layers is not None else {},
         feeding=None if rows is None else _feeding(training, rows),
@@ -80,6 +80,10 @@ def _layers(estimator: Any) -> tuple[tuple[str, nn.Layer], ...] | None:
         if not isinstance(activation, nn.Identity):
             layers.append((f"{name}_{function}", activation))
     return tuple(layers)
+
+
+def _penalties(estimator: Any) -> tuple[nn.Penalty, ...]:
+    return (nn.L2(float(estimator.alpha), scale_with_batch=True),) if estimator.alpha else ()
 
 
 def _loss(estimator: Any) -> nn.Loss | None:
@@ -204,8 +208,15 @@ def _groups(layers: tuple[tuple[str, nn.Layer], ...]) -> list[list[nn.Layer]]:
 def _alpha(training: Training, present: Conventions, wanted: Conventions) -> list[Setting] | None:
     if wanted.penalties is None or wanted.penalties == present.penalties:
         return []
-    # Only the absence of a penalty is the same at every size of a batch.
-    return [(training.estimator, "alpha", 0.0)] if not wanted.penalties else None
+    if not wanted.penalties:
+        return [(training.estimator, "alpha", 0.0)]
+    (term, *others) = wanted.penalties
+    if others or not isinstance(term, nn.L2) or not term.scale_with_batch:
+        return None
+    weights = [name for name in present.places if name.endswith(".weight")]
+    if term.scope != "weights" and sorted(term.scope) != sorted(weights):
+        return None
+    return [(training.estimator, "alpha", 2.0 * term.factor * term.coefficient)]
 
 
 def _rule(training: Training, present: Conventions, wanted: Conventions) -> list[Setting] | None:

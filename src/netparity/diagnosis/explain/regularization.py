@@ -23,10 +23,11 @@ class _Decay:
 
     coupled: float = 0.0
     decoupled: float = 0.0
+    by_batch: float = 0.0
 
     @property
     def total(self) -> float:
-        return self.coupled + self.decoupled
+        return self.coupled + self.decoupled + self.by_batch
 
 
 Decays = dict[str, _Decay]
@@ -36,7 +37,8 @@ def _decays(twin: Twin) -> Decays:
     names = list(twin.network.parameter_shapes())
     coupled = decay_coefficients(twin.conventions.penalties or (), names)
     beside = decoupled_decay(twin.conventions.optimizer, names)
-    return {n: _Decay(coupled[n], beside[n]) for n in names}
+    scaled = decay_coefficients(twin.conventions.penalties or (), names, by_batch=True)
+    return {n: _Decay(coupled[n], beside[n], scaled[n]) for n in names}
 
 
 def regularization(both: Both, pairing: Pairing) -> Iterator[Candidate]:
@@ -57,6 +59,8 @@ def regularization(both: Both, pairing: Pairing) -> Iterator[Candidate]:
 
 
 def _penalty_id(both: Both, name: str, a: _Decay, b: _Decay, one: Decays, two: Decays) -> str:
+    if bool(a.by_batch) != bool(b.by_batch) and a.total and b.total:
+        return "sklearn-alpha-scaling"
     if (bool(a.coupled), bool(b.coupled)) in {(True, False), (False, True)} and (
         a.total and b.total
     ):
@@ -91,7 +95,10 @@ def _follow_left(both: Both, pairing: Pairing, names: Sequence[str], one: Decays
         beside = decoupled_decay(conventions.optimizer, shapes)
         decay |= {n: d.coupled for n, d in wanted.items()}
         beside |= {n: d.decoupled for n, d in wanted.items()}
+        scaled = decay_coefficients(conventions.penalties or (), shapes, by_batch=True)
+        scaled |= {n: d.by_batch for n, d in wanted.items()}
         others = tuple(p for p in conventions.penalties or () if not isinstance(p, L2))
+        others = (*others, *l2_penalties(scaled, by_batch=True))
         optimizer = conventions.optimizer
         if optimizer is not None:
             values = {c for c in beside.values() if c}
@@ -141,6 +148,11 @@ def _penalty_candidate(
             f"Left decays by {a:g}·w, {coupling[bool(first.coupled)]}; right by {b:g}·w, "
             f"{coupling[bool(second.coupled)]}."
         )
+    per = ["/B" if d.by_batch else "" for d in (first, second)]
+    statements["sklearn-alpha-scaling"] = (
+        f"The penalty's gradient is {a:g}·w{per[0]} on the left and {b:g}·w{per[1]} on the right, "
+        "for a batch of B rows."
+    )
     residual = max(
         (m.difference for k in (both.left, both.right) for m in k.checks.get("gradient", ())),
         default=None,
@@ -154,7 +166,7 @@ def _penalty_candidate(
         _penalty_text(both.right, second),
         statements.get(id, f"The penalty's gradient is {a:g}·w on the left, {b:g}·w on the right."),
         (Evidence("g = g_data + c·w: c left against c right", a, b, residual),),
-        _penalty_fix(both, id, a, b),
+        _penalty_fix(both, id, a, b, left_by_batch=bool(first.by_batch)),
         _follow_left(both, pairing, names, one),
         also=("penalty-value",) if id == "l2-half-factor" else (),
         latent=latent,
@@ -168,19 +180,26 @@ def _penalty_text(known: Identified, decay: _Decay) -> str:
     measured = "none"
     if decay.total:
         measured = (
-            f"gradient {decay.coupled:g}·w"
-            if decay.coupled
+            f"gradient {decay.coupled or decay.by_batch:g}·w{'/B' if decay.by_batch else ''}"
+            if decay.coupled or decay.by_batch
             else (f"w − η·{decay.decoupled:g}·w beside the step")
         )
     return f"{said}: {measured}" if said else measured
 
 
-def _penalty_fix(both: Both, id: str, a: float, b: float) -> Fix:
+def _penalty_fix(both: Both, id: str, a: float, b: float, *, left_by_batch: bool) -> Fix:
     def value(known: Identified, coefficient: float) -> str:
         if known.live.framework == "keras":
             return text(coefficient / 2)
         return text(coefficient)
 
+    if id == "sklearn-alpha-scaling":
+        to, back = ("*", "/") if left_by_batch else ("/", "*")
+        return both.fix(
+            id,
+            left=f"{value(both.left, b)} {to} batch_size",
+            right=f"{value(both.right, a)} {back} batch_size",
+        )
     if id == "weight-decay-bias":
         decay = max(a, b)
         fix = both.fix(id, left=text(decay), right=text(decay))
