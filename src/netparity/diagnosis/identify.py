@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -21,10 +22,11 @@ from netparity.diagnosis import loss as losses_
 from netparity.diagnosis import masks as masks_
 from netparity.diagnosis import structure, update
 from netparity.diagnosis.canonical import make_canonical
+from netparity.diagnosis.layout import in_one_layout
 from netparity.diagnosis.masks import fed
 from netparity.diagnosis.noise import Measure
+from netparity.diagnosis.probes import probe_parameters, read
 from netparity.diagnosis.sides import Side
-from netparity.diagnosis.structure import probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.errors import CannotError, InputError
 from netparity.implementations.base import Implementation
@@ -33,6 +35,9 @@ from netparity.nn import (
     Layer,
     Penalty,
 )
+
+#: Units in the last place of the largest gradient that a sum which cancels may leave.
+CANCELLED = 1e4
 
 DrawSource = Callable[[Implementation, Array], "list[Array] | None"]
 
@@ -157,33 +162,59 @@ def _network(
         known.missing["structure"] = f"no chain of known layers reproduces {known.side.which}"
         return
     known.checks["forward"] = (found.measure,)
-    conventions = found.conventions
     live = known.live
+    conventions = _in_one_layout(live, found.conventions, x, rng)
     base = Twin(conventions)
     if "draws" in live.abilities and live.dropouts(x[:2]):
         generator = np.random.default_rng(int(rng.integers(2**31)))
 
         def feed(live: Implementation, x: Array) -> list[Array]:
-            return [generator.random(shape) for shape in live.dropouts(x)]
+            own = [generator.random(shape) for shape in live.dropouts(x)]
+            return masks_.taken(base, own)
 
         known.draws = feed
-    elif _depends_on_mode(known, x):
+    elif _depends_on_mode(known, x) and not _trains_as(live, base, x, rng):
         seen = masks_.see_masks(live, base, x)
         if seen:
             conventions = masks_.with_dropout(_without_dropout(conventions), seen)
 
-            def read(live: Implementation, x: Array) -> list[Array] | None:
+            def shown(live: Implementation, x: Array) -> list[Array] | None:
                 masks = masks_.see_masks(live, base, x)
                 return masks_.as_draws(masks) if masks else None
 
-            known.draws = read
+            known.draws = shown
         else:
             known.missing["training"] = (
                 f"{known.side.which} differs between training and inference, and its dropout "
                 "masks can neither be fed nor be seen in its activations"
             )
     known.twin = Twin(conventions)
-    known.parameters = _wide(known.twin.values(live.parameters()))
+    known.parameters = read(live, known.twin)
+
+
+def _in_one_layout(
+    live: Implementation, conventions: Conventions, x: Array, rng: np.random.Generator
+) -> Conventions:
+    """The network in the one layout, if it is the same function still."""
+    arranged = in_one_layout(conventions, x)
+    if arranged == conventions:
+        return conventions
+    saved = live.state()
+    try:
+        return conventions if structure.confirm(live, arranged, x, rng) is None else arranged
+    finally:
+        live.restore(saved)
+
+
+def _trains_as(live: Implementation, twin: Twin, x: Array, rng: np.random.Generator) -> bool:
+    """Whether the twin reproduces the side in training mode as well."""
+    saved = live.state()
+    try:
+        return structure.confirm(live, twin.conventions, x, rng, training=True) is not None
+    except CannotError:
+        return False
+    finally:
+        live.restore(saved)
 
 
 def _raised(known: Identified, error: Exception) -> str:
@@ -315,7 +346,7 @@ def _update(
     if "step" in live.abilities and "training" not in known.missing:
         followed = _follow_steps(known, twin, start, batches)
         if followed is not None:
-            followed, frozen = _without_frozen(followed)
+            followed, frozen = _without_frozen(followed, live.dtype)
             if frozen and "gradients" in live.abilities:
                 known.twin = twin.with_(frozen=frozen)
             if found is not None and not any(
@@ -347,7 +378,7 @@ def _follow_steps(
         saved = live.state()
         if "gradients" in live.abilities:
             gradient = gradients_.twin_layout(
-                twin, live.gradients(x, y, draws=fed(live, draws)), native
+                twin, live.gradients(x, y, draws=fed(live, twin, draws)), native
             )
             live.restore(saved)
         elif twin.conventions.loss is not None:
@@ -355,20 +386,32 @@ def _follow_steps(
             gradient = bare.evaluate(trajectory[-1], x, y, draws=draws).gradients
         else:
             return None
-        live.step(x, y, draws=fed(live, draws))
+        live.step(x, y, draws=fed(live, twin, draws))
         gradients.append(_wide(gradient))
         trajectory.append(_wide(twin.values(live.parameters())))
     return update.Sequence_(tuple(trajectory), tuple(gradients))
 
 
-def _without_frozen(seen: update.Sequence_) -> tuple[update.Sequence_, tuple[str, ...]]:
+def _pulls(gradients: Values, name: str, dtype: np.dtype[Any]) -> bool:
+    """Whether a parameter has a gradient that is more than what cancellation leaves.
+
+    A bias before a batch norm has none: what is left of it is rounding of the largest.
+    """
+    largest = max(float(np.max(np.abs(g), initial=0.0)) for g in gradients.values())
+    rounding = CANCELLED * float(np.finfo(dtype).eps) * largest
+    return bool(np.any(np.abs(gradients[name]) > rounding))
+
+
+def _without_frozen(
+    seen: update.Sequence_, dtype: np.dtype[Any]
+) -> tuple[update.Sequence_, tuple[str, ...]]:
     """The sequence of the parameters that have gradients, without those that never move."""
     named = [n for n in seen.trajectory[0] if all(n in g for g in seen.gradients)]
     frozen = tuple(
         n
         for n in seen.trajectory[0]
         if all(np.array_equal(values[n], seen.trajectory[0][n]) for values in seen.trajectory)
-        and (n not in named or any(np.any(g[n] != 0) for g in seen.gradients))
+        and (n not in named or any(_pulls(g, n, dtype) for g in seen.gradients))
     )
     kept = [n for n in named if n not in frozen]
     if not kept:

@@ -12,7 +12,12 @@ from typing import Any, Literal
 import numpy as np
 
 from netparity.errors import InputError
-from netparity.implementations.keras_layers import dropouts, fed_dropout, variable_names
+from netparity.implementations.keras_layers import (
+    dropouts,
+    fed_dropout,
+    kept_names,
+    variable_names,
+)
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -79,6 +84,11 @@ class LiveModel:
             raise InputError(msg, hint=hint)
         self.build_optimizer()
         return variable_names(self.model)
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """The variables that are kept but not trained (no seeds, no metrics), by name."""
+        return kept_names(self.model)
 
     @property
     def logits_carried(self) -> Literal["softmax", "sigmoid"] | None:
