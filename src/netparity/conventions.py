@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from netparity.layouts import Move, Place
 from netparity.nn import Clipping, Law, Layer, Loss, Optimizer, Penalty, Schedule
 
 _Piece = TypeVar("_Piece", Law, Layer, Loss, Optimizer, Penalty, Clipping)
@@ -42,21 +43,6 @@ def switches(piece: Layer | Loss | Optimizer | Clipping) -> tuple[str, ...]:
     """The names of a piece's switches."""
     anything: Any = piece
     return tuple(f.name for f in dataclasses.fields(anything))
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a parameter of the twin lives in the side's own layout.
-
-    Attributes:
-        name: the side's own name for it.
-        transposed: whether the side stores the transpose of the twin's array.
-        shape: the side's own shape, reached by a reshape after the transpose.
-    """
-
-    name: str
-    transposed: bool = False
-    shape: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +111,9 @@ class Conventions:
 
     Attributes:
         layers: the network, in order of execution, as (name, layer) of ``netparity.nn``.
-        places: twin parameter name (``"dense1.weight"``) → where the side keeps it.
+        places: twin parameter or buffer (``"dense1.weight"``) → where the side keeps it.
+        draw_moves: what makes the side's draws of each dropout the twin's, where they lie
+            otherwise.
         loss: the data loss.
         penalties: penalties inside the loss.
         optimizer: the update rule with its constants (as effective in the side's
@@ -148,6 +136,7 @@ class Conventions:
 
     layers: tuple[tuple[str, Layer], ...] | None = None
     places: Mapping[str, Place] = field(default_factory=dict)
+    draw_moves: tuple[tuple[Move, ...], ...] = ()
     loss: Loss | None = None
     penalties: tuple[Penalty, ...] | None = None
     optimizer: Optimizer | None = None
@@ -161,3 +150,16 @@ class Conventions:
     feeding: Feeding | None = None
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
+
+
+__all__ = [
+    "Conventions",
+    "Factored",
+    "Feeding",
+    "GradientFault",
+    "Misplaced",
+    "Place",
+    "Quantity",
+    "changed",
+    "switches",
+]

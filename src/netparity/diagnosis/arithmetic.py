@@ -10,12 +10,16 @@ import numpy as np
 from netparity.diagnosis.twin import Array, Twin
 from netparity.nn import (
     FRESH,
+    GRU,
+    LSTM,
     Affine,
+    Conv2D,
     Layer,
     Loss,
     Memory,
     Sigmoid,
     SigmoidCrossEntropy,
+    SimpleRNN,
     Softmax,
     SoftmaxCrossEntropy,
     Tanh,
@@ -39,27 +43,63 @@ class _ReorderedAffine(Layer):
     ) -> tuple[Array, Backward]:
         order = np.asarray(self.order)
         weight = parameters["weight"]
+        rows = x.reshape(-1, x.shape[-1])
         if self.sequential:
-            y = np.einsum("nd,dm->nm", x, weight, optimize=False)
+            y = np.einsum("nd,dm->nm", rows, weight, optimize=False)
         else:
-            y = x[:, order] @ weight[order]
+            y = rows[:, order] @ weight[order]
         if self.inner.bias:
             y = y + parameters["bias"]
 
         def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
-            rows = np.arange(len(dy))[::-1]
+            dy = dy.reshape(-1, dy.shape[-1])
+            back = np.arange(len(dy))[::-1]
             columns = np.arange(dy.shape[1])[::-1]
             if self.sequential:
-                gradients = {"weight": np.einsum("nd,nm->dm", x, dy, optimize=False)}
+                gradients = {"weight": np.einsum("nd,nm->dm", rows, dy, optimize=False)}
                 dx = np.einsum("nm,dm->nd", dy, weight, optimize=False)
             else:
-                gradients = {"weight": x[rows].T @ dy[rows]}
+                gradients = {"weight": rows[back].T @ dy[back]}
                 dx = dy[:, columns] @ weight[:, columns].T
             if self.inner.bias:
                 gradients["bias"] = np.cumsum(dy, axis=0)[-1] if len(dy) else dy.sum(axis=0)
-            return dx, gradients
+            return dx.reshape(x.shape), gradients
 
-        return y, backward
+        return y.reshape(*x.shape[:-1], y.shape[-1]), backward
+
+
+@dataclass(frozen=True, slots=True)
+class _ReorderedInputs(Layer):
+    """A convolution or recurrent layer whose input features, and batch, stand in another order.
+
+    Every sum over features, and every sum over the batch, is then added up otherwise.
+    """
+
+    inner: Conv2D | LSTM | GRU | SimpleRNN
+    order: tuple[int, ...]
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return self.inner.shapes()
+
+    def apply(
+        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
+    ) -> tuple[Array, Backward]:
+        order, back = np.asarray(self.order), np.argsort(self.order)
+        axis = 2 if isinstance(self.inner, Conv2D) else 0
+        features = 1 if getattr(self.inner, "layout", "NHWC") == "NCHW" else x.ndim - 1
+        batch = 1 if getattr(self.inner, "time_major", False) else 0
+        sequences = batch == 1 and getattr(self.inner, "return_sequences", False)
+        outputs = 1 if sequences else 0
+        turned = {**parameters, "weight": np.take(parameters["weight"], order, axis)}
+        given = np.ascontiguousarray(np.flip(np.take(x, order, features), batch))
+        y, inner_backward = self.inner.apply(turned, given, context)
+
+        def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
+            dx, gradients = inner_backward(np.ascontiguousarray(np.flip(dy, outputs)))
+            weight = np.take(gradients["weight"], back, axis)
+            return np.take(np.flip(dx, batch), back, features), {**gradients, "weight": weight}
+
+        return np.ascontiguousarray(np.flip(y, outputs)), backward
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +183,11 @@ def reordered(twin: Twin, rng: np.random.Generator, *, sequential: bool = False)
         if isinstance(layer, Affine):
             order = tuple(int(i) for i in rng.permutation(layer.inputs))
             layers.append((name, _ReorderedAffine(layer, order, sequential)))
+        elif isinstance(layer, LSTM | GRU | SimpleRNN) or (
+            isinstance(layer, Conv2D) and layer.groups == 1
+        ):
+            order = tuple(int(i) for i in rng.permutation(layer.inputs))
+            layers.append((name, _ReorderedInputs(layer, order)))
         else:
             layers.append((name, layer))
     return twin.with_(layers=tuple(layers))

@@ -16,8 +16,9 @@ from netparity.diagnosis import align, conclude
 from netparity.diagnosis.bench import Stage, not_checked, stage_of
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.noise import Measure, channel_rms, coarser, measure
+from netparity.diagnosis.probes import probe_values
 from netparity.diagnosis.sides import Pair
-from netparity.diagnosis.structure import probe_values, two_dimensional
+from netparity.diagnosis.structure import two_dimensional
 from netparity.diagnosis.twin import Array, Values
 from netparity.errors import CannotError, InputError
 from netparity.implementations.base import Implementation

@@ -16,12 +16,14 @@ import numpy as np
 
 from netparity.conventions import Conventions
 from netparity.diagnosis import feeding
+from netparity.diagnosis.align import added
 from netparity.diagnosis.arithmetic import reordered
 from netparity.diagnosis.bench import Bench
 from netparity.diagnosis.candidates import Plan
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.masks import fed
 from netparity.diagnosis.noise import FACTOR, ULPS, rms
+from netparity.diagnosis.probes import read, write
 from netparity.diagnosis.structure import two_dimensional
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.implementations.base import Implementation
@@ -110,17 +112,17 @@ def drive(
         return _drive_blind(live, batches, rows)
     native = live.parameters()
     if initial is not None:
-        live.set_parameters(twin.native(initial, native))
-    trajectory = [_wide(twin.values(live.parameters()))]
+        write(live, twin, initial)
+    trajectory = [read(live, twin)]
     used: list[list[Array]] = []
     for index, (x, y) in enumerate(batches):
         given = draws[index] if draws is not None else known.draws(live, x)
-        live.step(x, y, draws=fed(live, given))
+        live.step(x, y, draws=fed(live, twin, given))
         if frozen:
             zero = {n: np.zeros_like(v) for n, v in trajectory[0].items() if n in frozen}
             live.set_parameters(twin.native(zero, native))
         used.append(given or [])
-        trajectory.append(_wide(twin.values(live.parameters())))
+        trajectory.append(read(live, twin))
     prediction = two_dimensional(live.predict(rows))
     return Run(trajectory, prediction, used if any(used) else None)
 
@@ -129,10 +131,6 @@ def _drive_blind(live: Implementation, batches: Batches, rows: Array) -> Run:
     for x, y in batches:
         live.step(x, y)
     return Run([], two_dimensional(live.predict(rows)))
-
-
-def _wide(values: Values) -> Values:
-    return {n: np.array(v, dtype=np.float64) for n, v in values.items()}
 
 
 def predictions(bench: Bench, known: Identified, twin: Twin, values: Values, rows: Array) -> Array:
@@ -249,10 +247,22 @@ def start_of(runs: FreeRuns, plan: Plan) -> Values:
     from_left = bench.pairing.to_right(left, twin)
     taken = bench.pairing.to_right({n: v for n, v in left.items() if n in plan.initial}, twin)
     names = {bench.pairing.names.get(n, n) for n in plan.initial}
-    return {
-        n: taken[n] if n in names else own.get(n, from_left[n])
-        for n in twin.network.parameter_shapes()
+    shapes = twin.shapes()
+    # What is kept as one sum is read as one; what stands by itself only now does nothing yet.
+    lost = {n: to for n, to in _second_biases(own).items() if n not in shapes}
+    own = added(own, lost) | {
+        n: np.zeros(shapes[n]) for n in _second_biases(shapes) if n not in own
     }
+    return {
+        n: taken[n] if n in names else own[n] if n in own else from_left[n]
+        for n in shapes
+        if n in own or n in taken or n in from_left
+    }
+
+
+def _second_biases(values: Mapping[str, Any]) -> dict[str, str]:
+    ending = ".recurrent_bias"
+    return {n: n.replace(ending, ".bias") for n in values if n.endswith(ending)}
 
 
 def twin_gap(runs: FreeRuns, plan: Plan, steps: int) -> tuple[float, list[Values]]:

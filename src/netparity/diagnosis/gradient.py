@@ -16,7 +16,7 @@ import numpy as np
 from netparity.conventions import Conventions, Factored, Misplaced
 from netparity.diagnosis.masks import fed
 from netparity.diagnosis.noise import Measure, Reference, clear_rows, reference
-from netparity.diagnosis.structure import probe_parameters
+from netparity.diagnosis.probes import probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.implementations.base import Implementation
 from netparity.nn import L2, Affine, Dropout, Penalty
@@ -87,7 +87,7 @@ def observe(
                 if 0 < rows.sum() < len(x):
                     x, y = x[rows], y[rows]
                     draws = None if draws is None else [d[rows] for d in draws]
-            got = twin_layout(twin, live.gradients(x, y, draws=fed(live, draws)), native)
+            got = twin_layout(twin, live.gradients(x, y, draws=fed(live, twin, draws)), native)
             probes.append(Probe(values, x, y, None if draws is None else tuple(draws), got))
             live.restore(saved)
     finally:
@@ -97,13 +97,12 @@ def observe(
 
 def twin_layout(twin: Twin, gradients: Mapping[str, Array], like: Mapping[str, Array]) -> Values:
     """Gradients by the side's names, as twin arrays; those the side does not name are left out."""
-    places = {n: p for n, p in twin.conventions.places.items() if p.name in gradients}
-    partial = Twin(replace(twin.conventions, places=places))
     shaped = {
-        p.name: np.asarray(gradients[p.name]).reshape(np.asarray(like[p.name]).shape)
-        for p in places.values()
+        name: np.asarray(gradient).reshape(np.asarray(like[name]).shape)
+        for name, gradient in gradients.items()
+        if name in like
     }
-    return partial.values(shaped)
+    return twin.parameters(twin.values(shaped))
 
 
 def compare(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -21,10 +22,11 @@ from netparity.diagnosis import loss as losses_
 from netparity.diagnosis import masks as masks_
 from netparity.diagnosis import structure, update
 from netparity.diagnosis.canonical import make_canonical
+from netparity.diagnosis.layout import in_one_layout
 from netparity.diagnosis.masks import fed
-from netparity.diagnosis.noise import Measure
+from netparity.diagnosis.noise import ULPS, Measure
+from netparity.diagnosis.probes import probe_parameters, read
 from netparity.diagnosis.sides import Side
-from netparity.diagnosis.structure import probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.errors import CannotError, InputError
 from netparity.implementations.base import Implementation
@@ -154,32 +156,58 @@ def _network(
         return
     known.checks["forward"] = (found.measure,)
     live = known.live
-    conventions = replace(found.conventions, trains=live.trains)
+    conventions = replace(_in_one_layout(live, found.conventions, x, rng), trains=live.trains)
     base = Twin(conventions)
     if "draws" in live.abilities and live.dropouts(x[:2]):
         generator = np.random.default_rng(int(rng.integers(2**31)))
 
         def feed(live: Implementation, x: Array) -> list[Array]:
-            return [generator.random(shape) for shape in live.dropouts(x)]
+            own = [generator.random(shape) for shape in live.dropouts(x)]
+            return masks_.taken(base, own)
 
         known.draws = feed
-    elif _depends_on_mode(known, x):
+    elif _depends_on_mode(known, x) and not _trains_as(live, base, x, rng):
         seen = masks_.see_masks(live, base, x)
         if seen:
             conventions = masks_.with_dropout(_without_dropout(conventions), seen)
 
-            def read(live: Implementation, x: Array) -> list[Array] | None:
+            def shown(live: Implementation, x: Array) -> list[Array] | None:
                 masks = masks_.see_masks(live, base, x)
                 return masks_.as_draws(masks) if masks else None
 
-            known.draws = read
+            known.draws = shown
         else:
             known.missing["training"] = (
                 f"{known.side.which} differs between training and inference, and its dropout "
                 "masks can neither be fed nor be seen in its activations"
             )
     known.twin = Twin(conventions)
-    known.parameters = _wide(known.twin.values(live.parameters()))
+    known.parameters = read(live, known.twin)
+
+
+def _in_one_layout(
+    live: Implementation, conventions: Conventions, x: Array, rng: np.random.Generator
+) -> Conventions:
+    """The network in the one layout, if it is the same function still."""
+    arranged = in_one_layout(conventions, x)
+    if arranged == conventions:
+        return conventions
+    saved = live.state()
+    try:
+        return conventions if structure.confirm(live, arranged, x, rng) is None else arranged
+    finally:
+        live.restore(saved)
+
+
+def _trains_as(live: Implementation, twin: Twin, x: Array, rng: np.random.Generator) -> bool:
+    """Whether the twin reproduces the side in training mode as well."""
+    saved = live.state()
+    try:
+        return structure.confirm(live, twin.conventions, x, rng, training=True) is not None
+    except CannotError:
+        return False
+    finally:
+        live.restore(saved)
 
 
 def _raised(known: Identified, error: Exception) -> str:
@@ -243,9 +271,8 @@ def _loss(
     if "loss" not in known.live.abilities:
         known.missing["loss"] = f"{known.side.which} gives no loss"
         return
-    probes = losses_.observe(known.live, twin, batches, rng, known.draws)
     hints = [other.loss] if other is not None and other.loss is not None else []
-    found = losses_.identify(known.live, twin.conventions, probes, rng, hints)
+    found = losses_.identify(known.live, twin.conventions, batches, rng, known.draws, hints)
     if found is None:
         known.missing["loss"] = f"no known loss reproduces that of {known.side.which}"
         return
@@ -304,14 +331,16 @@ def _update(
     start = probe_parameters(twin, rng)
     found = None
     if "update" in live.abilities:
-        seen, _ = _without_frozen(update.feed(live, twin, update.calls_to_make(start, rng)))
+        seen, _ = _without_frozen(
+            update.feed(live, twin, update.calls_to_make(start, rng)), live.dtype
+        )
         found = update.identify(seen, live.dtype, rng, declared, hints)
         known.side.reset()
     stepped = None
     if "step" in live.abilities and "training" not in known.missing:
         followed = _follow_steps(known, twin, start, batches)
         if followed is not None:
-            followed, frozen = _without_frozen(followed)
+            followed, frozen = _without_frozen(followed, live.dtype)
             if frozen and "gradients" in live.abilities:
                 known.twin = twin.with_(frozen=frozen)
             own = [] if found is None else [(found.optimizer, found.clipping)]
@@ -347,7 +376,7 @@ def _follow_steps(
             gradient = twin.evaluate(before, x, y, training=False).gradients
         elif "gradients" in live.abilities:
             gradient = gradients_.twin_layout(
-                twin, live.gradients(x, y, draws=fed(live, draws)), native
+                twin, live.gradients(x, y, draws=fed(live, twin, draws)), native
             )
             live.restore(saved)
         elif twin.conventions.loss is not None:
@@ -355,14 +384,36 @@ def _follow_steps(
             gradient = bare.evaluate(before, x, y, draws=draws).gradients
         else:
             return None
-        live.step(x, y, draws=fed(live, draws))
+        live.step(x, y, draws=fed(live, twin, draws))
         calls.append(update.Call(before, _wide(gradient)))
         before = _wide(twin.values(live.parameters()))
         after.append(before)
     return update.Updates(tuple(calls), tuple(after))
 
 
-def _without_frozen(seen: update.Updates) -> tuple[update.Updates, tuple[str, ...]]:
+def _would_move(
+    seen: update.Updates, name: str, named: Sequence[str], dtype: np.dtype[Any]
+) -> bool:
+    """Whether a parameter's gradient, at the least rate seen elsewhere, is more than rounding.
+
+    A bias before a batch norm has no other: what is left of it is rounding of larger ones.
+    """
+    first, last = seen.calls[0].before, seen.after[-1]
+    largest = {
+        n: max(float(np.max(np.abs(c.gradient[n]), initial=0.0)) for c in seen.calls) for n in named
+    }
+    rates = [
+        float(np.max(np.abs(last[n] - first[n]))) / largest[n] / len(seen.calls)
+        for n in named
+        if largest[n] > 0 and np.any(last[n] != first[n])
+    ]
+    size = float(np.max(np.abs(first[name]), initial=0.0))
+    return largest[name] * min(rates, default=np.inf) > ULPS * float(np.finfo(dtype).eps) * size
+
+
+def _without_frozen(
+    seen: update.Updates, dtype: np.dtype[Any]
+) -> tuple[update.Updates, tuple[str, ...]]:
     """The updates of the parameters that have gradients, without those that never move."""
     named = [n for n in seen.after[0] if all(n in c.gradient for c in seen.calls)]
     frozen = tuple(
@@ -372,7 +423,7 @@ def _without_frozen(seen: update.Updates) -> tuple[update.Updates, tuple[str, ..
             np.array_equal(values[n], call.before[n])
             for call, values in zip(seen.calls, seen.after, strict=True)
         )
-        and (n not in named or any(np.any(c.gradient[n] != 0) for c in seen.calls))
+        and (n not in named or _would_move(seen, n, named, dtype))
     )
     kept = [n for n in named if n not in frozen]
     return (seen.only(kept), frozen) if kept else (seen, ())

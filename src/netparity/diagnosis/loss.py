@@ -19,7 +19,7 @@ import numpy as np
 from netparity.conventions import Conventions, changed
 from netparity.diagnosis.masks import fed
 from netparity.diagnosis.noise import Measure, clear_rows, reference
-from netparity.diagnosis.structure import probe_parameters
+from netparity.diagnosis.probes import probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.errors import InputError
 from netparity.implementations.base import Implementation
@@ -95,7 +95,7 @@ def observe(
             values = probe_parameters(twin, rng, scale)
             live.set_parameters(twin.native(values, native))
             draws = draws_for(live, x)
-            got = live.loss(x, y, training=True, draws=fed(live, draws))
+            got = live.loss(x, y, training=True, draws=fed(live, twin, draws))
             probes.append(Probe(values, x, y, None if draws is None else tuple(draws), got))
             live.restore(saved)
     finally:

@@ -12,10 +12,10 @@ from typing import Final
 
 import numpy as np
 
+from netparity.diagnosis.align import pair_layers
 from netparity.diagnosis.bench import Bench, Stage, merge, not_checked
 from netparity.diagnosis.noise import Measure, reference
-from netparity.diagnosis.observe_forward import pair_layers
-from netparity.diagnosis.structure import probe_parameters
+from netparity.diagnosis.probes import probe_parameters
 from netparity.diagnosis.twin import Twin
 from netparity.errors import InputError
 from netparity.nn import Context, Dropout

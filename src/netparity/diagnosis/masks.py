@@ -11,6 +11,7 @@ from netparity.conventions import Conventions
 from netparity.diagnosis.structure import two_dimensional
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.implementations.base import Implementation
+from netparity.layouts import Move
 from netparity.nn import (
     Dropout,
     Layer,
@@ -94,9 +95,29 @@ def _masked(after: Array, before: Array, tolerance: float) -> tuple[Array, float
     return np.where(alive, kept, True), scale
 
 
-def fed(live: Implementation, draws: Sequence[Array] | None) -> Sequence[Array] | None:
-    """The draws, where the side takes them; one that draws its own masks is given none."""
-    return draws if "draws" in live.abilities else None
+def fed(live: Implementation, twin: Twin, draws: Sequence[Array] | None) -> Sequence[Array] | None:
+    """The draws in the side's layout, where it takes them; one with masks of its own gets none."""
+    if draws is None or "draws" not in live.abilities:
+        return None
+    moves = twin.conventions.draw_moves or ((),) * len(draws)
+    return [_undone(draw, steps) for draw, steps in zip(draws, moves, strict=True)]
+
+
+def taken(twin: Twin, draws: Sequence[Array]) -> list[Array]:
+    """Draws in a side's layout as its twin takes them."""
+    moves = twin.conventions.draw_moves or ((),) * len(draws)
+    result = []
+    for draw, steps in zip(draws, moves, strict=True):
+        for move in steps:
+            draw = move.apply(draw)
+        result.append(np.ascontiguousarray(draw))
+    return result
+
+
+def _undone(draw: Array, moves: Sequence[Move]) -> Array:
+    for move in reversed(moves):
+        draw = move.undo(draw)
+    return np.ascontiguousarray(draw)
 
 
 def as_draws(masks: Sequence[Masked]) -> list[Array]:

@@ -21,14 +21,25 @@ import numpy as np
 from netparity.diagnosis.arithmetic import reordered, rounded
 from netparity.diagnosis.twin import Array, Evaluation, Twin, Values
 from netparity.nn import (
+    GRU,
+    LSTM,
+    BatchNorm,
+    GroupNorm,
+    LayerNorm,
     MulticlassHinge,
+    MultiHeadAttention,
     ReLU,
+    RMSNorm,
+    SimpleRNN,
 )
 
 FACTOR = 10.0
 ULPS = 4.0
 RUNS = 8
 ORDERS = 4
+#: Runs in float32, which round inside layers too, beside the disturbed ones.
+INNER_RUNS = 4
+SINGLE = np.dtype(np.float32)
 #: Sums are also added one by one up to this many products; beyond, that order alone would take
 #: longer than the rest of the diagnosis.
 SEQUENTIAL_PRODUCTS = 20_000_000
@@ -75,6 +86,7 @@ def quantities(evaluation: Evaluation) -> dict[str, Array]:
     places["loss"] = np.asarray(evaluation.data, dtype=np.float64)
     places["penalty"] = np.asarray(evaluation.penalty, dtype=np.float64)
     places["total"] = np.asarray(evaluation.data + evaluation.penalty, dtype=np.float64)
+    places |= {f"buffers/{name}": value for name, value in evaluation.tape.buffers.items()}
     places |= {f"gradients/{name}": value for name, value in evaluation.gradients.items()}
     return {
         key: np.asarray(value, dtype=np.float64)
@@ -222,12 +234,45 @@ def reference(
         for key in values:
             if key in run:
                 deviations[key].append((run[key] - values[key]) * rescale)
+    for _ in range(INNER_RUNS if _rounds_inside(twin) else 0):
+        run = quantities(_in_float32(twin, wide, inputs, y, rng, training, draws, backward))
+        for key, value in values.items():
+            if key in run:
+                deviations[key].append((run[key] - value) * roundoff / unit_roundoff(SINGLE))
     noise = _arithmetic_noise(twin, wide, inputs, y, values, dtype, rng, training, draws, backward)
     floors = {
         key: element_floor(deviations[key] or [np.zeros_like(value)], noise[key], value, dtype)
         for key, value in values.items()
     }
     return Reference(exact, values, floors)
+
+
+def _rounds_inside(twin: Twin) -> bool:
+    """Whether a layer makes many operations of which no disturbance from outside tells."""
+    kinds = (LSTM, GRU, SimpleRNN, MultiHeadAttention, BatchNorm, LayerNorm, GroupNorm, RMSNorm)
+    return any(isinstance(layer, kinds) for _, layer in twin.conventions.layers or ())
+
+
+def _in_float32(
+    twin: Twin,
+    parameters: Values,
+    x: Array,
+    y: Array | None,
+    rng: np.random.Generator,
+    training: bool,
+    draws: Sequence[Array] | None,
+    backward: bool,
+) -> Evaluation:
+    """The twin in float32, from parameters off by a roundoff: each operation inside rounds."""
+    delta = unit_roundoff(SINGLE)
+    narrow = {
+        name: (value * (1 + delta * rng.standard_normal(value.shape))).astype(SINGLE)
+        for name, value in parameters.items()
+    }
+    narrow_draws = None if draws is None else [np.asarray(d, dtype=SINGLE) for d in draws]
+    return twin.evaluate(
+        narrow, x.astype(SINGLE), y, training=training, draws=narrow_draws, backward=backward
+    )
 
 
 def _arithmetic_noise(

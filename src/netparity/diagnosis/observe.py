@@ -25,7 +25,7 @@ from netparity.diagnosis.noise import (
 from netparity.diagnosis.observe_forward import common_draws
 from netparity.diagnosis.observe_live import loss_and_gradient
 from netparity.diagnosis.observe_live import update_rule as live_update_rule
-from netparity.diagnosis.structure import probe_parameters
+from netparity.diagnosis.probes import probe_parameters
 from netparity.diagnosis.twin import Twin, Values, decoupled_decay
 from netparity.nn import Optimizer, Penalty
 
@@ -46,7 +46,8 @@ def structure(bench: Bench) -> Stage:
 def initial_values(bench: Bench) -> Stage:
     """The parameters handed over."""
     right = bench.pairing.to_left(bench.right.parameters)
-    left = {n: v for n, v in bench.left.parameters.items() if n in right}
+    mine = bench.pairing.summed(bench.left.parameters)
+    left = {n: v for n, v in mine.items() if n in right}
     return stage_of("init", initial.compare(left, right, bench.dtype))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from netparity.diagnosis.align import Pairing
+from netparity.diagnosis.align import neutral, pair_layers
 from netparity.diagnosis.bench import Bench, Stage, merge, not_checked, stage_of, why
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.masks import fed
@@ -17,9 +17,17 @@ from netparity.diagnosis.noise import (
     measure,
     reference,
 )
-from netparity.diagnosis.structure import probe_parameters, two_dimensional
+from netparity.diagnosis.probes import (
+    probe_buffers,
+    probe_inputs,
+    probe_parameters,
+    takes_tokens,
+    write,
+)
+from netparity.diagnosis.structure import two_dimensional
 from netparity.diagnosis.twin import Array, Twin, Values
-from netparity.nn import Affine, Context, Dropout, Identity, Layer
+from netparity.nn import Context, Dropout, Identity, Layer
+from netparity.nn.network import INPUT
 
 SCALES = (1.0, 0.01, 100.0)
 
@@ -58,24 +66,27 @@ def forward(bench: Bench) -> Stage:
         return not_checked("forward", why(bench, "structure"))
     if not bench.pairing.names:
         return not_checked("forward", "no parameter of the two sides could be paired")
-    if any(isinstance(n, str) and n.endswith(".weight") for n in bench.pairing.left_only):
-        return not_checked("forward", "the weight layers do not pair")
+    if any(n.endswith("weight") for n in bench.pairing.left_only):
+        return not_checked("forward", "the layers do not pair")
     measures: list[Measure] = []
     x, _ = bench.batch
     training = _trains_alike(bench)
-    for scale in SCALES:
-        values = probe_parameters(left, bench.rng)
+    normalizes = any(k.buffers() for _, k in left.conventions.layers or ())
+    for scale in SCALES if not takes_tokens(left) else SCALES[:1]:
+        values = probe_parameters(left, bench.rng) | probe_buffers(left, bench.rng)
         values = _shared(bench, values)
-        inputs = np.asarray(scale * x, dtype=np.float32).astype(np.float64)
-        for mode in (False, True) if training and scale == 1.0 else (False,):
+        inputs = probe_inputs(left, x, scale)
+        trained = training and (scale == 1.0 or normalizes)
+        for mode in (False, True) if trained else (False,):
             measures += _forward_once(bench, values, inputs, training=mode)
     reason = None if training else "compared in inference mode only: " + _mode_reason(bench)
     return stage_of("forward", merge(measures), reason)
 
 
 def _shared(bench: Bench, values: Values) -> Values:
-    """Zero where left alone has a parameter, as right computes it."""
-    return {n: v if n in bench.pairing.names else np.zeros_like(v) for n, v in values.items()}
+    """Neutral where left alone has a parameter, as right computes it."""
+    names = bench.pairing.names
+    return {n: v if n in names else np.full_like(v, neutral(n)) for n, v in values.items()}
 
 
 def dropouts(twin: Twin) -> list[tuple[str, Dropout]]:
@@ -113,7 +124,7 @@ def common_draws(bench: Bench, x: Array, values: Values | None = None) -> list[A
                 own = values
                 if known is bench.right:
                     own = bench.pairing.to_right(values, known.twin)
-                live.set_parameters(known.twin.native(own, live.parameters()))
+                write(live, known.twin, own)
             draws = known.draws(live, x)
         finally:
             live.restore(saved)
@@ -133,15 +144,14 @@ def predict_live(
     live, twin = known.live, known.twin
     if twin is None:
         return None
-    native = live.parameters()
     saved = live.state()
     try:
-        live.set_parameters(twin.native(values, native))
+        write(live, twin, values)
         own_masks = training and draws is not None and "draws" not in live.abilities
         if own_masks and known.draws(live, x) is None:
             return None
         return two_dimensional(
-            live.predict(x, training=training, draws=fed(live, draws) if training else None)
+            live.predict(x, training=training, draws=fed(live, twin, draws) if training else None)
         )
     except Exception:
         if training:
@@ -221,15 +231,23 @@ def layer_measures(
     measures = []
     spare = list(draws or ())
     pairs = pair_layers(left, right, bench.pairing)
+    back = {theirs: name for name, (theirs, _) in pairs.items()} | {INPUT: INPUT}
     for name, layer in left.conventions.layers or ():
         draw = spare.pop(0) if training and isinstance(layer, Dropout) and spare else None
         other = pairs.get(name)
         if other is None or f"outputs/{name}" not in known.floors:
             continue
         entry = known.evaluation.tape.inputs[name]
-        own = {k.rsplit(".", 1)[1]: v for k, v in others.items() if k.rsplit(".", 1)[0] == other[0]}
-        got, _ = other[1].apply(own, entry, Context(training=training, draw=draw))
+        mine = [back.get(n) for n in other[1].sources]
+        if None in mine:
+            continue
+        sources = tuple(known.evaluation.outputs[n] if n != INPUT else x for n in mine if n)
+        updates: Values = {}
+        context = Context(training=training, draw=draw, others=sources, updates=updates)
+        got, _ = other[1].apply(_own(other, others), entry, context)
+        measures += _kept(known, name, updates)
         if np.shape(got) != np.shape(known.values[f"outputs/{name}"]):
+            measures.append(Measure(name, float("inf"), 0.0))
             continue
         measures.append(
             measure(
@@ -243,32 +261,19 @@ def layer_measures(
     return measures
 
 
-def pair_layers(left: Twin, right: Twin, pairing: Pairing) -> dict[str, tuple[str, Layer]]:
-    """Left layer → right layer: weight layers as paired, the rest in order between them."""
-    result: dict[str, tuple[str, Layer]] = {}
-    a, b = _segments(left), _segments(right)
-    for one, group in a.items():
-        other = pairing.layers.get(one, "") if one else ""
-        if other not in b or bool(one) != bool(other):
-            continue
-        if one:
-            result[one] = (other, dict(right.conventions.layers or ())[other])
-        for kind in (True, False):
-            mine = [(n, k) for n, k in group if isinstance(k, Dropout) is kind]
-            yours = [(n, k) for n, k in b[other] if isinstance(k, Dropout) is kind]
-            if len(mine) == len(yours):
-                result |= {n: theirs for (n, _), theirs in zip(mine, yours, strict=True)}
-    return result
+def _own(other: tuple[str, Layer], values: Values) -> Values:
+    """The parameters and buffers of one layer; buffers that are not given are as at first."""
+    name, layer = other
+    first = {key: np.full(shape, value) for key, (shape, value) in layer.buffers().items()}
+    given = {k.rpartition(".")[2]: v for k, v in values.items() if k.rpartition(".")[0] == name}
+    return first | given
 
 
-def _segments(twin: Twin) -> dict[str, list[tuple[str, Layer]]]:
-    """The layers between weight layers, keyed by the weight layer before them."""
-    segments: dict[str, list[tuple[str, Layer]]] = {"": []}
-    current = ""
-    for name, layer in twin.conventions.layers or ():
-        if isinstance(layer, Affine):
-            current = name
-            segments[current] = []
-        elif not isinstance(layer, Identity):
-            segments[current].append((name, layer))
-    return segments
+def _kept(known: Reference, name: str, updates: Values) -> list[Measure]:
+    """The running statistics that a layer keeps after a batch, beside those of left's."""
+    places = {key: f"buffers/{name}.{key}" for key in updates}
+    return [
+        known.measure(place, known.values[place], updates[key], f"{name}.{key}")
+        for key, place in places.items()
+        if place in known.floors
+    ]

@@ -17,7 +17,7 @@ from netparity.diagnosis.bench import Bench, merge
 from netparity.diagnosis.gradient import twin_layout
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.noise import FACTOR, ULPS, Measure, channel_rms, measure
-from netparity.diagnosis.structure import probe_parameters
+from netparity.diagnosis.probes import probe_parameters
 from netparity.diagnosis.twin import Array, Values
 
 RUNS = 6

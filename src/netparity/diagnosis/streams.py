@@ -23,6 +23,11 @@ def _values(known: Identified, parameters: Values) -> Values:
     return known.twin.values(parameters) if known.twin is not None else parameters
 
 
+def _trained(known: Identified) -> Values:
+    """The values handed over, without running statistics, which nobody draws."""
+    return known.twin.parameters(known.parameters) if known.twin is not None else known.parameters
+
+
 def _largest(a: Values, b: Values) -> float:
     if set(a) != set(b):
         return float("inf")
@@ -41,7 +46,7 @@ def position(both: Both, pair: Pair, pairing: Pairing) -> Iterator[Candidate]:
     left, right = both.left, both.right
     if not pair.shared or not (pair.left.rebuilds and pair.right.rebuilds and pairing.complete):
         return
-    here = left.parameters
+    here = _trained(left)
     rewound = pair.rebuild_only("right")
     alone = pairing.to_left(_values(right, rewound.parameters()))
     rewound_difference = _largest(here, alone)
@@ -50,8 +55,9 @@ def position(both: Both, pair: Pair, pairing: Pairing) -> Iterator[Candidate]:
     pair.origin.restore()
     pair.construct(pair.right)
     second = pair.construct(pair.left)
-    swapped = _largest(pairing.to_left(right.parameters), _values(left, second.parameters()))
-    apart = _largest(here, pairing.to_left(right.parameters))
+    handed = pairing.to_left(_trained(right))
+    swapped = _largest(handed, _values(left, second.parameters()))
+    apart = _largest(here, handed)
     used = ", ".join(depends_on(pair, pair.right)) or "a global generator"
     yield Candidate(
         "rng-stream-position",

@@ -16,6 +16,12 @@ import numpy as np
 
 from netparity.conventions import Conventions, Place
 from netparity.diagnosis.noise import Measure, reference
+from netparity.diagnosis.probes import (
+    probe_buffers,
+    probe_parameters,
+    probe_values,
+    write,
+)
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.implementations.base import Implementation
 from netparity.nn import (
@@ -94,29 +100,6 @@ def two_dimensional(array: Array) -> Array:
     return array.reshape(len(array), -1)
 
 
-def probe_values(
-    native: Mapping[str, Array], rng: np.random.Generator, scale: float = 1.0
-) -> Values:
-    """Values for a side's own arrays: N(0, 1)/√fan, biases included, exact in float32."""
-    values: Values = {}
-    for name, array in native.items():
-        squeezed = np.squeeze(array)
-        fan = max(squeezed.shape) if squeezed.ndim > 1 else 4.0
-        drawn = (scale * rng.standard_normal(array.shape) / np.sqrt(fan)).astype(np.float32)
-        values[name] = drawn.astype(array.dtype)
-    return values
-
-
-def probe_parameters(twin: Twin, rng: np.random.Generator, scale: float = 1.0) -> Values:
-    """Twin parameters for a probe: N(0, 1)/√fan_in with non-zero biases, exact in float32."""
-    values: Values = {}
-    for name, shape in twin.network.parameter_shapes().items():
-        fan = shape[0] if len(shape) > 1 else 4
-        drawn = (scale * rng.standard_normal(shape) / np.sqrt(fan)).astype(np.float32)
-        values[name] = drawn.astype(np.float64)
-    return values
-
-
 def find(
     live: Implementation,
     declared: Conventions,
@@ -137,7 +120,7 @@ def find(
     native = live.parameters()
     try:
         if declared.layers is not None:
-            found = _confirm(live, declared, native, x, rng)
+            found = confirm(live, declared, x, rng)
             if found is not None:
                 return Structure(declared, found, declared=True)
         probes = [probe_values(native, rng, scale) for scale in (1.0, 2.0)]
@@ -152,7 +135,7 @@ def find(
                 for values, answer in zip(probes, answers, strict=True)
             ):
                 continue
-            found = _confirm(live, guess, native, x, rng)
+            found = confirm(live, guess, x, rng)
             if found is not None:
                 return Structure(
                     replace(declared, layers=guess.layers, places=guess.places),
@@ -173,25 +156,26 @@ def _screens(twin: Twin, native: Values, x: Array, answer: Array) -> bool:
     return bool(np.max(np.abs(guess - answer), initial=0.0) <= SCREEN * max(scale, 1e-30))
 
 
-def _confirm(
+def confirm(
     live: Implementation,
     conventions: Conventions,
-    native: Values,
     x: Array,
     rng: np.random.Generator,
+    *,
+    training: bool = False,
 ) -> Measure | None:
     """The worst measure over probes, or ``None`` where the twin does not reproduce the side."""
     twin = Twin(replace(conventions, loss=None))
     worst: Measure | None = None
     for scale in (1.0, 3.0):
-        values = probe_parameters(twin, rng, scale)
-        live.set_parameters(twin.native(values, native))
+        values = probe_parameters(twin, rng, scale) | probe_buffers(twin, rng)
+        write(live, twin, values)
         try:
-            known = reference(twin, values, x, None, dtype=live.dtype, rng=rng, training=False)
+            known = reference(twin, values, x, None, dtype=live.dtype, rng=rng, training=training)
         except Exception:
             return None
         shape = known.values["prediction"].shape
-        got = np.asarray(live.predict(x))
+        got = np.asarray(live.predict(x, training=training))
         if got.size != int(np.prod(shape)):
             return None
         measured = known.measure("prediction", known.values["prediction"], got.reshape(shape))

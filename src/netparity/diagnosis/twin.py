@@ -56,30 +56,35 @@ class Twin:
 
     # ---- between the side's layout and the twin's ----------------------------------------
     def values(self, native: Mapping[str, Array]) -> Values:
-        """The twin's parameters, taken from the side's own arrays."""
-        shapes = self.network.parameter_shapes()
-        values: Values = {}
-        for name, place in self.conventions.places.items():
-            array = np.asarray(native[place.name])
-            if place.transposed:
-                array = array.reshape(shapes[name][::-1]).T
-            values[name] = np.ascontiguousarray(array.reshape(shapes[name]))
-        return values
+        """The twin's parameters and buffers, taken from the side's own arrays.
+
+        Those of which the side's arrays are not among ``native`` are left out.
+        """
+        shapes = self.shapes()
+        return {
+            name: place.read(native, shapes[name])
+            for name, place in self.conventions.places.items()
+            if all(n in native for n in place.names)
+        }
 
     def native(self, values: Mapping[str, Array], like: Mapping[str, Array]) -> Values:
-        """The side's own arrays for twin parameters; ``like`` gives shapes and dtypes."""
+        """The side's own arrays for twin values; ``like`` gives shapes, dtypes and the rest."""
         arrays: Values = {}
         for name, place in self.conventions.places.items():
-            if name not in values:
-                continue
-            array = np.asarray(values[name])
-            if place.transposed:
-                array = array.T
-            pattern = np.asarray(like[place.name])
-            arrays[place.name] = np.ascontiguousarray(
-                array.reshape(pattern.shape), dtype=pattern.dtype
-            )
+            if name in values and all(n in like for n in place.names):
+                arrays |= place.write(values[name], {**like, **arrays})
         return arrays
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of parameters and buffers by name."""
+        network = self.network
+        buffers = {n: a.shape for n, a in network.initial_buffers().items()}
+        return network.parameter_shapes() | buffers
+
+    def parameters(self, values: Mapping[str, Array]) -> Values:
+        """What is trained among ``values``."""
+        shapes = self.network.parameter_shapes()
+        return {n: v for n, v in values.items() if n in shapes}
 
     # ---- what it computes ----------------------------------------------------------------
     def forward(
@@ -91,14 +96,18 @@ class Twin:
         draws: Sequence[Array] | None = None,
         disturb: Disturb | None = None,
     ) -> Tape:
-        """A forward pass of the twin."""
-        return self.network.forward(
-            parameters, x, training=training, draws=draws if training else None, disturb=disturb
+        """A forward pass of the twin; buffers that are not given have their first values."""
+        network = self.network
+        dtype = next((np.asarray(v).dtype for v in parameters.values()), np.dtype(np.float64))
+        complete = {**network.initial_buffers(dtype), **parameters}
+        return network.forward(
+            complete, x, training=training, draws=draws if training else None, disturb=disturb
         )
 
-    def penalty(self, parameters: Mapping[str, Array], rows: int) -> float:
-        """The sum of the penalties at ``parameters`` for a batch of so many rows."""
-        return float(sum(p.value(parameters, rows=rows) for p in self.conventions.penalties or ()))
+    def penalty(self, parameters: Mapping[str, Array]) -> float:
+        """The sum of the penalties at ``parameters``."""
+        trained = self.parameters(parameters)
+        return float(sum(p.value(trained) for p in self.conventions.penalties or ()))
 
     def evaluate(
         self,
@@ -116,7 +125,7 @@ class Twin:
         loss = self.conventions.loss
         if loss is None or y is None:
             return Evaluation(dict(tape.outputs), tape.prediction, np.nan, np.nan, {}, {}, tape)
-        penalty = self.penalty(parameters, len(tape.prediction))
+        penalty = self.penalty(parameters)
         if not backward:
             data = loss.value(tape.prediction, y)
             return Evaluation(
@@ -128,7 +137,7 @@ class Twin:
         for fault in self.conventions.faults:
             gradients = apply_fault(fault, gradients, tape, passed.deltas)
         for term in self.conventions.penalties or ():
-            for name, gradient in term.gradients(parameters, rows=len(tape.prediction)).items():
+            for name, gradient in term.gradients(self.parameters(parameters)).items():
                 gradients[name] = gradients[name] + gradient
         return Evaluation(
             dict(tape.outputs),
@@ -156,18 +165,20 @@ class Twin:
             msg = "a twin without an optimizer cannot be trained"
             raise ValueError(msg)
         current: Values = {name: np.array(value) for name, value in parameters.items()}
-        state = optimizer.initialize(current)
+        state = optimizer.initialize(self.parameters(current))
         trajectory = [current]
         for index, (x, y) in enumerate(batches):
             step_draws = draws[index] if draws else None
             trains = self.conventions.trains
-            gradients = self.evaluate(
+            evaluation = self.evaluate(
                 current, x, y, training=trains, draws=step_draws if trains else None
-            ).gradients
+            )
+            gradients = evaluation.gradients
             moved = {n: g for n, g in gradients.items() if n not in self.conventions.frozen}
             if self.conventions.clipping is not None:
                 moved = self.conventions.clipping.clip(moved)
-            current, state = optimizer.update(current, moved, state)
+            trained, state = optimizer.update(self.parameters(current), moved, state)
+            current = {**current, **trained, **evaluation.tape.buffers}
             trajectory.append(current)
         return trajectory
 
@@ -209,16 +220,11 @@ def apply_fault(
     return changed
 
 
-def decay_coefficients(
-    penalties: Iterable[Penalty], names: Iterable[str], *, by_batch: bool = False
-) -> dict[str, float]:
-    """The coefficient c of each parameter's L2 penalty gradient ``c·w``.
-
-    With ``by_batch`` that of the gradient ``c·w/B`` for a batch of B rows.
-    """
+def decay_coefficients(penalties: Iterable[Penalty], names: Iterable[str]) -> dict[str, float]:
+    """The coefficient c of each parameter's L2 penalty gradient ``c·w``."""
     coefficients = dict.fromkeys(names, 0.0)
     for penalty in penalties:
-        if isinstance(penalty, L2) and penalty.scale_with_batch == by_batch:
+        if isinstance(penalty, L2):
             for name in coefficients:
                 if in_scope(penalty.scope, name):
                     coefficients[name] += 2 * penalty.factor * penalty.coefficient

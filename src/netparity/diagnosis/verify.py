@@ -16,7 +16,7 @@ import numpy as np
 from netparity.conventions import Conventions, changed
 from netparity.diagnosis import feeding, initial, masked, modes, observe, observe_forward
 from netparity.diagnosis import loss as losses_
-from netparity.diagnosis.align import pair
+from netparity.diagnosis.align import neutral, pair
 from netparity.diagnosis.bench import Bench
 from netparity.diagnosis.candidates import Candidate, Plan
 from netparity.diagnosis.canonical import l2_penalties
@@ -24,7 +24,13 @@ from netparity.diagnosis.freerun import without_left_faults
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.minimal import smallest
 from netparity.diagnosis.noise import Measure, reference, worst
-from netparity.diagnosis.structure import probe_parameters
+from netparity.diagnosis.probes import (
+    probe_buffers,
+    probe_inputs,
+    probe_parameters,
+    read,
+    write,
+)
 from netparity.diagnosis.twin import Array, Twin, Values, decay_coefficients
 from netparity.nn import L1, L2, SGD, Dropout
 
@@ -207,10 +213,10 @@ def _initial_live(bench: Bench) -> list[Measure]:
     saved = live.state()
     try:
         values = bench.pairing.to_right(bench.left.parameters, right.twin)
-        live.set_parameters(right.twin.native(values, live.parameters()))
-        got = right.twin.values(live.parameters())
-        back = bench.pairing.to_left(got)
-        left = {n: v for n, v in bench.left.parameters.items() if n in back}
+        write(live, right.twin, values)
+        back = bench.pairing.to_left(read(live, right.twin))
+        mine = bench.pairing.summed(bench.left.parameters)
+        left = {n: v for n, v in mine.items() if n in back}
         return initial.compare(left, back, bench.dtype)
     finally:
         live.restore(saved)
@@ -229,19 +235,19 @@ def forward_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
     )
     measures: list[Measure] = []
     x, _ = bench.batch
-    for training in (False, True):
-        values = probe_parameters(left, bench.rng)
+    moves = any(k.buffers() or isinstance(k, Dropout) for _, k in left.conventions.layers or ())
+    for training in (False, True) if moves else (False,):
+        values = probe_parameters(left, bench.rng) | probe_buffers(left, bench.rng)
         for name in bench.pairing.left_only:
-            values[name] = np.zeros_like(values[name])
-        inputs = np.asarray(x, dtype=np.float32).astype(np.float64)
+            values[name] = np.full_like(values[name], neutral(name))
+        inputs = probe_inputs(left, x)
         draws: list[Array] | None = None
-        if training:
-            layers = [k for _, k in left.conventions.layers or () if isinstance(k, Dropout)]
-            if not layers:
-                continue
+        layers = left.dropout_layers()
+        if training and layers:
             tape = left.forward(values, inputs, training=False)
-            names = left.dropout_layers()
-            draws = [np.asarray(bench.rng.random(tape.inputs[n].shape)) for n in names]
+            kept = dict(left.conventions.layers or ())
+            shapes = [kept[n].draw_shape(tape.inputs[n].shape) for n in layers]
+            draws = [np.asarray(bench.rng.random(shape)) for shape in shapes]
         known = reference(
             left.with_(loss=None),
             values,

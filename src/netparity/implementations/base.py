@@ -127,6 +127,19 @@ class Implementation(ABC):
     def set_parameters(self, values: Mapping[str, Array]) -> None:
         """Writes parameters (some or all) in the side's own layout."""
 
+    def buffers(self) -> Values:
+        """Copies of what is kept but not trained (running statistics), in the side's layout."""
+        return {}
+
+    def set_buffers(self, values: Mapping[str, Array]) -> None:
+        """Writes buffers (some or all) in the side's own layout."""
+        if values:
+            raise CannotError("buffers")
+
+    def moved_buffers(self, x: Array, *, draws: Sequence[Array] | None = None) -> Values:
+        """The buffers after one forward pass in training mode; put back afterwards."""
+        return {}
+
     @abstractmethod
     def state(self) -> Any:
         """Everything a run changes: parameters, buffers, optimizer state, own generators."""

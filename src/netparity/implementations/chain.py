@@ -6,14 +6,15 @@ reshape is looked for between them, by its values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from netparity import nn
 from netparity.conventions import Place
+from netparity.errors import InputError
 from netparity.implementations.values import same_bits
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -23,6 +24,8 @@ FUNCTIONAL: Final[tuple[nn.Layer, ...]] = (
     nn.ReLU(), nn.Sigmoid(), nn.Tanh(), nn.Softmax(), nn.LogSoftmax(), nn.ELU(), nn.GELU(),
     nn.GELU(approximate=True), nn.SiLU(), nn.Softplus(threshold=20.0),
 )  # fmt: skip
+
+_LAYOUTS: Final[tuple[Literal["NHWC", "NCHW"], ...]] = ("NCHW", "NHWC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,24 +116,85 @@ def chain(inputs: Array, calls: Sequence[Seen], prediction: Array, functions: st
 
 
 def bridge(before: Array, after: Array) -> list[nn.Layer] | None:
-    """The layers without parameters that turn one value into the other, or ``None``."""
-    prefix: list[nn.Layer] = []
-    if before.shape != after.shape:
-        if not before.size or after.shape != (len(before), before.size // len(before)):
-            return None
-        before = before.reshape(after.shape)
-        prefix = [nn.Flatten()]
-    if same_bits(before, after):
-        return prefix
-    for layer in (*FUNCTIONAL, *_leaky(before, after)):
-        if close(layer.apply({}, before)[0], after, before):
-            return [*prefix, layer]
+    """The layers without parameters that turn one value into the other, or ``None``.
+
+    At most one activation function, somewhere on a way of pooling, turning and flattening
+    from the one shape to the other.
+    """
+    if not before.size or len(before) != len(after):
+        return [] if same_bits(before, after) else None
+    for way in _ways(before.shape, after.shape):
+        value = _through(way, before)
+        if value is not None and (same_bits(value, after) or _averaged(way, value, after, before)):
+            return list(way)
+        for place in range(len(way) + 1):
+            entering = _through(way[:place], before)
+            if entering is None or entering.dtype.kind != "f":
+                continue
+            choices = [*FUNCTIONAL, *(_leaky(entering, after) if place == len(way) else ())]
+            for layer in choices:
+                value = _through((layer, *way[place:]), entering)
+                if value is not None and close(value, after, before.reshape(len(before), -1)):
+                    return [*way[:place], layer, *way[place:]]
     return None
+
+
+def _averaged(way: Sequence[nn.Layer], value: Array, after: Array, before: Array) -> bool:
+    means = (nn.AveragePool2D, nn.GlobalAveragePool2D)
+    return any(isinstance(layer, means) for layer in way) and close(
+        value, after, before.reshape(len(before), -1)
+    )
+
+
+def _through(way: Sequence[nn.Layer], value: Array) -> Array | None:
+    for layer in way:
+        try:
+            value = layer.apply({}, value)[0]
+        except InputError:
+            return None
+    return value
+
+
+def _ways(before: tuple[int, ...], after: tuple[int, ...]) -> Iterator[tuple[nn.Layer, ...]]:
+    """Layers that lead from one shape to the other: turned, pooled, flattened."""
+    if before == after:
+        yield ()
+    flat = len(after) == 2 and len(before) > 2
+    size = int(np.prod(after[1:]))
+    if flat and size == int(np.prod(before[1:])):
+        yield (nn.Flatten(),)
+    if len(before) != 4:
+        return
+    if len(after) == 4:
+        for axes in ((0, 3, 1, 2), (0, 2, 3, 1)):
+            if tuple(before[axis] for axis in axes) == after:
+                yield (nn.Permute(axes),)
+    elif flat and size == int(np.prod(before[1:])):
+        for axes in ((0, 3, 1, 2), (0, 2, 3, 1)):
+            yield nn.Permute(axes), nn.Flatten()
+    for layout in _LAYOUTS:
+        channels, height = (before[1], before[2]) if layout == "NCHW" else (before[3], before[1])
+        if flat and after[1] == channels:
+            yield (nn.GlobalAveragePool2D(layout),)
+        for window in (2, 3, 4):
+            if height < window:
+                break
+            for kind in (nn.MaxPool2D, nn.AveragePool2D):
+                pool = kind(window, layout=layout)
+                width = before[3] if layout == "NCHW" else before[2]
+                rows, columns = height // window, width // window
+                if len(after) == 4:
+                    same = (before[0], channels, rows, columns)
+                    shape = same if layout == "NCHW" else (before[0], rows, columns, channels)
+                    if shape == after:
+                        yield (pool,)
+                elif flat and rows * columns * channels == size:
+                    yield pool, nn.Flatten()
 
 
 def _leaky(before: Array, after: Array) -> list[nn.Layer]:
     """A leaky rectifier with the slope that the most negative value shows."""
-    if before.size == 0 or before.min() >= 0 or before.dtype.kind != "f":
+    if before.shape != after.shape or before.min() >= 0 or before.dtype.kind != "f":
         return []
     lowest = np.unravel_index(int(before.argmin()), before.shape)
     return [nn.LeakyReLU(float(after[lowest]) / float(before[lowest]))]
@@ -145,4 +209,7 @@ def close(got: Array, expected: Array, argument: Array) -> bool:
     if got.shape != expected.shape or not np.isfinite(got).all():
         return False
     largest = np.max(np.abs(argument), axis=-1, keepdims=True, initial=1.0)
+    largest = (
+        largest.reshape(len(largest), *(1,) * (got.ndim - 1)) if argument.ndim == 2 else largest
+    )
     return bool(np.all(np.abs(got - expected) <= 16 * np.finfo(expected.dtype).eps * largest))

@@ -128,6 +128,23 @@ class Keras(Authored):
         for name, value in values.items():
             variables[name].assign(np.asarray(value, dtype=self.dtype))
 
+    def buffers(self) -> Values:
+        """Copies of the variables that are not trained, named as the trained ones are."""
+        return {name: self.live.array(v) for name, v in self.live.kept.items()}
+
+    def set_buffers(self, values: Mapping[str, Array]) -> None:
+        """Assigns variables that are not trained, by name."""
+        kept = self.live.kept
+        for name, value in values.items():
+            kept[name].assign(np.asarray(value, dtype=self.dtype))
+
+    def moved_buffers(self, x: Array, *, draws: Sequence[Array] | None = None) -> Values:
+        """The buffers after one forward pass in training mode."""
+        live = self.live
+        with live.undisturbed(), live.fed(draws):
+            live.call(live.tensor(x), training=True)
+            return self.buffers()
+
     def state(self) -> dict[str, Any]:
         """Weights, running statistics, seed generators, and the optimizer's variables."""
         live = self.live

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netparity.conventions import Conventions
-from netparity.implementations.keras_declared import declared, effective, twin_name
+from netparity.implementations.keras_declared import declared, twin_name
 from netparity.implementations.keras_layers import layer_names, layers_of
 from netparity.implementations.keras_losses import resolved, user_loss
 from netparity.implementations.keras_model import LiveModel
+from netparity.implementations.keras_network import effective
 from netparity.nn import (
     ELU,
     L1,

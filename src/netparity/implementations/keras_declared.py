@@ -13,36 +13,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from netparity.conventions import Conventions, Place, Quantity
-from netparity.implementations.keras_layers import Call, layer_names, recorded
+from netparity.conventions import Conventions, Quantity
+from netparity.implementations.keras_layers import layer_names, recorded
 from netparity.implementations.keras_losses import declared_loss
 from netparity.implementations.keras_model import LiveModel
+from netparity.implementations.keras_network import OWN_NAMES, effective, read_network
 from netparity.nn import (
-    ELU,
-    GELU,
     L1,
     L2,
     SGD,
     Adam,
-    Affine,
     Constant,
-    Dropout,
-    Flatten,
-    Identity,
     Law,
     Layer,
-    LeakyReLU,
-    LogSoftmax,
     Normal,
     Optimizer,
     Penalty,
-    ReLU,
     Scope,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Tanh,
     TruncatedNormal,
     Uniform,
     VarianceScaling,
@@ -62,9 +49,9 @@ def declared(side: Keras, x: Array) -> Conventions:
         prediction = live.call(live.tensor(x), training=False)
         terms = len(live.model.losses)
     texts: dict[str, str] = {}
-    layers = _chain(live, calls, prediction, texts)
+    network = read_network(live, calls, prediction, texts)
     penalties = _penalties(live, terms, texts)
-    places = {twin_name(name): Place(name) for name in live.variables} if layers else {}
+    layers, places = (None, {}) if network is None else network
     return Conventions(
         layers=layers,
         places=places,
@@ -80,14 +67,7 @@ def declared(side: Keras, x: Array) -> Conventions:
 def twin_name(name: str) -> str:
     """The twin's name of a variable: ``dense/kernel`` is ``dense.weight``."""
     layer, _, variable = name.rpartition("/")
-    return f"{layer}.{'weight' if variable == 'kernel' else variable}"
-
-
-def effective(live: LiveModel, constant: float) -> float:
-    """A Python constant after ``keras.ops.cast`` to the working dtype."""
-    rounds = live.dtype == np.float64 and live.backend in ("tensorflow", "jax")
-    exact = isinstance(constant, np.generic)
-    return float(np.float32(constant)) if rounds and not exact else float(constant)
+    return f"{layer}.{OWN_NAMES.get(variable, variable)}"
 
 
 def variable_penalty(live: LiveModel, variable: Any) -> tuple[float, float] | None:
@@ -109,96 +89,6 @@ def variable_penalty(live: LiveModel, variable: Any) -> tuple[float, float] | No
 def written(value: Any, live: LiveModel) -> float:
     """A constant that is kept in float32 as its author wrote it (in a float32 model)."""
     return float(str(np.float32(value))) if live.dtype == np.float32 else float(value)
-
-
-# ---- layers ---------------------------------------------------------------------------
-
-
-def _chain(
-    live: LiveModel, calls: list[Call], prediction: Any, texts: dict[str, str]
-) -> tuple[Named, ...] | None:
-    """The network as a chain, if each layer's input is the output of the one before."""
-    layers: list[Named] = []
-    for index, call in enumerate(calls):
-        if index and call.given is not calls[index - 1].gave:
-            return None
-        found = _layers(live, call, texts)
-        if found is None:
-            return None
-        layers += found
-    names = [name for name, _ in layers]
-    if not calls or calls[-1].gave is not prediction or len(set(names)) < len(names):
-        return None
-    return tuple(layers)
-
-
-def _layers(live: LiveModel, call: Call, texts: dict[str, str]) -> list[Named] | None:
-    """A Keras layer as one layer of the reference network, or two with its activation."""
-    from keras import layers as keras_layers
-
-    layer, kind = call.layer, type(call.layer)
-    plain = f"layers.{call.name}"
-    single: Layer | None = None
-    if kind is keras_layers.Dense:
-        if len(call.given.shape) != 2 or layer.lora_rank or layer.quantization_mode:
-            return None
-        affine = Affine(int(call.given.shape[1]), int(layer.units), bool(layer.use_bias))
-        texts[plain] = f"Dense({layer.units})"
-        texts[f"{plain}.bias"] = f"use_bias={layer.use_bias}"
-        activation = _activation(live, layer.activation)
-        if activation is None:
-            return None
-        if isinstance(activation, Identity):
-            return [(call.name, affine)]
-        texts[f"{plain}/activation"] = f"activation={layer.activation.__name__!r}"
-        return [(call.name, affine), (f"{call.name}/activation", activation)]
-    if kind is keras_layers.Dropout and layer.noise_shape is None:
-        single = Dropout(float(layer.rate))
-        texts[f"{plain}.rate"] = f"Dropout({layer.rate!r})"
-    elif kind is keras_layers.Activation:
-        single = _activation(live, layer.activation)
-        texts[plain] = f"Activation({getattr(layer.activation, '__name__', '')!r})"
-    elif kind is keras_layers.Flatten:
-        single = Flatten()
-    elif kind is keras_layers.Identity:
-        single = Identity()
-    elif kind is keras_layers.ReLU and layer.max_value is None and not layer.threshold:
-        slope = effective(live, float(layer.negative_slope))
-        single = LeakyReLU(slope) if slope else ReLU()
-        texts[f"{plain}.slope"] = f"ReLU(negative_slope={float(layer.negative_slope)!r})"
-    elif kind is keras_layers.LeakyReLU:
-        single = LeakyReLU(effective(live, float(layer.negative_slope)))
-        texts[f"{plain}.slope"] = f"LeakyReLU(negative_slope={layer.negative_slope!r})"
-    elif kind is keras_layers.ELU:
-        single = ELU(float(layer.alpha))
-        texts[f"{plain}.alpha"] = f"ELU(alpha={layer.alpha!r})"
-    elif kind is keras_layers.Softmax and isinstance(layer.axis, int):
-        single = Softmax(layer.axis)
-    return None if single is None else [(call.name, single)]
-
-
-def _activation(live: LiveModel, function: Any) -> Layer | None:
-    """An activation function of ``keras.activations`` with its default constants."""
-    from keras import activations
-
-    known: dict[Any, Layer] = {
-        None: Identity(),
-        activations.linear: Identity(),
-        activations.relu: ReLU(),
-        activations.leaky_relu: LeakyReLU(effective(live, 0.2)),
-        activations.elu: ELU(),
-        activations.gelu: GELU(),
-        activations.silu: SiLU(),
-        activations.softplus: Softplus(),
-        activations.sigmoid: Sigmoid(),
-        activations.tanh: Tanh(),
-        activations.softmax: Softmax(),
-        activations.log_softmax: LogSoftmax(),
-    }
-    try:
-        return known.get(function)
-    except TypeError:
-        return None
 
 
 # ---- penalties, optimizer -------------------------------------------------------------

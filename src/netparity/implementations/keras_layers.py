@@ -85,11 +85,23 @@ def variable_names(model: Any) -> dict[str, Any]:
     return named
 
 
+def kept_names(model: Any) -> dict[str, Any]:
+    """The floating variables of layers that are not trained, ``<layer>/<variable>``."""
+    names = layer_names(model)
+    return {
+        f"{names[id(layer)]}/{variable.name}": variable
+        for layer in layers_of(model)
+        for variable in layer._non_trainable_variables
+        if "float" in str(variable.dtype)
+    }
+
+
 def dropouts(model: Any) -> list[Any]:
     """The dropout layers, whose draws can be fed, in order of definition."""
     import keras
 
-    return [layer for layer in layers_of(model) if type(layer) is keras.layers.Dropout]
+    kinds = (keras.layers.Dropout, keras.layers.SpatialDropout2D)
+    return [layer for layer in layers_of(model) if type(layer) in kinds]
 
 
 def has_counted_activation(layer: Any) -> bool:
@@ -112,13 +124,19 @@ def recorded(model: Any) -> Iterator[list[Call]]:
 
     calls: list[Call] = []
     names = layer_names(model)
+    cells = {id(layer.cell) for layer in layers_of(model) if isinstance(layer, keras.layers.RNN)}
     with _Patches() as patches:
         for layer in layers_of(model):
             if isinstance(layer, (keras.Model, keras.layers.InputLayer)):
                 continue
-            if not layer._trainable_variables and layer._layers:
+            recurrent = isinstance(layer, keras.layers.RNN)
+            if id(layer) in cells or (
+                not recurrent and not layer._trainable_variables and layer._layers
+            ):
                 continue
-            patches.set(layer, "call", _recording(layer, names[id(layer)], calls))
+            # The variables of a recurrent layer are its cell's, and named after it.
+            name = names[id(layer.cell if recurrent else layer)]
+            patches.set(layer, "call", _recording(layer, name, calls))
         yield calls
 
 
@@ -231,7 +249,8 @@ def _dropped(layer: Any, inputs: Any, draw: Array) -> Any:
 
 def _draw_shape(layer: Any, inputs: Any) -> tuple[int, ...]:
     shape = tuple(int(size) for size in inputs.shape)
-    noise = layer.noise_shape
+    spatial = type(layer).__name__ == "SpatialDropout2D"
+    noise = layer._get_noise_shape(inputs) if spatial else layer.noise_shape
     if noise is None:
         return shape
     return tuple(size if given is None else given for size, given in zip(shape, noise, strict=True))

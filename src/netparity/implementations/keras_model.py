@@ -13,7 +13,12 @@ import numpy as np
 
 from netparity.errors import InputError
 from netparity.implementations.author import Author
-from netparity.implementations.keras_layers import dropouts, fed_dropout, variable_names
+from netparity.implementations.keras_layers import (
+    dropouts,
+    fed_dropout,
+    kept_names,
+    variable_names,
+)
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -87,6 +92,11 @@ class LiveModel:
             raise InputError(msg, hint=hint)
         self.build_optimizer()
         return variable_names(self.model)
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """The variables that are kept but not trained (no seeds, no metrics), by name."""
+        return kept_names(self.model)
 
     @property
     def logits_carried(self) -> Literal["softmax", "sigmoid"] | None:

@@ -206,6 +206,23 @@ class Scratch(Authored):
                 f"received a read-only one in a {type(self._parameters).__name__}"
             )
 
+    def buffers(self) -> Values:
+        """Copies of the running statistics."""
+        return as_arrays(self._buffers, f"{self.name}, buffers")
+
+    def set_buffers(self, values: Mapping[str, Array]) -> None:
+        """Writes running statistics, in place where they can be written."""
+        put_back(self._buffers, {**snapshot(self._buffers), **values})
+
+    def moved_buffers(self, x: Array, *, draws: Sequence[Array] | None = None) -> Values:
+        """The running statistics after ``predict`` in training mode, where it takes the mode."""
+        _refuse(draws)
+        if not self._told.get("predict"):
+            raise CannotError("predict in training mode")
+        with self._aside():
+            self._call("predict", True, x)
+            return self.buffers()
+
     def state(self) -> ScratchState:
         """Copies of parameters, buffers and state, and of the global random streams."""
         return ScratchState(

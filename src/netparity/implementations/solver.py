@@ -101,7 +101,7 @@ class SolverSide(Authored):
         )
         found = Conventions(
             layers=solver.network.layers,
-            places={name: Place(name) for name in names},
+            places={name: Place(name) for name in (*names, *solver.buffers)},
             loss=solver.loss,
             penalties=tuple(solver.penalties),
             optimizer=solver.optimizer,
@@ -128,6 +128,19 @@ class SolverSide(Authored):
                     f"shape {np.shape(value)}"
                 )
         self.solver.load(values)
+
+    def buffers(self) -> Values:
+        """Copies of the buffers, in the order of the layers."""
+        return {name: np.array(value) for name, value in self.solver.buffers.items()}
+
+    def set_buffers(self, values: Mapping[str, Array]) -> None:
+        """Writes buffers."""
+        self.solver.load(values)
+
+    def moved_buffers(self, x: Array, *, draws: Sequence[Array] | None = None) -> Values:
+        """The buffers after one forward pass in training mode."""
+        moved: Values = self._forward(x, True, draws).buffers
+        return self.buffers() | moved
 
     def state(self) -> SolverState:
         """Parameters, buffers, optimizer state, the solver's generator, its history's length."""
@@ -185,7 +198,9 @@ class SolverSide(Authored):
         """The shapes of the inputs of the dropout layers."""
         tape = self._forward(x, False, None)
         layers = self.solver.network.layers
-        return [tape.inputs[name].shape for name, layer in layers if layer.takes_draw]
+        return [
+            layer.draw_shape(tape.inputs[name].shape) for name, layer in layers if layer.takes_draw
+        ]
 
     def loss(
         self, x: Array, y: Array, *, training: bool = True, draws: Sequence[Array] | None = None,

@@ -205,8 +205,7 @@ def _places(live: LiveGraph) -> dict[str, Place]:
         if weight is not None:
             places[f"{node.name}.weight"] = Place(weight, transposed=_transposed(node))
         if bias is not None:
-            shape = tuple(int(size) for size in live.variables[bias].shape)
-            places[f"{node.name}.bias"] = Place(bias, shape=shape if len(shape) != 1 else None)
+            places[f"{node.name}.bias"] = Place(bias)
     return places
 
 

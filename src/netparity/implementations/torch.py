@@ -223,6 +223,23 @@ class Torch(Authored):
             with torch.no_grad():
                 live[name].copy_(torch.from_numpy(np.array(value)))
 
+    def buffers(self) -> Values:
+        """Copies of the module's buffers, by their names in ``named_buffers``."""
+        return {name: np.array(as_array(b)) for name, b in self.module.named_buffers()}
+
+    def set_buffers(self, values: Mapping[str, Array]) -> None:
+        """Writes buffers in place."""
+        live = dict(self.module.named_buffers())
+        with torch.no_grad():
+            for name, value in values.items():
+                live[name].copy_(torch.from_numpy(np.array(value)))
+
+    def moved_buffers(self, x: Array, *, draws: Sequence[Array] | None = None) -> Values:
+        """The buffers after one forward pass in training mode."""
+        with self._calls.aside(training=True), self._calls.fed(draws), torch.no_grad():
+            self._calls.run("forward", lambda: self._calls.forward(x))
+            return self.buffers()
+
     def state(self) -> TorchState:
         """Parameters, buffers, optimizer state, and the global random streams."""
         return TorchState(

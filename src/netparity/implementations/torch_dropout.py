@@ -14,9 +14,11 @@ from netparity.errors import InputError
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _OTHER_KINDS = (
-    torch.nn.Dropout1d, torch.nn.Dropout2d, torch.nn.Dropout3d, torch.nn.AlphaDropout,
+    torch.nn.Dropout1d, torch.nn.Dropout3d, torch.nn.AlphaDropout,
     torch.nn.FeatureAlphaDropout, torch.nn.RReLU,
 )  # fmt: skip
+
+_FED = (torch.nn.Dropout, torch.nn.Dropout2d)
 
 
 def others(module: Any) -> bool:
@@ -55,7 +57,8 @@ def patched(module: Any, draws: Sequence[Array] | None) -> Iterator[list[tuple[i
         def forward(x: Any) -> Any:
             if not layer.training:
                 return x
-            shapes.append(tuple(x.shape))
+            whole = type(layer) is torch.nn.Dropout2d and x.ndim == 4
+            shapes.append((*x.shape[:2], 1, 1) if whole else tuple(x.shape))
             draw = _draw(draws, shapes)
             kept = torch.from_numpy(np.array(draw >= layer.p)).to(x.device)
             # torch scales the mask, not the input: the same order rounds the same.
@@ -64,7 +67,7 @@ def patched(module: Any, draws: Sequence[Array] | None) -> Iterator[list[tuple[i
 
         return forward
 
-    layers = [layer for layer in module.modules() if type(layer) is torch.nn.Dropout]
+    layers = [layer for layer in module.modules() if type(layer) in _FED]
     own = [layer.__dict__.get("forward") for layer in layers]
     handle = module.register_forward_pre_hook(restart)
     for layer in layers:

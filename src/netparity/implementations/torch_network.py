@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +13,8 @@ import torch
 from netparity import nn
 from netparity.conventions import Place
 from netparity.implementations.chain import Read, bridge, close
-from netparity.implementations.values import as_array
+from netparity.implementations.torch_layers import Found, as_layers
+from netparity.implementations.values import as_array, same_bits
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -125,7 +126,11 @@ def read_network(module: Any, inputs: Any, own_dropout: bool) -> Read | None:
     dropped = current
     ends = [*((c.input, c) for c in calls), (prediction, None)]
     for index, (entering, call) in enumerate(ends):
+        if builder.last_step(entering):
+            current = entering
         between = bridge(current, entering)
+        if between is None and dropping is None:
+            between = builder.residual(current, entering)
         if between is None:
             return None
         builder.insert(between)
@@ -154,6 +159,7 @@ class _Builder:
         self._texts: dict[str, str] = {}
         self._last = "input"
         self._called: set[int] = set()
+        self.outputs: dict[str, Array] = {}
 
     def _unique(self, name: str) -> str:
         name = name.replace(".", "_")
@@ -171,66 +177,56 @@ class _Builder:
             self._texts[f"layers.{name}"] = f"torch.nn.functional.{type(layer).__name__.lower()}"
 
     def add(self, call: Call) -> bool:
-        """The layer of a call; ``False`` where there is none like it."""
-        layer = as_layer(call.module, call.input.ndim)
-        name = self._unique(call.name)
-        shared = isinstance(layer, nn.Affine) and id(call.module) in self._called
-        if layer is None or shared:
+        """The layers of a call; ``False`` where there are none like it."""
+        found = as_layers(call.module, call.input.ndim)
+        shared = bool(found and found[0].places) and id(call.module) in self._called
+        if not found or shared:
             return False
         self._called.add(id(call.module))
+        for index, one in enumerate(found):
+            suffix = f"_l{index}" if len(found) > 1 else ""
+            self._take(self._unique(f"{call.name}{suffix}"), one, call)
+        self.outputs[self._last] = call.output
+        return True
+
+    def _take(self, name: str, found: Found, call: Call) -> None:
+        layer = found.layer
         self._layers[name] = layer
         self._last = name
         self._texts[f"layers.{name}"] = f"nn.{call.module}"
         if isinstance(layer, nn.Dropout):
             self._texts[f"layers.{name}.rate"] = f"nn.Dropout(p={call.module.p})"
-        for key, _ in call.module.named_parameters():
-            place = f"{call.path}.{key}" if call.path else key
-            self._places[f"{name}.{key}"] = Place(place, transposed=key == "weight")
-            self._linear.append(f"{name}.{key}")
+        for key, place in found.places.items():
+            own = f"{call.path}.{place.name}" if call.path else place.name
+            self._places[f"{name}.{key}"] = replace(place, name=own)
+            if isinstance(layer, nn.Affine):
+                self._linear.append(f"{name}.{key}")
+
+    def last_step(self, after: Array) -> bool:
+        """Whether what follows a recurrent layer is its last step; it then gives that alone."""
+        layer: Any = self._layers.get(self._last)
+        if not isinstance(layer, nn.LSTM | nn.GRU | nn.SimpleRNN):
+            return False
+        steps = self.outputs[self._last]
+        last = steps[-1] if layer.time_major else steps[:, -1]
+        if not layer.return_sequences or not same_bits(last, after):
+            return False
+        self._layers[self._last] = replace(layer, return_sequences=False)
         return True
+
+    def residual(self, current: Array, after: Array) -> list[nn.Layer] | None:
+        """An earlier output that was added, and what comes after; ``None`` where there is none."""
+        for name, output in reversed(self.outputs.items()):
+            if output is current or output.shape != current.shape:
+                continue
+            between = bridge(current + output, after)
+            if between is not None:
+                return [nn.Add((name,)), *between]
+        return None
 
     def read(self) -> Read:
         """What was collected."""
         return Read(tuple(self._layers.items()), self._places, tuple(self._linear), self._texts)
-
-
-def as_layer(module: Any, axes: int) -> nn.Layer | None:
-    """The layer of the reference network that a torch layer is, or ``None``.
-
-    Args:
-        module: a module without submodules.
-        axes: how many axes its input has.
-    """
-    kind = type(module)
-    if kind is torch.nn.Linear:
-        return nn.Affine(module.in_features, module.out_features, bias=module.bias is not None)
-    if kind is torch.nn.Dropout:
-        return nn.Dropout(float(module.p))
-    if kind is torch.nn.Flatten:
-        whole = module.start_dim == 1 and module.end_dim in (-1, axes - 1)
-        return nn.Flatten() if whole else None
-    if kind is torch.nn.LeakyReLU:
-        return nn.LeakyReLU(float(module.negative_slope))
-    if kind is torch.nn.ELU:
-        return nn.ELU(float(module.alpha))
-    if kind is torch.nn.GELU:
-        return nn.GELU(approximate=module.approximate == "tanh")
-    if kind is torch.nn.Softplus:
-        return nn.Softplus(threshold=float(module.threshold)) if module.beta == 1 else None
-    if kind in (torch.nn.Softmax, torch.nn.LogSoftmax):
-        last = module.dim in (-1, axes - 1) or (module.dim is None and axes == 2)
-        layer = nn.Softmax() if kind is torch.nn.Softmax else nn.LogSoftmax()
-        return layer if last else None
-    return _PLAIN.get(kind)
-
-
-_PLAIN: Final[Mapping[Any, nn.Layer]] = {
-    torch.nn.ReLU: nn.ReLU(),
-    torch.nn.SiLU: nn.SiLU(),
-    torch.nn.Sigmoid: nn.Sigmoid(),
-    torch.nn.Tanh: nn.Tanh(),
-    torch.nn.Identity: nn.Identity(),
-}
 
 
 def _dropped_between(between: list[nn.Layer], before: Array, after: Array) -> float | None:

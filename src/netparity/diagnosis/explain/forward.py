@@ -6,20 +6,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from netparity.diagnosis.align import Pairing
+from netparity.diagnosis.align import Pairing, pair_layers
 from netparity.diagnosis.candidates import Both, Candidate, Plan, text, written
 from netparity.diagnosis.explain.switches import Difference, differences, follow
 from netparity.diagnosis.identify import Identified
-from netparity.diagnosis.observe_forward import pair_layers
 from netparity.nn import (
     GELU,
-    Affine,
     Dropout,
+    Flatten,
+    Identity,
     Layer,
     Softmax,
 )
 from netparity.report.model import Evidence
 
+#: What the structure stage explains: sizes, biases, parameters.
+SIZES = ("layer-width", "bias-absent", "rnn-weight-layout")
 #: Left's name, right's name, left's layer, right's layer, the switches on which they differ.
 _Place = tuple[str, str, Layer, Layer, tuple[Difference, ...]]
 
@@ -32,10 +34,12 @@ def forward(both: Both, pairing: Pairing) -> Iterator[Candidate]:
     pairs = pair_layers(left, right, pairing)
     groups: dict[str, list[_Place]] = {}
     for name, layer in left.conventions.layers or ():
-        if name not in pairs or isinstance(layer, Affine):
+        if name not in pairs:
             continue
         other, theirs = pairs[name]
         for id, found in _by_entry(layer, theirs).items():
+            if id in SIZES:
+                continue
             groups.setdefault(id, []).append((name, other, layer, theirs, found))
     for id, places in groups.items():
         yield _layer_candidate(both, id, places)
@@ -47,9 +51,8 @@ def forward(both: Both, pairing: Pairing) -> Iterator[Candidate]:
 
 
 def _lonely(name: str, layer: Layer, paired: Any) -> bool:
-    from netparity.nn import Flatten, Identity
-
-    return name not in paired and not isinstance(layer, Affine | Flatten | Identity)
+    plain = isinstance(layer, Flatten | Identity) or bool(layer.shapes())
+    return name not in paired and not plain
 
 
 def _lone_layers(both: Both, lone: Sequence[tuple[str, str, Layer]]) -> Candidate:
@@ -94,8 +97,12 @@ def _last(known: Identified) -> str:
 
 def _renamed(both: Both, layers: Any, plan: Plan) -> Any:
     """Left's layers with the weight layers of the plan in their places."""
-    mine = iter([(n, k) for n, k in plan.conventions.layers or () if isinstance(k, Affine)])
-    return tuple(next(mine) if isinstance(k, Affine) else (f"left_{n}", k) for n, k in layers or ())
+    mine = iter([(n, k) for n, k in plan.conventions.layers or () if _weighted(k)])
+    return tuple(next(mine) if _weighted(k) else (f"left_{n}", k) for n, k in layers or ())
+
+
+def _weighted(layer: Layer) -> bool:
+    return bool(layer.shapes() or layer.buffers())
 
 
 def _by_entry(a: Layer, b: Layer) -> dict[str, tuple[Difference, ...]]:

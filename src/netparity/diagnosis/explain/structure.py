@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from netparity.conventions import changed
-from netparity.diagnosis.align import Pairing, affines
+from netparity.diagnosis.align import Pairing, weighted
 from netparity.diagnosis.bench import Stage
 from netparity.diagnosis.candidates import Both, Candidate, Change, Plan, start_from_left
-from netparity.nn import L2, Affine
+from netparity.diagnosis.explain.switches import Difference, differences
+from netparity.nn import L2, Affine, Layer
 from netparity.report.model import Evidence
 
 
@@ -19,19 +21,26 @@ def structure(both: Both, pairing: Pairing) -> Iterator[Candidate]:
     if left is None or right is None:
         return
     without: dict[str, list[str]] = {"left": [], "right": []}
-    one, two = dict(affines(left)), dict(affines(right))
+    one, two = dict(weighted(left)), dict(weighted(right))
     wider: list[tuple[str, str]] = []
+    double: list[tuple[str, str]] = []
     for name, other in pairing.layers.items():
         a, b = one[name], two[other]
-        if (a.inputs, a.outputs) != (b.inputs, b.outputs):
+        named = _named(a, b)
+        if "layer-width" in named:
             wider.append((name, other))
-        elif a.bias != b.bias:
-            without["left" if b.bias else "right"].append(name if b.bias else other)
+        elif "bias-absent" in named:
+            bare = not getattr(a, "bias", True)
+            without["left" if bare else "right"].append(name if bare else other)
+        elif "rnn-weight-layout" in named:
+            double.append((name, other))
     if wider:
         yield _layer_width(both, pairing, wider)
     for side, layers in without.items():
         if layers:
             yield _bias_absent(both, side, layers, pairing)
+    if double:
+        yield _biases(both, double)
     for side, names, mine in (
         ("left", pairing.left_only, one),
         ("right", pairing.right_only, two),
@@ -54,12 +63,54 @@ def structure(both: Both, pairing: Pairing) -> Iterator[Candidate]:
             )
 
 
+def _named(a: Layer, b: Layer) -> dict[str, Difference]:
+    """What the catalogue calls the differences of two layers."""
+    if type(a) is not type(b):
+        return {}
+    return {d.entry.id: d for d in differences(a, b) if d.entry is not None}
+
+
+def _size(layer: Any) -> str:
+    if isinstance(layer, Affine):
+        return f"{layer.inputs} → {layer.outputs}"
+    return repr(layer)
+
+
+def _biases(both: Both, double: Sequence[tuple[str, str]]) -> Candidate:
+    """One bias on one side, two that are added on the other."""
+    left, right = both.left.conventions, both.right.conventions
+    mine, theirs = dict(left.layers or ()), dict(right.layers or ())
+    names = {other: getattr(mine[name], "bias", "one") for name, other in double}
+    one, two = names[double[0][1]], getattr(theirs[double[0][1]], "bias", "one")
+
+    def change(plan: Plan) -> Plan:
+        stack = tuple(
+            (n, changed(k, bias=names[n]) if n in names else k)
+            for n, k in plan.conventions.layers or ()
+        )
+        return replace(plan, conventions=replace(plan.conventions, layers=stack))
+
+    trained = left.optimizer is not None and right.optimizer is not None
+    return Candidate(
+        "rnn-weight-layout",
+        "structure",
+        tuple(name for name, _ in double),
+        f"biases: {one}",
+        f"biases: {two}",
+        "Two biases act as their sum, but both receive its gradient: the sum moves further in a "
+        f"step than one bias does. Left keeps {one}, right {two}.",
+        (Evidence("biases of a recurrent layer", one, two, None),),
+        both.fix("rnn-weight-layout", left=two, right=one),
+        change,
+        latent=None if trained else "acts in training only, which was not compared",
+    )
+
+
 def _layer_width(both: Both, pairing: Pairing, wider: Sequence[tuple[str, str]]) -> Candidate:
     sizes = {}
     for side, index, twin in (("left", 0, both.left.twin), ("right", 1, both.right.twin)):
-        layers = dict(affines(twin)) if twin is not None else {}
-        own = [layers[pair[index]] for pair in wider]
-        sizes[side] = ", ".join(f"{a.inputs} → {a.outputs}" for a in own)
+        layers = dict(weighted(twin)) if twin is not None else {}
+        sizes[side] = ", ".join(_size(layers[pair[index]]) for pair in wider)
     return Candidate(
         "layer-width",
         "structure",
@@ -99,8 +150,8 @@ def _bias_absent(both: Both, side: str, layers: list[str], pairing: Pairing) -> 
     def change(plan: Plan) -> Plan:
         stack = []
         for name, layer in plan.conventions.layers or ():
-            if isinstance(layer, Affine) and name in names:
-                layer = replace(layer, bias=side == "right")
+            if name in names:
+                layer = changed(layer, bias=side == "right")
             stack.append((name, layer))
         return replace(plan, conventions=replace(plan.conventions, layers=tuple(stack)))
 
