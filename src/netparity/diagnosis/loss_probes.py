@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from netparity.diagnosis.masks import fed
-from netparity.diagnosis.structure import probe_parameters
+from netparity.diagnosis.probes import probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.implementations.base import Implementation
 from netparity.implementations.base import Loss as LossValue
@@ -66,7 +66,7 @@ class Look:
             self.live.set_parameters(self.twin.native(values, self.native))
             draws = self.draws_for(self.live, x)
             with np.errstate(all="ignore"):
-                got = self.live.loss(x, y, training=True, draws=fed(self.live, draws))
+                got = self.live.loss(x, y, training=True, draws=fed(self.live, self.twin, draws))
         finally:
             self.live.restore(self.saved)
         return Probe(values, x, y, None if draws is None else tuple(draws), got, saturated)

@@ -15,7 +15,7 @@ from netparity.diagnosis.bench import Bench
 from netparity.diagnosis.candidates import Both, Candidate, set_conventions
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.noise import Measure, reference
-from netparity.diagnosis.structure import probe_parameters
+from netparity.diagnosis.probes import probe_parameters
 from netparity.diagnosis.twin import Twin
 from netparity.nn import BatchNorm, Dropout, Layer
 from netparity.report.model import Evidence, Fix

@@ -104,10 +104,10 @@ class Twin:
             complete, x, training=training, draws=draws if training else None, disturb=disturb
         )
 
-    def penalty(self, parameters: Mapping[str, Array]) -> float:
-        """The sum of the penalties at ``parameters``."""
+    def penalty(self, parameters: Mapping[str, Array], rows: int) -> float:
+        """The sum of the penalties at ``parameters`` for a batch of so many rows."""
         trained = self.parameters(parameters)
-        return float(sum(p.value(trained) for p in self.conventions.penalties or ()))
+        return float(sum(p.value(trained, rows=rows) for p in self.conventions.penalties or ()))
 
     def evaluate(
         self,
@@ -125,7 +125,7 @@ class Twin:
         loss = self.conventions.loss
         if loss is None or y is None:
             return Evaluation(dict(tape.outputs), tape.prediction, np.nan, np.nan, {}, {}, tape)
-        penalty = self.penalty(parameters)
+        penalty = self.penalty(parameters, len(tape.prediction))
         if not backward:
             data = loss.value(tape.prediction, y)
             return Evaluation(
@@ -137,7 +137,8 @@ class Twin:
         for fault in self.conventions.faults:
             gradients = apply_fault(fault, gradients, tape, passed.deltas)
         for term in self.conventions.penalties or ():
-            for name, gradient in term.gradients(self.parameters(parameters)).items():
+            rows = len(tape.prediction)
+            for name, gradient in term.gradients(self.parameters(parameters), rows=rows).items():
                 gradients[name] = gradients[name] + gradient
         return Evaluation(
             dict(tape.outputs),
@@ -220,11 +221,16 @@ def apply_fault(
     return changed
 
 
-def decay_coefficients(penalties: Iterable[Penalty], names: Iterable[str]) -> dict[str, float]:
-    """The coefficient c of each parameter's L2 penalty gradient ``c·w``."""
+def decay_coefficients(
+    penalties: Iterable[Penalty], names: Iterable[str], *, by_batch: bool = False
+) -> dict[str, float]:
+    """The coefficient c of each parameter's L2 penalty gradient ``c·w``.
+
+    With ``by_batch`` that of the gradient ``c·w/B`` for a batch of B rows.
+    """
     coefficients = dict.fromkeys(names, 0.0)
     for penalty in penalties:
-        if isinstance(penalty, L2):
+        if isinstance(penalty, L2) and penalty.scale_with_batch == by_batch:
             for name in coefficients:
                 if in_scope(penalty.scope, name):
                     coefficients[name] += 2 * penalty.factor * penalty.coefficient

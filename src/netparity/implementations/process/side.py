@@ -78,6 +78,18 @@ class RemoteSide(Implementation):
         """Writes parameters (some or all)."""
         self._do("set_parameters", dict(values))
 
+    def buffers(self) -> Values:
+        """Copies of what is kept but not trained."""
+        return dict(self._do("buffers"))
+
+    def set_buffers(self, values: Mapping[str, Array]) -> None:
+        """Writes buffers (some or all)."""
+        self._do("set_buffers", dict(values))
+
+    def moved_buffers(self, x: Array, *, draws: Sequence[Array] | None = None) -> Values:
+        """The buffers after one forward pass in training mode; put back afterwards."""
+        return dict(self._do("moved_buffers", x, draws=_listed(draws)))
+
     def state(self) -> Any:
         """What stands for everything a run changes, kept in the other process."""
         return self._do("state")

@@ -31,6 +31,7 @@ from netparity.loading.data import as_data
 #: What an implementation may be asked for: nothing else of an object is reached from outside.
 METHODS: Final = frozenset(
     {
+        "buffers", "set_buffers", "moved_buffers",
         "activations", "adjust", "declared", "dropouts", "end_epoch", "gradients", "loss",
         "loss_of", "parameters", "predict", "prepare", "preprocess", "restore", "set_parameters",
         "state", "step", "update", "validation", "watch",
