@@ -25,7 +25,7 @@ _LENGTH: Final = struct.Struct("<Q")
 _KINDS: Final = "biufcUS"
 #: Where the dataclasses that may cross are defined.
 _HOMES: Final = re.compile(
-    r"netparity\.(nn\.[a-z0-9_.]+|conventions|implementations\.base):[A-Z][A-Za-z0-9]*"
+    r"netparity\.(nn\.[a-z0-9_.]+|conventions|layouts|implementations\.base):[A-Z][A-Za-z0-9]*"
 )
 _INTEGERS: Final = (-(2**63), 2**64)
 
