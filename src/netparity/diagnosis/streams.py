@@ -93,7 +93,7 @@ def drawn_again(both: Both, pair: Pair) -> tuple[list[Values], list[Values]]:
         seen = {fresh.digest(known.live.parameters())}
         started = time.monotonic()
         pair.origin.restore()
-        randomness.disturb(SEED)
+        sides.disturb(side, SEED)
         for number in range(BUILDS if side.rebuilds else 0):
             live = construct(side.loaded, pair.seed + 1 + number)
             if pair.data is not None:
