@@ -86,7 +86,7 @@ def _set_head_apart(known: Identified) -> None:
         undone
         and isinstance(loss, SoftmaxCrossEntropy | SigmoidCrossEntropy)
         and loss.input == "probabilities"
-        and loss.clip is None
+        and getattr(loss, "log_floor", None) is None
     ):
         known.head = last
         known.twin = twin.with_(

@@ -243,9 +243,8 @@ def _loss(
     if "loss" not in known.live.abilities:
         known.missing["loss"] = f"{known.side.which} gives no loss"
         return
-    probes = losses_.observe(known.live, twin, batches, rng, known.draws)
     hints = [other.loss] if other is not None and other.loss is not None else []
-    found = losses_.identify(known.live, twin.conventions, probes, rng, hints)
+    found = losses_.identify(known.live, twin.conventions, batches, rng, known.draws, hints)
     if found is None:
         known.missing["loss"] = f"no known loss reproduces that of {known.side.which}"
         return

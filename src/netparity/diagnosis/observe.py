@@ -27,7 +27,7 @@ from netparity.diagnosis.observe_live import loss_and_gradient
 from netparity.diagnosis.observe_live import update_rule as live_update_rule
 from netparity.diagnosis.structure import probe_parameters
 from netparity.diagnosis.twin import Twin, Values, decoupled_decay
-from netparity.nn import Optimizer, Penalty
+from netparity.nn import Loss, Optimizer, Penalty
 
 
 # ---- structure ---------------------------------------------------------------------------------
@@ -68,16 +68,28 @@ def loss(bench: Bench) -> Stage:
 
 
 def loss_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
-    """Two twins' losses on predictions of our choosing."""
+    """Two twins' losses on predictions of our choosing, and on those that training leads to."""
     one, two = left.conventions.loss, right.conventions.loss
     if one is None or two is None or bench.y is None:
         return []
+    return losses_apart(bench, left, one, two)
+
+
+def losses_apart(bench: Bench, left: Twin, one: Loss, two: Loss) -> list[Measure]:
+    """Two losses of the same predictions: at random parameters, as handed over, once trained."""
+    if bench.y is None:
+        return []
     measures = []
-    for rows in dict.fromkeys((min(len(bench.x), bench.batch_size), min(len(bench.x), 7), 1)):
-        values = probe_parameters(left, bench.rng)
-        x, y = bench.x[:rows], bench.y[:rows]
+    rows = min(len(bench.x), bench.batch_size)
+    looks = [
+        (probe_parameters(left, bench.rng), size)
+        for size in dict.fromkeys((rows, min(len(bench.x), 7), 1))
+    ]
+    looks += [(values, min(len(bench.x), REACHED_ROWS)) for values in _reached(bench, left)]
+    for values, size in looks:
+        x, y = bench.x[:size], bench.y[:size]
         known = reference(
-            left.with_(penalties=()),
+            left.with_(penalties=(), loss=one),
             values,
             x,
             y,
@@ -87,9 +99,42 @@ def loss_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
             backward=False,
         )
         prediction = known.evaluation.prediction
-        a, b = one.value(prediction, y), two.value(prediction, y)
-        measures.append(known.measure("loss", np.asarray(a), np.asarray(b), "loss"))
+        with np.errstate(all="ignore"):
+            a, b = one.value(prediction, y), two.value(prediction, y)
+        if "loss" in known.floors:
+            measures.append(known.measure("loss", np.asarray(a), np.asarray(b), "loss"))
     return merge(measures)
+
+
+#: Updates and rows after which it is seen what a run's predictions come to.
+REACHED_STEPS, REACHED_ROWS = 20, 128
+
+
+def _reached(bench: Bench, left: Twin) -> list[Values]:
+    """Parameters as handed over, and after some updates of the twin."""
+    start = {n: np.asarray(v, dtype=np.float64) for n, v in bench.left.parameters.items()}
+    if set(start) != set(left.network.parameter_shapes()):
+        return []
+    if bench.y is None or left.conventions.optimizer is None or left.dropout_layers():
+        return [start]
+    rows = min(len(bench.x), bench.batch_size)
+    starts = [(rows * step) % max(len(bench.x) - rows + 1, 1) for step in range(REACHED_STEPS)]
+    batches = [(bench.x[s : s + rows], bench.y[s : s + rows]) for s in starts]
+    with np.errstate(all="ignore"):
+        end = left.run(start, batches)[-1]
+    finite = all(np.all(np.isfinite(v)) for v in end.values())
+    return [start, end] if finite else [start]
+
+
+def loss_shows(bench: Bench) -> Callable[[Loss, Loss], bool]:
+    """Whether two losses give other values for what this data makes the left side predict."""
+
+    def shows(one: Loss, two: Loss) -> bool:
+        if bench.left.twin is None:
+            return True
+        return any(m.different for m in losses_apart(bench, bench.left.twin, one, two))
+
+    return shows
 
 
 # ---- regularization ----------------------------------------------------------------------------

@@ -132,7 +132,7 @@ def compare_stages(diagnosis: Diagnosis, told: Reporter, *, steps: int, batch_si
         _forward(diagnosis, both)
     told.stage("compare losses and gradients", 0.58)
     with diagnosis.guarded("loss"):
-        diagnosis.add(observe.loss(bench), list(explain.loss(both)))
+        diagnosis.add(observe.loss(bench), list(explain.loss(both, observe.loss_shows(bench))))
     with diagnosis.guarded("regularization"):
         diagnosis.add(observe.regularization(bench), list(explain.regularization(both, pairing)))
     with diagnosis.guarded("gradient"):

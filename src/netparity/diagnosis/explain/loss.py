@@ -1,11 +1,16 @@
-"""The kind of loss, its reduction and its factor."""
+"""The kind of loss, its reduction and factor, and every other switch on which two losses differ."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Final
 
+from netparity.conventions import switches
 from netparity.diagnosis.align import affines
-from netparity.diagnosis.candidates import Both, Candidate, set_conventions, text
+from netparity.diagnosis.candidates import Both, Candidate, Change, Plan, set_conventions, text
+from netparity.diagnosis.explain.switches import Difference, differences, follow
 from netparity.nn import (
     Loss,
     MeanSquaredError,
@@ -15,33 +20,135 @@ from netparity.nn import (
 )
 from netparity.report.model import Evidence, Fix
 
+#: Whether two losses give other values for what this data makes the sides predict.
+Shows = Callable[[Loss, Loss], bool]
 
-def loss(both: Both) -> Iterator[Candidate]:
-    """The kind of loss, its reduction and its factor."""
+#: Switches that together are one constant before the bare sum.
+REDUCTION: Final = ("batch", "outputs", "classes", "factor")
+#: What the prediction is, and what is done to it before its logarithm: one choice.
+INPUT: Final = ("input", "clip", "log_epsilon", "log_floor", "renormalise", "renormalise_order")
+LATENT: Final = "inactive on this data"
+
+
+def loss(both: Both, shows: Shows) -> Iterator[Candidate]:
+    """Every convention in which the two losses differ."""
     left, right = both.left.conventions.loss, both.right.conventions.loss
     if left is None or right is None or both.left.loss is None or both.right.loss is None:
         return
-    change = set_conventions(loss=left)
-    here = both.left.loss, both.right.loss
-    residual = max((f.measure.difference for f in here if f is not None), default=None)
-    if type(left) is not type(right) or getattr(left, "input", "") != getattr(right, "input", ""):
-        id = "loss-kind"
-        if isinstance(left, SoftmaxCrossEntropy) and isinstance(right, SoftmaxCrossEntropy):
-            id = "from-logits-default"
-        yield Candidate(
-            id,
-            "loss",
-            ("loss",),
-            describe(left),
-            describe(right),
-            f"Left trains on {describe(left)}, right on {describe(right)}.",
-            (Evidence("loss that reproduces the side", describe(left), describe(right), residual),),
-            both.fix(id, left=describe(right), right=describe(left)),
-            change,
-        )
+    if type(left) is not type(right):
+        yield _kind(both, left, right)
         return
     outputs = affines(both.left.twin)[-1][1].outputs if both.left.twin else 1
+    groups: dict[str, list[Difference]] = {}
+    for difference in differences(left, right):
+        groups.setdefault(_id(difference, left, right, outputs), []).append(difference)
+    for id, found in groups.items():
+        latent = None if shows(left, _without(left, right, found)) else LATENT
+        if any(d.switch in REDUCTION for d in found) or isinstance(left, MulticlassHinge):
+            candidate = _reduction(both, id, left, right, found, outputs)
+        else:
+            candidate = _switch(both, id, found)
+        yield replace(candidate, latent=latent)
+
+
+def _without(left: Loss, right: Loss, found: Sequence[Difference]) -> Loss:
+    """Left's loss with right's values in these switches."""
+    turned = [Difference(d.switch, d.right, d.left, d.entry) for d in found]
+    mended: Loss = follow(left, turned)
+    return mended
+
+
+def _follow(found: Sequence[Difference]) -> Change:
+    """Gives right's loss left's values in these switches."""
+
+    def change(plan: Plan) -> Plan:
+        mended = follow(plan.conventions.loss, found)
+        return replace(plan, conventions=replace(plan.conventions, loss=mended))
+
+    return change
+
+
+def _id(difference: Difference, left: Loss, right: Loss, outputs: int) -> str:
+    """The cause a switch belongs to."""
+    if isinstance(left, MulticlassHinge) and difference.switch != "power":
+        return "multiclass-hinge-margin"
+    if difference.switch in REDUCTION:
+        return _reduction_id(left, right, outputs)
+    if difference.switch in INPUT and getattr(left, "input", "") != getattr(right, "input", ""):
+        by_input = next(d for d in differences(left, right) if d.switch == "input")
+        difference = by_input
+    return difference.entry.id if difference.entry is not None else "loss-kind"
+
+
+def _residual(both: Both) -> float | None:
+    here = both.left.loss, both.right.loss
+    return max((f.measure.difference for f in here if f is not None), default=None)
+
+
+def _kind(both: Both, left: Loss, right: Loss) -> Candidate:
+    return Candidate(
+        "loss-kind",
+        "loss",
+        ("loss",),
+        describe(left),
+        describe(right),
+        f"Left trains on {describe(left)}, right on {describe(right)}.",
+        (
+            Evidence(
+                "loss that reproduces the side", describe(left), describe(right), _residual(both)
+            ),
+        ),
+        both.fix("loss-kind", left=describe(right), right=describe(left)),
+        set_conventions(loss=left),
+    )
+
+
+def _switch(both: Both, id: str, found: Sequence[Difference]) -> Candidate:
+    """A difference in switches that stand for one convention."""
+    values = {
+        side: ", ".join(f"{d.words} {text(getattr(d, side))}" for d in found)
+        for side in ("left", "right")
+    }
+    first = found[0]
+    return Candidate(
+        id,
+        "loss",
+        ("loss",),
+        values["left"],
+        values["right"],
+        f"The loss has {values['left']} on the left and {values['right']} on the right.",
+        tuple(
+            Evidence(
+                f"{d.words} that reproduces the side, left against right",
+                _plain(d.left),
+                _plain(d.right),
+                _residual(both),
+            )
+            for d in found
+        ),
+        both.fix(id, left=first.right, right=first.left),
+        _follow(found),
+    )
+
+
+def _plain(value: Any) -> float | str | None:
+    """A value as evidence shows it."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None if value is None else str(value)
+    return float(value)
+
+
+def _reduction(
+    both: Both,
+    id: str,
+    left: Loss,
+    right: Loss,
+    found: Sequence[Difference],
+    outputs: int,
+) -> Candidate:
+    """Another constant before the bare sum, or another sum of a hinge."""
     (one, per_one), (two, per_two) = _terms(left, outputs), _terms(right, outputs)
+    residual = _residual(both)
     evidence = [
         Evidence(
             f"factor of the bare sum over rows and outputs: left (then {per_one}), against right "
@@ -51,33 +158,15 @@ def loss(both: Both) -> Iterator[Candidate]:
             residual,
         )
     ]
-    id = _loss_id(left, right, outputs)
     if isinstance(left, MulticlassHinge) and isinstance(right, MulticlassHinge):
-        if left.counts_true_class != right.counts_true_class:
-            evidence.insert(
-                0,
-                Evidence(
-                    "loss left − sum over the wrong classes (same gradient)"
-                    if left.counts_true_class
-                    else "loss right − sum over the wrong classes (same gradient)",
-                    left.margin if left.counts_true_class else right.margin,
-                    1.0,
-                    residual,
-                ),
-            )
-        if left.classes != right.classes:
-            evidence = evidence[:-1]
-            evidence.insert(
-                1,
-                Evidence(
-                    "gradient left / gradient right, the number of classes",
-                    float(outputs) if left.classes == "sum" else 1 / outputs,
-                    outputs,
-                    residual,
-                ),
-            )
-    extra = _loss_fix(both, left, right, outputs)
-    yield Candidate(
+        evidence = _hinge_evidence(left, right, outputs, evidence, residual)
+        said = {d.switch for d in found} - set(REDUCTION) - {"counts_true_class"}
+        evidence += [
+            Evidence(f"{d.words} that reproduces the side", _plain(d.left), _plain(d.right), None)
+            for d in found
+            if d.switch in said
+        ]
+    return Candidate(
         id,
         "loss",
         ("loss",),
@@ -86,19 +175,52 @@ def loss(both: Both) -> Iterator[Candidate]:
         f"Left trains on {describe(left)}, right on {describe(right)}"
         + _ratio_words(left, right, outputs),
         tuple(evidence),
-        extra,
-        change,
-        also=_also_loss(both, id),
+        _reduction_fix(both, id, left, right, outputs),
+        _follow(found),
+        also=_also(both, id),
     )
 
 
-def _also_loss(both: Both, id: str) -> tuple[str, ...]:
+def _hinge_evidence(
+    left: MulticlassHinge,
+    right: MulticlassHinge,
+    outputs: int,
+    evidence: list[Evidence],
+    residual: float | None,
+) -> list[Evidence]:
+    if left.counts_true_class != right.counts_true_class:
+        evidence.insert(
+            0,
+            Evidence(
+                "loss left − sum over the wrong classes (same gradient)"
+                if left.counts_true_class
+                else "loss right − sum over the wrong classes (same gradient)",
+                left.margin if left.counts_true_class else right.margin,
+                1.0,
+                residual,
+            ),
+        )
+    if left.classes != right.classes:
+        evidence = evidence[:-1]
+        evidence.insert(
+            1,
+            Evidence(
+                "gradient left / gradient right, the number of classes",
+                float(outputs) if left.classes == "sum" else 1 / outputs,
+                outputs,
+                residual,
+            ),
+        )
+    return evidence
+
+
+def _also(both: Both, id: str) -> tuple[str, ...]:
     black_box = [k for k in (both.left, both.right) if k.gradient is None]
     return ("learning-rate-value",) if black_box and id != "learning-rate-value" else ()
 
 
 def _terms(loss: Loss, outputs: int) -> tuple[float, str]:
-    per = "N" if loss.batch == "mean" else "1"
+    per = "1" if loss.batch == "sum" else "N"
     factor = loss.factor
     if getattr(loss, "outputs", getattr(loss, "classes", "sum")) == "mean":
         factor = factor / outputs
@@ -107,6 +229,8 @@ def _terms(loss: Loss, outputs: int) -> tuple[float, str]:
 
 def _ratio_words(left: Loss, right: Loss, outputs: int) -> str:
     a, b = _terms(left, outputs), _terms(right, outputs)
+    if a == b:
+        return "."
     if a[1] == b[1]:
         return f": right's gradient is {b[0] / a[0]:g} times left's."
     if b[1] == "/N":
@@ -114,8 +238,7 @@ def _ratio_words(left: Loss, right: Loss, outputs: int) -> str:
     return f": right's gradient is {b[0] / a[0]:g}·N times left's for a batch of N."
 
 
-def _loss_fix(both: Both, left: Loss, right: Loss, outputs: int) -> Fix:
-    id = _loss_id(left, right, outputs)
+def _reduction_fix(both: Both, id: str, left: Loss, right: Loss, outputs: int) -> Fix:
     a, b = _terms(left, outputs), _terms(right, outputs)
     if isinstance(left, MulticlassHinge):
         ratio = a[0] / b[0]
@@ -123,12 +246,21 @@ def _loss_fix(both: Both, left: Loss, right: Loss, outputs: int) -> Fix:
     if isinstance(left, MeanSquaredError):
         per = {"/N": " / len(y)", "/1": ""}
         return both.fix(id, left=f"{2 * b[0]:g}{per[b[1]]}", right=f"{a[0]:g}{per[a[1]]}")
+    if id == "ce-reduction" and left.batch != right.batch:
+        return both.fix(id, left=_reduction_name(both, right), right=_reduction_name(both, left))
     return both.fix(id, left=f"{b[0] / a[0]:g}", right=f"{a[0] / b[0]:g}")
 
 
-def _loss_id(left: Loss, right: Loss, outputs: int) -> str:
-    if isinstance(left, MulticlassHinge):
-        return "multiclass-hinge-margin"
+def _reduction_name(both: Both, loss: Loss) -> str:
+    keras = "keras" in {both.left.live.framework, both.right.live.framework}
+    return '"sum"' if loss.batch == "sum" else '"sum_over_batch_size"' if keras else '"mean"'
+
+
+def _reduction_id(left: Loss, right: Loss, outputs: int) -> str:
+    weighted = {"weighted-mean", "nonzero-mean"}
+    if {left.batch, right.batch} & weighted:
+        has_weights = getattr(left, "class_weights", None) or getattr(right, "class_weights", None)
+        return "class-weight-normalisation" if has_weights else "sample-weight-normalisation"
     reductions = any(
         getattr(left, f, None) != getattr(right, f, None) for f in ("batch", "outputs")
     )
@@ -136,28 +268,42 @@ def _loss_id(left: Loss, right: Loss, outputs: int) -> str:
     if isinstance(left, MeanSquaredError) and (reductions or ratio in {2.0, 0.5}):
         return "mse-reduction"
     by_outputs = any(abs(ratio - r) <= 1e-9 * r for r in (outputs, 1 / outputs))
-    if isinstance(left, SoftmaxCrossEntropy) and (reductions or by_outputs):
+    if isinstance(left, SoftmaxCrossEntropy) and (reductions or (by_outputs and outputs > 1)):
         return "ce-reduction"
     if isinstance(left, SigmoidCrossEntropy) and reductions:
         return "bce-multidim-reduction" if left.batch == right.batch else "ce-reduction"
-    if getattr(left, "clip", None) != getattr(right, "clip", None):
-        return "loss-epsilon-clipping"
-    if getattr(left, "renormalise", None) != getattr(right, "renormalise", None):
-        return "ce-renormalise"
+    for difference in differences(left, right):
+        if difference.switch in REDUCTION and difference.entry is not None:
+            return difference.entry.id
     return "loss-factor"
 
 
 def describe(loss: Loss) -> str:
-    """A loss in a formula."""
-    n = "/N" if loss.batch == "mean" else ""
+    """A loss in a formula, with the switches that no formula shows."""
+    n = "" if loss.batch == "sum" else "/N" if loss.batch == "mean" else "/Σw"
     factor = "" if loss.factor == 1 else ("½·" if loss.factor == 0.5 else f"{loss.factor:g}·")
+    shown: tuple[str, ...] = ("batch", "factor")
     if isinstance(loss, MeanSquaredError):
         m = "/M" if loss.outputs == "mean" else ""
-        return f"{factor}Σ(ŷ−y)²{n}{m}"
-    if isinstance(loss, SoftmaxCrossEntropy):
-        return f"{factor}Σ−log softmax{n}" if loss.input == "logits" else f"{factor}Σ−log p{n}"
-    if isinstance(loss, MulticlassHinge):
+        formula, shown = f"{factor}Σ(ŷ−y)²{n}{m}", (*shown, "outputs")
+    elif isinstance(loss, SoftmaxCrossEntropy):
+        inside = "−log softmax" if loss.input == "logits" else "−log p"
+        formula, shown = f"{factor}Σ{inside}{n}", (*shown, "input")
+    elif isinstance(loss, MulticlassHinge):
         over = "all classes" if loss.counts_true_class else "the wrong classes"
         c = "/C" if loss.classes == "mean" else ""
-        return f"{factor}Σ max(0, s_j−s_y+{loss.margin:g}) over {over}{n}{c}"
-    return f"{factor}{type(loss).__name__}{n}"
+        formula = f"{factor}Σ max(0, s_j−s_y+{loss.margin:g}) over {over}{n}{c}"
+        shown = (*shown, "margin", "counts_true_class", "classes")
+    else:
+        formula = f"{factor}{type(loss).__name__}{n}"
+    rest = [
+        f"{s.replace('_', ' ')} {text(getattr(loss, s))}"
+        for s in switches(loss)
+        if s not in shown and getattr(loss, s) != _default(loss, s)
+    ]
+    return f"{formula} ({', '.join(rest)})" if rest else formula
+
+
+def _default(loss: Loss, switch: str) -> object:
+    anything: Any = loss
+    return next(f.default for f in dataclasses.fields(anything) if f.name == switch)
