@@ -149,12 +149,9 @@ def _fitted(probes: Sequence[Probe], name: str, base: float, dtype: np.dtype[Any
     squares = np.array([float(np.sum(a * a)) for a in arrays])
     absolutes = np.array([float(np.sum(np.abs(a))) for a in arrays])
     for columns in ((), (squares,), (absolutes,), (squares, absolutes)):
-        solution = np.zeros(len(columns))
-        rest = excess
-        if columns:
-            matrix = np.stack(columns, axis=1)
-            solution, *_ = np.linalg.lstsq(matrix * weight[:, None], excess * weight, rcond=None)
-            rest = excess - matrix @ solution
+        matrix = np.stack([*columns, excess], axis=1)[:, :-1]
+        solution, *_ = np.linalg.lstsq(matrix * weight[:, None], excess * weight, rcond=None)
+        rest = excess - matrix @ solution
         if np.all(np.abs(rest) * weight <= 1.0):
             if not columns:
                 return Pull()
