@@ -95,6 +95,8 @@ GRID: Final[dict[type[Loss], tuple[dict[str, Any], ...]]] = {
 CUTS: Final = ("clip", "log_epsilon", "log_floor")
 #: A fit this close over moderate predictions is worth reading further constants from.
 LOOSE: Final = 1e-3
+#: A smoothing below this is the rounding of a fit.
+SLIGHT: Final = 1e-6
 #: A fit is screened at so many roundoffs of each total; the confirmation measures its noise.
 ROUNDOFFS: Final = 3e3
 
@@ -240,7 +242,7 @@ def _mixtures(data: Data, kind: Loss) -> Iterator[Mixture]:
 
 def _smoothing(c: Array) -> tuple[float, dict[str, Any]] | None:
     total = float(c[0] + c[1])
-    if total == 0 or not 0 < c[1] / total <= 1:
+    if total == 0 or not SLIGHT < c[1] / total <= 1:
         return None
     return total, {"label_smoothing": float(c[1] / total)}
 
@@ -375,6 +377,8 @@ def _cut(
                 value += float(c) * part.value(data.predictions[last], target, weights=weights)
         return value / float(data.sizes[last]) ** power
 
+    if not total(kind) > wanted * (1 + LOOSE):
+        return  # nothing is cut off
     for switch in CUTS:
         if switch not in switches(kind):
             continue

@@ -161,8 +161,8 @@ def _scores(target: Array) -> Iterator[Array]:
     yield np.zeros(len(target))
     yield NUDGE * signs
     if _binary(target):
-        yield np.where(target > 0.5, 3.0, steps / 4)
-        yield np.where(target > 0.5, 8.0, 0.5)
+        # Not far on the right side: log p keeps few digits of a p next to 1.
+        yield np.where(target > 0.5, 2.0, steps / 4)
         return
     for error in ERRORS:
         yield target + error * (-1.0) ** steps
