@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from netparity.diagnosis import masks as masks_
 from netparity.diagnosis import structure, update
 from netparity.diagnosis.canonical import make_canonical
 from netparity.diagnosis.masks import fed
-from netparity.diagnosis.noise import Measure
+from netparity.diagnosis.noise import ULPS, Measure
 from netparity.diagnosis.sides import Side
 from netparity.diagnosis.structure import probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values
@@ -310,7 +311,7 @@ def _update(
     if "step" in live.abilities and "training" not in known.missing:
         followed = _follow_steps(known, twin, start, batches)
         if followed is not None:
-            followed, frozen = _without_frozen(followed)
+            followed, frozen = _without_frozen(followed, live.dtype)
             if frozen and "gradients" in live.abilities:
                 known.twin = twin.with_(frozen=frozen)
             own = [] if found is None else [(found.optimizer, found.clipping)]
@@ -361,7 +362,30 @@ def _follow_steps(
     return update.Updates(tuple(calls), tuple(after))
 
 
-def _without_frozen(seen: update.Updates) -> tuple[update.Updates, tuple[str, ...]]:
+def _would_move(
+    seen: update.Updates, name: str, named: Sequence[str], dtype: np.dtype[Any]
+) -> bool:
+    """Whether a parameter's gradient, at the least rate seen elsewhere, is more than rounding."""
+    largest = {
+        n: max(float(np.max(np.abs(c.gradient[n]), initial=0.0)) for c in seen.calls)
+        for n in named
+    }
+    moved = {
+        n: max(
+            float(np.max(np.abs(values[n] - call.before[n]), initial=0.0))
+            for call, values in zip(seen.calls, seen.after, strict=True)
+        )
+        for n in named
+    }
+    rates = [moved[n] / largest[n] for n in named if largest[n] > 0 and moved[n] > 0]
+    size = float(np.max(np.abs(seen.after[0][name]), initial=0.0))
+    expected = largest[name] * min(rates, default=np.inf) if largest[name] else 0.0
+    return expected > ULPS * float(np.finfo(dtype).eps) * size
+
+
+def _without_frozen(
+    seen: update.Updates, dtype: np.dtype[Any]
+) -> tuple[update.Updates, tuple[str, ...]]:
     """The updates of the parameters that have gradients, without those that never move."""
     named = [n for n in seen.after[0] if all(n in c.gradient for c in seen.calls)]
     frozen = tuple(
@@ -371,7 +395,7 @@ def _without_frozen(seen: update.Updates) -> tuple[update.Updates, tuple[str, ..
             np.array_equal(values[n], call.before[n])
             for call, values in zip(seen.calls, seen.after, strict=True)
         )
-        and (n not in named or any(np.any(c.gradient[n] != 0) for c in seen.calls))
+        and (n not in named or _would_move(seen, n, named, dtype))
     )
     kept = [n for n in named if n not in frozen]
     return (seen.only(kept), frozen) if kept else (seen, ())

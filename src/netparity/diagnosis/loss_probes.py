@@ -74,9 +74,14 @@ class Look:
     def attempt(
         self, values: Values, x: Array, y: Array, *, saturated: bool = False
     ) -> Probe | None:
-        """The same; ``None`` where the side refuses so odd a batch (one row, say)."""
+        """The same; ``None`` where the side refuses so odd a batch (one row, say).
+
+        ``None`` also where its masks cannot be seen, behind units that are all 0.
+        """
         with contextlib.suppress(Exception):
-            return self.at(values, x, y, saturated=saturated)
+            probe = self.at(values, x, y, saturated=saturated)
+            if probe.draws is not None or not self.twin.dropout_layers():
+                return probe
         return None
 
     def prediction(self, probe: Probe) -> Array:
