@@ -24,6 +24,7 @@ from netparity.diagnosis.masks import fed
 from netparity.diagnosis.noise import FACTOR, ULPS, rms
 from netparity.diagnosis.structure import two_dimensional
 from netparity.diagnosis.twin import Array, Twin, Values
+from netparity.diagnosis.update.floors import float32_variants
 from netparity.implementations.base import Implementation
 from netparity.nn import Dropout
 
@@ -163,6 +164,11 @@ def floor_of(
     for _ in range(times):
         moved = {n: _one_ulp(v, bench.rng) for n, v in start.items()}
         runs.append(twin.run(moved, fed_batches, fed_draws))
+    if dtype == np.float32 and twin.conventions.optimizer is not None:
+        # How float32 rounds a rule's constants is no convention, and not in the runs above.
+        for variant in float32_variants(twin.conventions.optimizer):
+            if variant != twin.conventions.optimizer:
+                runs.append(twin.with_(optimizer=variant).run(start, fed_batches, fed_draws))
     ulp = float(np.finfo(dtype).eps)
     floors, shares = [], []
     horizon: int | None = None

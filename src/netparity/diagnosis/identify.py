@@ -367,8 +367,7 @@ def _would_move(
 ) -> bool:
     """Whether a parameter's gradient, at the least rate seen elsewhere, is more than rounding."""
     largest = {
-        n: max(float(np.max(np.abs(c.gradient[n]), initial=0.0)) for c in seen.calls)
-        for n in named
+        n: max(float(np.max(np.abs(c.gradient[n]), initial=0.0)) for c in seen.calls) for n in named
     }
     moved = {
         n: max(
