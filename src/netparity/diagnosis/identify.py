@@ -304,7 +304,8 @@ def _update(
     start = probe_parameters(twin, rng)
     found = None
     if "update" in live.abilities:
-        seen, _ = _without_frozen(update.feed(live, twin, update.calls_to_make(start, rng)))
+        made = update.feed(live, twin, update.calls_to_make(start, rng))
+        seen, _ = _without_frozen(made, live.dtype)
         found = update.identify(seen, live.dtype, rng, declared, hints)
         known.side.reset()
     stepped = None
