@@ -331,9 +331,8 @@ def _update(
     start = probe_parameters(twin, rng)
     found = None
     if "update" in live.abilities:
-        seen, _ = _without_frozen(
-            update.feed(live, twin, update.calls_to_make(start, rng)), live.dtype
-        )
+        made = update.feed(live, twin, update.calls_to_make(start, rng))
+        seen, _ = _without_frozen(made, live.dtype)
         found = update.identify(seen, live.dtype, rng, declared, hints)
         known.side.reset()
     stepped = None
@@ -394,21 +393,21 @@ def _follow_steps(
 def _would_move(
     seen: update.Updates, name: str, named: Sequence[str], dtype: np.dtype[Any]
 ) -> bool:
-    """Whether a parameter's gradient, at the least rate seen elsewhere, is more than rounding.
-
-    A bias before a batch norm has no other: what is left of it is rounding of larger ones.
-    """
-    first, last = seen.calls[0].before, seen.after[-1]
+    """Whether a parameter's gradient, at the least rate seen elsewhere, is more than rounding."""
     largest = {
         n: max(float(np.max(np.abs(c.gradient[n]), initial=0.0)) for c in seen.calls) for n in named
     }
-    rates = [
-        float(np.max(np.abs(last[n] - first[n]))) / largest[n] / len(seen.calls)
+    moved = {
+        n: max(
+            float(np.max(np.abs(values[n] - call.before[n]), initial=0.0))
+            for call, values in zip(seen.calls, seen.after, strict=True)
+        )
         for n in named
-        if largest[n] > 0 and np.any(last[n] != first[n])
-    ]
-    size = float(np.max(np.abs(first[name]), initial=0.0))
-    return largest[name] * min(rates, default=np.inf) > ULPS * float(np.finfo(dtype).eps) * size
+    }
+    rates = [moved[n] / largest[n] for n in named if largest[n] > 0 and moved[n] > 0]
+    size = float(np.max(np.abs(seen.after[0][name]), initial=0.0))
+    expected = largest[name] * min(rates, default=np.inf) if largest[name] else 0.0
+    return expected > ULPS * float(np.finfo(dtype).eps) * size
 
 
 def _without_frozen(

@@ -15,7 +15,27 @@ import numpy as np
 
 from netparity.diagnosis.noise import Measure, channel_rms, measure
 from netparity.diagnosis.twin import Array, Values
-from netparity.nn import NAMED, Constant, Law, Normal, Uniform
+from netparity.nn import (
+    GRU,
+    LSTM,
+    NAMED,
+    BatchNorm,
+    Constant,
+    Conv2D,
+    ConvTranspose2D,
+    DepthwiseConv2D,
+    Embedding,
+    GroupNorm,
+    Law,
+    Layer,
+    LayerNorm,
+    MultiHeadAttention,
+    Normal,
+    PReLU,
+    SimpleRNN,
+    Uniform,
+)
+from netparity.nn.initializers import Blocks, Orthogonal
 
 #: A law is refuted below this p-value: one group in a thousand of true draws would be.
 REFUTED: Final = 1e-3
@@ -27,7 +47,7 @@ COPY_ULPS: Final = 40.0
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The weights, or the biases, of one side: each array with the fans of its layer."""
+    """The values of one kind on one side: each array with the fans of its layer."""
 
     name: str
     arrays: tuple[tuple[str, Array, int, int], ...]
@@ -50,16 +70,64 @@ class Laws:
     right_text: str
 
 
-def groups(values: Mapping[str, Array]) -> dict[str, Group]:
-    """Weights and biases of a network, by ``"weights"`` and ``"biases"``."""
+def groups(values: Mapping[str, Array], layers: Mapping[str, Layer] = {}) -> dict[str, Group]:
+    """The values of a network by what they are: one group for each kind of ``KINDS``.
+
+    Args:
+        values: by full name.
+        layers: the layers by their names; one that is not there is taken for a dense one.
+    """
     collected: dict[str, list[tuple[str, Array, int, int]]] = {}
     for name, array in values.items():
-        layer, kind = name.rsplit(".", 1)
-        weight = np.asarray(values.get(f"{layer}.weight", array))
-        fan_in, fan_out = (weight.shape[0], weight.shape[-1]) if weight.ndim > 1 else (1, 1)
-        key = "weights" if kind == "weight" else "biases"
-        collected.setdefault(key, []).append((name, np.asarray(array), fan_in, fan_out))
+        layer_name, key = name.rsplit(".", 1)
+        layer = layers.get(layer_name)
+        if layer is not None:
+            fan_in, fan_out = layer.fans(key)
+        else:
+            weight = np.asarray(values.get(f"{layer_name}.weight", array))
+            fan_in, fan_out = (weight.shape[0], weight.shape[-1]) if weight.ndim > 1 else (1, 1)
+        collected.setdefault(kind(layer, key), []).append(
+            (name, np.asarray(array), fan_in, fan_out)
+        )
     return {key: Group(key, tuple(items)) for key, items in collected.items()}
+
+
+def kind(layer: Layer | None, key: str) -> str:
+    """What a parameter is, in a few words: a key of ``KINDS``."""
+    of = next((words for words, kinds in _LAYERS.items() if isinstance(layer, kinds)), "")
+    if of in ("embedding", "PReLU", "normalization", "attention"):
+        return f"{of} parameters"
+    role = "biases" if key.endswith("bias") else "weights"
+    return f"{of} {role}".strip()
+
+
+_LAYERS: Final[dict[str, tuple[type[Layer], ...]]] = {
+    "transposed convolution": (ConvTranspose2D,),
+    "depthwise": (DepthwiseConv2D,),
+    "convolution": (Conv2D,),
+    "recurrent": (SimpleRNN, LSTM, GRU),
+    "embedding": (Embedding,),
+    "PReLU": (PReLU,),
+    "normalization": (BatchNorm, LayerNorm, GroupNorm),
+    "attention": (MultiHeadAttention,),
+}
+#: What a group is → the convention of which each side's framework has its own.
+KINDS: Final[dict[str, str]] = {
+    "weights": "dense-init-default",
+    "biases": "dense-bias-init",
+    "convolution weights": "conv-init-default",
+    "convolution biases": "dense-bias-init",
+    "transposed convolution weights": "conv-transpose-init",
+    "transposed convolution biases": "dense-bias-init",
+    "depthwise weights": "depthwise-init",
+    "depthwise biases": "dense-bias-init",
+    "recurrent weights": "rnn-init-default",
+    "recurrent biases": "rnn-init-default",
+    "embedding parameters": "embedding-init",
+    "PReLU parameters": "prelu-init",
+    "normalization parameters": "norm-layer-init",
+    "attention parameters": "init-law",
+}
 
 
 def compare(left: Values, right: Values, coarser: np.dtype[np.floating]) -> list[Measure]:
@@ -75,24 +143,59 @@ def compare(left: Values, right: Values, coarser: np.dtype[np.floating]) -> list
     return measures
 
 
-def probability(group: Group, law: Law) -> float:
-    """The p-value of a group's values under a law (0 where one lies outside its support)."""
-    size = sum(a.size for _, a, _, _ in group.arrays)
-    if group.constant is not None and size > 1 and not isinstance(law, Constant):
-        return 0.0
+def probability(group: Group, law: Law | Mapping[str, Law]) -> float:
+    """The p-value of a group's values under a law, or under one law for each parameter.
+
+    0 where a value lies outside its law's support, or where an array is not made as the law
+    makes it; 1 where nothing is left to chance.
+    """
     uniform: list[Array] = []
-    for _, array, fan_in, fan_out in group.arrays:
-        values = np.ravel(array).astype(np.float64)
-        low, high = law.support(fan_in, fan_out)
-        slack = 1e-6 * max(abs(low), abs(high)) if np.isfinite([low, high]).all() else 0.0
-        if np.any(values < low - slack) or np.any(values > high + slack):
+    size = sum(a.size for _, a, _, _ in group.arrays)
+    for name, array, fan_in, fan_out in group.arrays:
+        one = law.get(name) if isinstance(law, Mapping) else law
+        if one is None:
             return 0.0
-        if low == high:
-            continue
-        uniform.append(np.asarray(law.cdf(values, fan_in, fan_out), dtype=np.float64))
-    if not uniform:
-        return 1.0
-    return kolmogorov_smirnov(np.concatenate(uniform)[:MAXIMUM_VALUES])
+        if group.constant is not None and size > 1 and not isinstance(one, Constant | Blocks):
+            return 0.0
+        places = _places(np.asarray(array, dtype=np.float64), one, fan_in, fan_out)
+        if places is None:
+            return 0.0
+        uniform.append(np.ravel(places))
+    values = np.concatenate(uniform) if uniform else np.zeros(0)
+    return kolmogorov_smirnov(values[:MAXIMUM_VALUES]) if len(values) else 1.0
+
+
+def _places(array: Array, law: Law, fan_in: int, fan_out: int) -> Array | None:
+    """Where in its law each value lies (0 to 1); ``None`` where the law cannot have made them."""
+    if isinstance(law, Blocks):
+        count = len(law.laws)
+        if array.shape[-1] % count:
+            return None
+        parts = [
+            _places(block, one, fan_in, fan_out // count)
+            for block, one in zip(np.split(array, count, axis=-1), law.laws, strict=True)
+        ]
+        known = [np.ravel(p) for p in parts if p is not None]
+        return np.concatenate(known) if len(known) == len(parts) else None
+    if isinstance(law, Orthogonal):
+        return np.zeros(0) if _orthogonal(array, law.gain) else None
+    low, high = law.support(fan_in, fan_out)
+    slack = 1e-6 * max(abs(low), abs(high)) if np.isfinite([low, high]).all() else 0.0
+    if np.any(array < low - slack) or np.any(array > high + slack):
+        return None
+    if low == high:
+        return np.zeros(0)
+    return np.asarray(law.cdf(array, fan_in, fan_out), dtype=np.float64)
+
+
+def _orthogonal(array: Array, gain: float) -> bool:
+    """Whether rows or columns, the fewer of them, are orthonormal times the gain."""
+    matrix = array.reshape(-1, array.shape[-1])
+    matrix = matrix if matrix.shape[0] >= matrix.shape[1] else matrix.T
+    product = matrix.T @ matrix / gain**2
+    # Drawn in float32, a product of n terms is off by some of its roundings.
+    slack = 10 * len(matrix) * float(np.finfo(np.float32).eps)
+    return bool(np.max(np.abs(product - np.eye(len(product))), initial=0.0) <= slack)
 
 
 def kolmogorov_smirnov(uniform: Array) -> float:
@@ -101,10 +204,29 @@ def kolmogorov_smirnov(uniform: Array) -> float:
     n = len(ordered)
     steps = np.arange(1, n + 1) / n
     distance = float(max(np.max(steps - ordered), np.max(ordered - (steps - 1 / n))))
-    argument = (np.sqrt(n) + 0.12 + 0.11 / np.sqrt(n)) * distance
+    return _tail(np.sqrt(n), distance)
+
+
+def two_samples(a: Array, b: Array) -> float:
+    """p-value of two sets of values that should follow one law (Kolmogorov-Smirnov, asymptotic)."""
+    everything = np.sort(np.concatenate([a, b]))
+    shares = [np.searchsorted(np.sort(v), everything, side="right") / len(v) for v in (a, b)]
+    distance = float(np.max(np.abs(shares[0] - shares[1]), initial=0.0))
+    return _tail(np.sqrt(len(a) * len(b) / (len(a) + len(b))), distance)
+
+
+def _tail(root: float, distance: float) -> float:
+    """The probability of a larger deviation, with Stephens' correction; ``root`` is √n."""
+    argument = (root + 0.12 + 0.11 / root) * distance
     k = np.arange(1, 101)
     series = 2 * np.sum((-1.0) ** (k - 1) * np.exp(-2 * (k * argument) ** 2))
     return float(np.clip(series, 0.0, 1.0)) if argument > 0.2 else 1.0
+
+
+def _values(group: Group) -> Array:
+    """All values of a group, every so many of them where there are too many."""
+    values = np.concatenate([np.ravel(a) for _, a, _, _ in group.arrays]).astype(np.float64)
+    return values[:: max(1, len(values) // MAXIMUM_VALUES)]
 
 
 def candidates(*sides: Group) -> dict[str, Law]:
@@ -143,7 +265,8 @@ def laws(left: Group, right: Group, preferred: Sequence[str] = ()) -> Laws:
     ps = {n: (probability(left, law), probability(right, law)) for n, law in tried.items()}
     lefts = [n for n, (p, _) in ps.items() if p > REFUTED]
     rights = [n for n, (_, p) in ps.items() if p > REFUTED]
-    common = [n for n in lefts if n in rights]
+    alike = two_samples(_values(left), _values(right)) > REFUTED
+    common = [n for n in lefts if n in rights and alike]
 
     def best(names: Sequence[str], side: int) -> str:
         for name in preferred:

@@ -182,7 +182,9 @@ def _initial(diagnosis: Diagnosis, both: Both) -> None:
         diagnosis.explained.add("init")
         return
     places = stage.different_places
-    diagnosis.add(stage, list(explain.initial_values(both, bench.pairing, places)))
+    # One draw leaves more than one law open: other builds of a side give others.
+    draws = streams.drawn_again(both, pair)
+    diagnosis.add(stage, list(explain.initial_values(both, bench.pairing, places, draws)))
 
 
 def _turned(bench: Bench, stage: Stage) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,13 +11,15 @@ from netparity.diagnosis import fresh, sides
 from netparity.diagnosis.align import Pairing
 from netparity.diagnosis.candidates import Both, Candidate, start_from_left
 from netparity.diagnosis.identify import Identified
-from netparity.diagnosis.sides import Pair, Side
+from netparity.diagnosis.sides import Pair, Side, construct
 from netparity.diagnosis.twin import Values
 from netparity.report.model import Evidence
 
 GENERATORS = ("python", "numpy", "torch", "tensorflow")
 #: Any seed would do.
 SEED = 1234
+#: Other builds of a side, beside the one at hand, and the time they may take.
+BUILDS, SECONDS = 19, 1.0
 
 
 def _values(known: Identified, parameters: Values) -> Values:
@@ -86,6 +89,29 @@ def position(both: Both, pair: Pair, pairing: Pairing) -> Iterator[Candidate]:
         residual=rewound_difference,
         floor=0.0,
     )
+
+
+def drawn_again(both: Both, pair: Pair) -> tuple[list[Values], list[Values]]:
+    """Further initial values of each side, from other builds; none where it repeats itself."""
+    found = []
+    for known, side in ((both.left, pair.left), (both.right, pair.right)):
+        values: list[Values] = []
+        seen = {fresh.digest(known.live.parameters())}
+        started = time.monotonic()
+        pair.origin.restore()
+        sides.disturb(side, SEED)
+        for number in range(BUILDS if side.rebuilds else 0):
+            live = construct(side.loaded, pair.seed + 1 + number)
+            if pair.data is not None:
+                live.prepare(*pair.data)
+            parameters = live.parameters()
+            if fresh.digest(parameters) in seen or time.monotonic() - started > SECONDS:
+                break
+            seen.add(fresh.digest(parameters))
+            values.append(_values(known, parameters))
+        found.append(values)
+    pair.origin.restore()
+    return found[0], found[1]
 
 
 def depends_on(pair: Pair, side: Side) -> list[str]:

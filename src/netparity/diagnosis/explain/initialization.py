@@ -1,129 +1,261 @@
-"""Laws and draws of the initial values."""
+"""Laws and draws of the initial values, kind by kind of parameter."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
 
 from netparity.diagnosis import initial
 from netparity.diagnosis.align import Pairing
 from netparity.diagnosis.candidates import Both, Candidate, start_from_left
+from netparity.diagnosis.explain.laws import said, written_law
+from netparity.diagnosis.identify import Identified
+from netparity.diagnosis.initial import KINDS, Group, Laws
+from netparity.diagnosis.twin import Values
+from netparity.errors import InputError
+from netparity.nn import NAMED, Law
+from netparity.nn import default_laws as laws_of_framework
 from netparity.report.model import Evidence
 
-#: The laws of dense layers that each framework uses by itself: (weights, biases).
-DEFAULT_LAWS = {
-    "torch": ("torch_linear", "torch_linear"),
-    "keras": ("glorot_uniform", "zeros"),
-    "sklearn": ("glorot_uniform", "glorot_uniform"),
-    "jax": ("lecun_normal", "zeros"),
-    "tensorflow": ("glorot_uniform", "zeros"),
+#: The reference network's name for what each framework does.
+FRAMEWORKS: Final = {
+    "torch": "torch",
+    "keras": "keras",
+    "jax": "flax",
+    "sklearn": "sklearn",
+    "tensorflow": "tf1",
 }
 
 
-#: How a law is said, and written in NumPy and Keras.
-LAWS = {
-    "torch_linear": (
-        "U(±1/√fan_in)",
-        "rng.uniform(-1, 1, shape) / np.sqrt(fan_in)",
-        'keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")',
-    ),
-    "glorot_uniform": (
-        "U(±√(6/(fan_in+fan_out)))",
-        "rng.uniform(-1, 1, shape) * np.sqrt(6 / (fan_in + fan_out))",
-        '"glorot_uniform"',
-    ),
-    "unit_uniform": (
-        "U(0, 1)",
-        "rng.uniform(0, 1, shape)",
-        "keras.initializers.RandomUniform(0, 1)",
-    ),
-    "standard_normal": (
-        "N(0, 1)",
-        "rng.standard_normal(shape)",
-        "keras.initializers.RandomNormal(stddev=1)",
-    ),
-    "zeros": ("zeros", "np.zeros(shape)", '"zeros"'),
-    "ones": ("ones", "np.ones(shape)", '"ones"'),
-}
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One kind of parameter on both sides, and what its values say of the laws."""
+
+    name: str
+    left: Group
+    right: Group
+    laws: Laws
+    own: tuple[bool, bool]
+    apart: bool
+    crossed: bool
+
+    @property
+    def id(self) -> str:
+        """The cause: the frameworks' defaults, another law, or another draw of one law."""
+        if _forgets(self.left) != _forgets(self.right):
+            return "rnn-forget-bias"
+        if self.crossed:
+            return KINDS.get(self.name, "init-law")
+        if self.laws.common:
+            return "init-value"
+        return KINDS.get(self.name, "init-law") if all(self.own) else "init-law"
 
 
-def said(law: str) -> str:
-    """A law in a formula, where it has a short one."""
-    return LAWS[law][0] if law in LAWS else law
+def initial_values(
+    both: Both,
+    pairing: Pairing,
+    different: Sequence[str],
+    draws: tuple[Sequence[Values], Sequence[Values]] = ((), ()),
+) -> Iterator[Candidate]:
+    """Laws where they cannot be the same, else another draw of the same law.
 
-
-def written_law(law: str, framework: str) -> str:
-    """A law as one writes it in a framework; by its name where that is all there is."""
-    if law not in LAWS:
-        return law
-    _, numpy, keras = LAWS[law]
-    if framework == "keras":
-        return keras
-    return f"torch.as_tensor({numpy})" if framework == "torch" else numpy
-
-
-def initial_values(both: Both, pairing: Pairing, different: Sequence[str]) -> Iterator[Candidate]:
-    """Laws where they cannot be the same, else another draw of the same law."""
-    right_values = pairing.to_left(both.right.parameters)
-    left_values = {n: v for n, v in both.left.parameters.items() if n in right_values}
-    one, two = initial.groups(left_values), initial.groups(right_values)
-    defaults = [DEFAULT_LAWS.get(k.live.framework) for k in (both.left, both.right)]
-    found: dict[str, list[tuple[str, initial.Laws]]] = {}
-    for key in one:
-        if not any(n in different for n, *_ in one[key].arrays):
-            continue
-        index = 0 if key == "weights" else 1
-        preferred = [d[index] for d in defaults if d is not None]
-        laws = initial.laws(one[key], two[key], preferred)
-        if laws.common:
-            found.setdefault("init-value", []).append((key, laws))
-            continue
-        own = [
-            d is not None and d[index] in names
-            for d, names in zip(defaults, (laws.left, laws.right), strict=True)
-        ]
-        id = ("dense-init-default", "dense-bias-init")[index] if all(own) else "init-law"
-        found.setdefault(id, []).append((key, laws))
-    if len(found) > 1 and "init-value" in found and "init-law" in found:
+    Args:
+        both: the sides.
+        pairing: which parameter is which.
+        different: the parameters whose values differ.
+        draws: further draws of each side, from other builds of it (by its own names).
+    """
+    kinds = list(_kinds(both, pairing, different, draws))
+    for side, names in _reused(both, pairing):
+        wrong = tuple(n for n in names if n in different)
+        if wrong:
+            different = [n for n in different if n not in wrong]
+            yield _one_instance(both, side, wrong)
+    found: dict[str, list[_Kind]] = {}
+    for kind in kinds:
+        if any(n in different for n, *_ in kind.left.arrays):
+            found.setdefault(kind.id, []).append(kind)
+    if "init-value" in found and "init-law" in found:
         found["init-law"] += found.pop("init-value")
-    for id, groups in found.items():
-        where = tuple(n for key, _ in groups for n, *_ in one[key].arrays if n in different)
-        lefts = "; ".join(f"{key} {said(laws.left_text)}" for key, laws in groups)
-        rights = "; ".join(f"{key} {said(laws.right_text)}" for key, laws in groups)
-        if id == "init-value":
-            lefts = "; ".join(f"{key}: one draw" for key, _ in groups)
-            rights = "; ".join(f"{key}: another draw" for key, _ in groups)
-            statement = (
-                "The initial values are other draws, of laws that can be the same ("
-                + "; ".join(f"{key} {said(laws.left_text)}" for key, laws in groups)
-                + ")."
-            )
-        else:
-            statement = f"The initial values follow different laws: left {lefts}; right {rights}."
-        evidence = tuple(
+    for id, group in found.items():
+        yield _candidate(both, id, group, different, draws)
+
+
+def _kinds(
+    both: Both,
+    pairing: Pairing,
+    different: Sequence[str],
+    draws: tuple[Sequence[Values], Sequence[Values]],
+) -> Iterator[_Kind]:
+    layers = dict(both.left.conventions.layers or ())
+    rights = [pairing.to_left(v) for v in (both.right.parameters, *draws[1])]
+    lefts = [{n: v[n] for n in rights[0] if n in v} for v in (both.left.parameters, *draws[0])]
+    one, two = (_pooled([initial.groups(v, layers) for v in values]) for values in (lefts, rights))
+    defaults = [_own_laws(both.left), pairing_of(_own_laws(both.right), pairing)]
+    for name in one:
+        if name not in two or not any(n in different for n, *_ in one[name].arrays):
+            continue
+        own = tuple(
+            initial.probability(group[name], laws) > initial.REFUTED
+            for group, laws in zip((one, two), defaults, strict=True)
+        )
+        apart = any(defaults[0].get(n) != defaults[1].get(n) for n, *_ in one[name].arrays)
+        # Each side's own law, and not the other's.
+        crossed = all(own) and not any(
+            initial.probability(group[name], laws) > initial.REFUTED
+            for group, laws in zip((one, two), reversed(defaults), strict=True)
+        )
+        preferred = [_named(laws, one[name]) for laws in defaults]
+        laws = initial.laws(one[name], two[name], [p for p in preferred if p])
+        yield _Kind(name, one[name], two[name], laws, (own[0], own[1]), apart, crossed)
+
+
+def pairing_of(laws: Mapping[str, Law], pairing: Pairing) -> dict[str, Law]:
+    """Right's laws under left's names."""
+    back = {right: left for left, right in pairing.names.items()}
+    return {back[n]: law for n, law in laws.items() if n in back}
+
+
+def _own_laws(known: Identified) -> dict[str, Law]:
+    """By which laws its framework draws where nothing is said, less what it says otherwise."""
+    framework = FRAMEWORKS.get(known.live.framework)
+    if framework is None or known.twin is None:
+        return {}
+    try:
+        laws = laws_of_framework(known.twin.network, framework)
+    except InputError:
+        return {}
+    places, stated = known.conventions.places, known.declared.laws
+    return {
+        n: law
+        for n, law in laws.items()
+        if n not in places or stated.get(places[n].name, law) == law
+    }
+
+
+def _named(laws: Mapping[str, Law], group: Group) -> str | None:
+    """The name of a framework's own law, where all of a group have one."""
+    own = {laws.get(n) for n, *_ in group.arrays}
+    return next((n for n, law in NAMED.items() if own == {law}), None)
+
+
+def _pooled(drawn: Sequence[Mapping[str, Group]]) -> dict[str, Group]:
+    return {
+        name: Group(name, tuple(a for groups in drawn for a in groups[name].arrays))
+        for name in drawn[0]
+    }
+
+
+def _forgets(group: Group) -> bool:
+    """Whether one block of four of every recurrent bias is one, and the rest zero."""
+    if not group.name.startswith("recurrent biases"):
+        return False
+    for _, array, _, _ in group.arrays:
+        values = np.asarray(array).ravel()
+        if len(values) % 4 or sorted(b.mean() for b in np.split(values, 4)) != [0, 0, 0, 1]:
+            return False
+    return True
+
+
+def _reused(both: Both, pairing: Pairing) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Layers of one side alone whose weights of equal shape hold the same random numbers."""
+    found = []
+    for values in (both.left.parameters, pairing.to_left(both.right.parameters)):
+        equal: dict[bytes, list[str]] = {}
+        for name, value in values.items():
+            if np.size(value) > 1 and np.ptp(value) > 0:
+                key = repr(np.shape(value)).encode() + np.ascontiguousarray(value).tobytes()
+                equal.setdefault(key, []).append(name)
+        found.append({tuple(names) for names in equal.values() if len(names) > 1})
+    for index, side in enumerate(("left", "right")):
+        for names in sorted(found[index] - found[1 - index]):
+            yield side, names
+
+
+def _one_instance(both: Both, side: str, names: tuple[str, ...]) -> Candidate:
+    texts = {side: "the same numbers", "right" if side == "left" else "left": "draws of their own"}
+    return Candidate(
+        "initializer-instance-reuse",
+        "init",
+        names,
+        texts["left"],
+        texts["right"],
+        f"On the {side} {', '.join(names)} start from the same random numbers, to the last bit; "
+        "on the other side each has a draw of its own.",
+        (Evidence(f"{names[0]} − {names[-1]} on the {side}, largest difference", 0.0, 0.0, 0.0),),
+        both.fix("initializer-instance-reuse", left=None, right=None),
+        start_from_left(names),
+    )
+
+
+def _candidate(
+    both: Both,
+    id: str,
+    kinds: Sequence[_Kind],
+    different: Sequence[str],
+    draws: tuple[Sequence[Values], Sequence[Values]],
+) -> Candidate:
+    names = dict.fromkeys(n for k in kinds for n, *_ in k.left.arrays)
+    where = tuple(n for n in names if n in different)
+    lefts = "; ".join(f"{k.name} {said(k.laws.left_text)}" for k in kinds)
+    rights = "; ".join(f"{k.name} {said(k.laws.right_text)}" for k in kinds)
+    if id == "init-value":
+        statement = f"The initial values are other draws, of laws that can be the same ({lefts})."
+        lefts = "; ".join(f"{k.name}: one draw" for k in kinds)
+        rights = "; ".join(f"{k.name}: another draw" for k in kinds)
+    else:
+        statement = f"The initial values follow different laws: left {lefts}; right {rights}."
+    builds = [1 + len(d) for d in draws]
+    counted = f" (of {builds[0]} and {builds[1]} builds)" if max(builds) > 1 else ""
+    evidence: list[Evidence] = []
+    for k in kinds:
+        evidence += [
             Evidence(
-                f"laws that the {key} leave open (support; Kolmogorov-Smirnov p > 0.001): left "
-                "against right",
-                ", ".join(said(n) for n in laws.left[:2]) or "none known",
-                ", ".join(said(n) for n in laws.right[:2]) or "none known",
+                f"laws that the {k.name} leave open{counted} (support; Kolmogorov-Smirnov "
+                "p > 0.001): left against right",
+                ", ".join(said(n) for n in k.laws.left[:2]) or "none known",
+                ", ".join(said(n) for n in k.laws.right[:2]) or "none known",
                 None,
-            )
-            for key, laws in groups
-        )
-        yield Candidate(
-            id,
-            "init",
-            where,
-            lefts,
-            rights,
-            statement,
-            evidence,
-            both.fix(
-                id,
-                left=written_law(groups[0][1].right_text, both.left.live.framework),
-                right=written_law(groups[0][1].left_text, both.right.live.framework),
             ),
-            start_from_left(where),
-            also=("same-seed-different-stream",)
-            if id == "init-value" and both.left.live.framework != both.right.live.framework
-            else (),
-        )
+            Evidence(
+                f"deviation of the {k.name}{counted}, ± 2 standard errors: left against right",
+                _deviation(k.left),
+                _deviation(k.right),
+                None,
+            ),
+        ]
+    first = kinds[0].laws
+    also: tuple[str, ...] = ()
+    if id == "init-value":
+        open_ = [KINDS.get(k.name, "init-law") for k in kinds if all(k.own) and k.apart]
+        other = both.left.live.framework != both.right.live.framework
+        also = (*dict.fromkeys(open_), *(("same-seed-different-stream",) if other else ()))
+    return Candidate(
+        id,
+        "init",
+        where,
+        lefts,
+        rights,
+        statement,
+        tuple(evidence),
+        both.fix(
+            id,
+            left=written_law(first.right_text, both.left.live.framework),
+            right=written_law(first.left_text, both.right.live.framework),
+        ),
+        start_from_left(where),
+        also=also,
+    )
+
+
+def _deviation(group: Group) -> str:
+    values = np.concatenate([np.ravel(a) for _, a, _, _ in group.arrays]).astype(np.float64)
+    deviation, n = float(values.std()), len(values)
+    if deviation == 0 or n < 2:
+        return "0"
+    kurtosis = float(np.mean((values - values.mean()) ** 4)) / deviation**4
+    error = deviation * np.sqrt(max(kurtosis - 1, 0.0) / (4 * n))
+    return f"{deviation:.3g} ± {2 * error:.1g}"
