@@ -49,6 +49,7 @@ class Process:
     def __init__(self, surroundings: Surroundings, who: str) -> None:
         self.who = who
         self.released: list[int] = []
+        self._doing = "start"
         self._death: tuple[str, str | None] | None = None
         environment = dict(surroundings.environment)
         environment["PYTHONPATH"] = os.pathsep.join(surroundings.path)
@@ -81,17 +82,27 @@ class Process:
             InputError: the process has ended, or the program there is to blame.
             Exception: of the kind that was raised there.
         """
+        self.tell(doing, *arguments, **named)
+        return self.answer()
+
+    def tell(self, doing: str, *arguments: object, **named: object) -> None:
+        """Has the process do something; ``answer`` waits for it."""
+        method = next((a for a in arguments if isinstance(a, str)), doing)
+        self._doing = method if doing == "drive" else doing
         released, self.released[:] = tuple(self.released), []
+        message = _outward((doing, arguments, named, released), self)
         try:
-            wire.send(self._to, _outward((doing, arguments, named, released), self))
+            wire.send(self._to, message)
+        except (BrokenPipeError, ValueError) as error:  # a line closed by itself, or by us
+            raise self._died() from error
+
+    def answer(self) -> Any:
+        """What came of what it was told."""
+        try:
             self._wait()
             done, value = wire.receive(self._from, lambda number: Kept(self, number))
-        except (wire.Ended, BrokenPipeError) as error:
-            raise self._died(doing, arguments) from error
-        except ValueError as error:
-            if self._popen.poll() is None and not self._to.closed:
-                raise
-            raise self._died(doing, arguments) from error
+        except (wire.Ended, OSError) as error:
+            raise self._died() from error
         if not done:
             raise faults.read(value, self.who)
         return value
@@ -114,13 +125,12 @@ class Process:
             if self._popen.poll() is not None and not poll.poll(0):
                 raise wire.Ended
 
-    def _died(self, doing: str, arguments: tuple[object, ...]) -> InputError:
+    def _died(self) -> InputError:
         """What to say of a process that is gone; the first call that met it names the place."""
         if self._death is None:
             with suppress(subprocess.TimeoutExpired):
                 self._popen.wait(_GRACE_SECONDS)
-            method = next((a for a in arguments if isinstance(a, str)), doing)
-            during = f"while it did `{method if doing == 'drive' else doing}`"
+            during = f"while it did `{self._doing}`"
             self._death = _ending(self.who, self._popen.poll(), during)
         message, hint = self._death
         return InputError(message, hint=hint)

@@ -61,7 +61,12 @@ def elsewhere(spec: str, process: Process, why: str, surroundings: Surroundings)
         why: why not here.
         surroundings: what it was started with.
     """
-    about = process.ask("load", spec)
+    process.tell("load", spec)
+    return _loaded(spec, process, why, surroundings)
+
+
+def _loaded(spec: str, process: Process, why: str, surroundings: Surroundings) -> Elsewhere:
+    about = process.answer()
     kept: Kept = about["program"]
     return Elsewhere(
         spec,
@@ -128,28 +133,27 @@ def move(
         surroundings: what the processes start with.
         shared: whether one process can hold both.
     """
-    specs = [_spec(side) for side in sides]
-    names = [which for which, spec in zip(("left", "right"), specs, strict=True) if spec]
-    started: list[Process] = []
-    moved: list[Loaded] = []
+    whose = dict(zip(("left", "right"), sides, strict=True))
+    away = {which: spec for which, side in whose.items() if (spec := _spec(side)) is not None}
+    started: dict[str, Process] = {}
+    moved: dict[str, Loaded] = {}
     try:
         if shared:
-            started = [Process(surroundings, " and ".join(names))] * len(names)
+            started = dict.fromkeys(away, Process(surroundings, " and ".join(away)))
+            for which, spec in away.items():
+                moved[which] = elsewhere(spec, started[which], why, surroundings)
         else:
-            for spec, which in zip(specs, ("left", "right"), strict=True):
-                if spec is not None:
-                    started.append(Process(surroundings, f"{which} (`{spec}`)"))
-        processes = iter(started)
-        for side, spec in zip(sides, specs, strict=True):
-            if spec is None:
-                moved.append(load(side))
-            else:
-                moved.append(elsewhere(spec, next(processes), why, surroundings))
+            for which, spec in away.items():
+                started[which] = Process(surroundings, f"{which} (`{spec}`)")
+                started[which].tell("load", spec)  # both at once: importing takes seconds
+            for which, spec in away.items():
+                moved[which] = _loaded(spec, started[which], why, surroundings)
     except BaseException:
-        for process in started:
+        for process in started.values():
             process.close()
         raise
-    return moved[0], moved[1]
+    left, right = (moved.get(which) or load(side) for which, side in whose.items())
+    return left, right
 
 
 def _spec(side: object) -> str | None:
