@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.diagnosis.runs import Done, netparity
 
 import netparity as package
+from netparity.diagnosis import sides
 from netparity.errors import InputError
 
 #: A small network by hand, whose values come from a module that stands beside it.
@@ -120,6 +122,46 @@ def test_from_python_too_and_the_note_says_so(tmp_path: Path) -> None:
     assert str(tmp_path / "one") not in sys.path
 
 
+DRAWS = """
+import model, netparity, numpy as np
+np.random.standard_normal(3)
+def build(seed):
+    w = np.random.standard_normal((2, 3))
+    return netparity.Scratch(parameters={"w": w, "b": np.full(3, float(seed))},
+                             predict=lambda x: x @ w)
+"""
+
+
+def test_each_process_builds_again_from_its_own_first_random_states(tmp_path: Path) -> None:
+    specs = []
+    for name in ("one", "two"):
+        folder(tmp_path, name)
+        specs.append(written(tmp_path / name, "train.py", DRAWS))
+    pair = sides.open_pair(*specs, 7)
+    try:
+        assert not pair.shared
+        first = [side.live.parameters() for side in pair.sides()]
+        assert not np.array_equal(first[0]["w"], first[1]["w"])  # two streams, nobody seeds them
+        assert [p["b"][0] for p in first] == [7.0, 7.0]
+        for _ in range(2):
+            for live, values in zip(pair.rebuild(), first, strict=True):
+                np.testing.assert_array_equal(live.parameters()["w"], values["w"])
+        assert not np.array_equal(pair.construct(pair.left).parameters()["w"], first[0]["w"])
+        np.testing.assert_array_equal(pair.rebuild_only("right").parameters()["w"], first[1]["w"])
+        sides.reseed(pair.left, "numpy", 3)
+        drawn = pair.construct(pair.left).parameters()["w"]
+        pair.origin.restore()
+        sides.disturb(pair.right, 3)  # in right's process alone
+        np.testing.assert_array_equal(pair.construct(pair.left).parameters()["w"], first[0]["w"])
+        sides.reseed(pair.left, "numpy", 3)
+        np.testing.assert_array_equal(pair.construct(pair.left).parameters()["w"], drawn)
+        assert "numpy" in sides.generators(pair.left)
+    finally:
+        pair.close()
+    with pytest.raises(InputError, match="the process of left"):
+        pair.left.live.parameters()
+
+
 def test_sides_that_can_share_a_process_do_and_their_stream_shows(tmp_path: Path) -> None:
     program = """
         import numpy as np, netparity
@@ -151,12 +193,12 @@ def test_an_error_while_loading_or_building_shows_their_line(tmp_path: Path) -> 
     broken = tmp_path / "two" / "train.py"
     right = f"{broken}:build"
     built = TRAIN.replace("net = Net()", "net = {}['absent']  # their line")
-    for text, sides, doing in (
+    for text, both, doing in (
         (TRAIN + "\n{}['absent']  # their line\n", (left, right), "could not be loaded"),
         (built, (right, left), "could not be built"),
     ):
         broken.write_text(text)
-        done = netparity("compare", *sides)
+        done = netparity("compare", *both)
         assert (done.status, done.out) == (2, "")
         assert f"{doing}: KeyError: 'absent'" in told(done)
         assert "# their line" in done.err

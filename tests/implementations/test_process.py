@@ -111,6 +111,11 @@ def leaves():
     return netparity.Scratch(parameters={"w": np.ones(1)}, predict=lambda x: os._exit(5))
 
 
+def busy():
+    import time
+    return netparity.Scratch(parameters={"w": np.ones(1)}, predict=lambda x: time.sleep(60))
+
+
 def silent():
     return None
 
@@ -387,6 +392,10 @@ def test_a_process_killed_from_outside_and_one_that_left_a_child_behind(file: Pa
         far.step(X, Y)
 
 
+#: Killed while the other process computes and reads no line.
+BUSY = "threading.Thread(target=far.predict, args=(0,)).start(); time.sleep(1); os.kill(here, 9)"
+
+
 def gone(pid: int, seconds: float) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -398,16 +407,18 @@ def gone(pid: int, seconds: float) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks processes up in /proc")
-@pytest.mark.parametrize("end", ["del far, process", "process.close()", "os._exit(0)",
-                                 "os.kill(os.getpid(), 9)", "sys.exit()"])  # fmt: skip
+@pytest.mark.parametrize("end", [BUSY, "del far, process", "process.close()", "os._exit(0)",
+                                 "os.kill(here, 9)", "sys.exit()"])  # fmt: skip
 def test_a_process_ends_with_the_one_that_started_it(file: Path, end: str) -> None:
+    name = "busy" if end == BUSY else "build"
     program = f"""
-        import os, sys
+        import os, sys, threading, time
+        here = os.getpid()
         from netparity.implementations.process import Process
         from netparity.implementations.process.programs import elsewhere
         from netparity.loading.programs import Surroundings
         process = Process(Surroundings.here(), "left")
-        far = elsewhere({f"{file}:build"!r}, process, "", Surroundings.here()).build()
+        far = elsewhere({f"{file}:{name}"!r}, process, "", Surroundings.here()).build()
         print(process.pid, flush=True)
         {end}
         if {end.startswith(("del", "process"))}:
