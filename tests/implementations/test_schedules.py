@@ -116,6 +116,16 @@ def test_another_schedule_is_followed_and_the_authors_again(name):
     np.testing.assert_allclose(made_rates(side, 4), own, rtol=0, atol=1e-14)
 
 
+def test_other_settings_are_adjusted_in_the_middle_of_a_schedule():
+    side = torch_side(TORCH["exponential"][0])
+    said = side.declared(X[:3])
+    made_rates(side, 2)
+    changed = dataclasses.replace(said.optimizer, weight_decay=0.5)
+    assert side.adjust(dataclasses.replace(said, optimizer=changed), X[:3])
+    assert side.optimizer.param_groups[0]["lr"] == 0.5 * 0.75**2
+    assert side.declared(X[:3]).optimizer == changed
+
+
 def test_a_program_is_told_the_rate_where_it_asks_for_it():
     w = np.zeros(3)
 

@@ -330,7 +330,16 @@ class Keras(Authored):
         """Dropout rates, slopes, regularizers, loss factor and reduction, optimizer constants."""
         from netparity.implementations.keras_adjust import adjust
 
-        return adjust(self, wanted, x)
+        if not self.rates.can_follow(wanted) or not adjust(self, wanted, x):
+            return False
+        if self.rates.follow(wanted):
+            self.live.forget_compiled()
+        return True
+
+    @property
+    def has_own_step(self) -> bool:
+        """Whether a step is the author's own, in which nobody can change the loss."""
+        return self._own_step is not None
 
     def _require(self, ability: str) -> None:
         if ability not in self.abilities:

@@ -61,7 +61,7 @@ def adjust(side: Keras, wanted: Conventions, x: Array) -> bool:
     That is its layers, penalties, loss and optimizer, each where ``wanted`` states it.
     Initial values, feeding and reporting are in the hands of the caller.
     """
-    now = declared(side, x)
+    now, wanted = declared(side, x), side.rates.at_present(wanted)
     if wanted.faults or (wanted.places and dict(now.places) != dict(wanted.places)):
         return False
     plans = (
@@ -75,12 +75,12 @@ def adjust(side: Keras, wanted: Conventions, x: Array) -> bool:
         if plan is None:
             return False
         changes += plan
+    if side.has_own_step and (plans[1] or plans[2]):
+        return False
     for change in changes:
         change()
     if changes:
-        # What was compiled has the old constants in it.
-        for function in ("train_function", "test_function", "predict_function"):
-            setattr(side.model, function, None)
+        side.live.forget_compiled()
     return True
 
 

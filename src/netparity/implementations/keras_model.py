@@ -230,6 +230,11 @@ class LiveModel:
         else:
             optimizer.apply(list(gradients), list(variables))
 
+    def forget_compiled(self) -> None:
+        """What was compiled has the constants in it that it was compiled with."""
+        for function in ("train_function", "test_function", "predict_function"):
+            setattr(self.model, function, None)
+
     def build_optimizer(self) -> None:
         """Makes the optimizer's slots, as the first step would (it draws no number)."""
         optimizer = self.optimizer

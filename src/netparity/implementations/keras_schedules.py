@@ -73,15 +73,16 @@ class OptimizerRates(Rates):
         """The schedule as read, or as Keras works it out where that is rounded."""
         return self._stated
 
-    def follow(self, wanted: Any) -> None:
+    def follow(self, wanted: Any) -> bool:
         """Puts a variable in the place of the schedule, or the schedule in that of a variable."""
         import keras
 
-        super().follow(wanted)
+        changed = super().follow(wanted)
         if self._wanted is None:
             self._optimizer._learning_rate = self._inside
         elif self._optimizer._learning_rate is self._inside:
             self._optimizer._learning_rate = keras.Variable(self._wanted(self.count))
+        return changed
 
     def _back(self, rate: float) -> None:
         return
@@ -111,7 +112,9 @@ def _counts(schedule: Any) -> bool:
 def _number(value: Any) -> float:
     import keras
 
-    return float(keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(value)))
+    held = value.value if isinstance(value, keras.Variable) else value
+    held = held.detach() if hasattr(held, "detach") else held
+    return float(held.numpy() if hasattr(held, "numpy") else held)
 
 
 def _dtype(schedule: Any) -> np.dtype[Any]:

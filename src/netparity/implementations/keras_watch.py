@@ -142,9 +142,10 @@ def _fit_batches(
         if not fed:
             return
         record.expected = fed
+        weighs = side.author.class_weight is not None or any(w is not None for *_, w in fed)
         with _without_retracing_advice():
             side.model.fit(
-                (_cast(side, batch) for batch in fed),
+                (_cast(side, batch, weighs) for batch in fed),
                 steps_per_epoch=len(fed),
                 initial_epoch=epoch,
                 epochs=epoch + 1,
@@ -157,9 +158,11 @@ def _fit_batches(
             return
 
 
-def _cast(side: Keras, batch: Fed) -> tuple[Array, ...]:
-    """A batch as ``fit`` takes it, with the weights of rows and classes where there are any."""
+def _cast(side: Keras, batch: Fed, weighs: bool) -> tuple[Array, ...]:
+    """A batch as ``fit`` takes it, with weights where any batch has them: then all must."""
     x, y, given = batch
+    if weighs and given is None:
+        given = np.ones(len(x))
     counted = side.author.weights(y, given)
     parts = (x, y) if counted is None else (x, y, counted)
     return tuple(side.live.cast(part) for part in parts)

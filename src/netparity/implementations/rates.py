@@ -150,24 +150,35 @@ class Rates:
             conventions, optimizer=rule, schedule=schedule, schedule_every=self.every, texts=texts
         )
 
+    def at_present(self, wanted: Conventions) -> Conventions:
+        """The same with the rate as it is now, where that is a schedule's and not wanted."""
+        if self.declared is None or wanted.optimizer is None:
+            return wanted
+        rule: Any = wanted.optimizer
+        return replace(wanted, optimizer=replace(rule, learning_rate=self._get()))
+
     def can_follow(self, wanted: Conventions) -> bool:
         """Whether ``follow`` can make it count what is wanted."""
         return wanted.schedule is None or wanted.schedule_every == self.every or not self.stated
 
-    def follow(self, wanted: Conventions) -> None:
-        """Follows another schedule, or the author's own again; ``None`` is that the author gave.
+    def follow(self, wanted: Conventions) -> bool:
+        """Follows another schedule, or the author's own again; ``None`` is what the author gave.
 
         The optimizer's rate is put back where a schedule was followed that nobody gave.
+
+        Returns:
+            Whether anything has changed.
         """
         schedule = self.authored if wanted.schedule is None else wanted.schedule
         if schedule == self.declared:
-            return
+            return False
         if self._wanted is None:
             self._kept = self._get()
         self.every = self.every if self.stated else wanted.schedule_every
         self._wanted = None if schedule == self.authored else schedule
         if self._wanted is None:
             self._back(self._kept)
+        return True
 
     def _back(self, rate: float) -> None:
         """The author's schedule is followed again."""

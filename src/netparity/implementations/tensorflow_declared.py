@@ -310,7 +310,11 @@ def _rule(
     if kind not in _ARGUMENTS:
         return None
     tensors = {name: arguments[argument] for name, argument in _ARGUMENTS[kind].items()}
-    if not all(live.is_constant(tensor) for tensor in tensors.values()):
+    # A rate that moves with the step counter is told by its schedule.
+    if not all(
+        live.is_constant(tensor) or (name == "learning_rate" and live.is_inside(tensor))
+        for name, tensor in tensors.items()
+    ):
         return None
     values = {name: live.constant(tensor) for name, tensor in tensors.items()}
     for name, value in values.items():

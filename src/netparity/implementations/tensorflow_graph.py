@@ -286,7 +286,8 @@ class TensorFlowGraph(Authored):
         """Dropout rates and constants of optimizer and penalties, by feeding their tensors."""
         from netparity.implementations.tensorflow_declared import adjust
 
-        if not self._rates.can_follow(wanted) or not adjust(self.live, wanted, x):
+        at_present = self._rates.at_present(wanted)
+        if not self._rates.can_follow(wanted) or not adjust(self.live, at_present, x):
             return False
         self._rates.follow(wanted)
         return True

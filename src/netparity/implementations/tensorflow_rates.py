@@ -40,6 +40,8 @@ class GraphRates(Rates):
         self._inside = author.schedule is None and self._counter is not None
         schedule = self._worked_out if self._inside else author.schedule
         super().__init__(schedule, author.schedule_every, self._now, self._feed, author.name)
+        if author.schedule is not None:
+            self._feed(self.own(0))
 
     def _now(self) -> float:
         return 0.0 if self._tensor is None else self._live.constant(self._tensor)

@@ -173,6 +173,14 @@ class LiveGraph:
             for op in found.values()
         )
 
+    def is_inside(self, tensor: Any) -> bool:
+        """Whether a scalar depends on variables and constants alone, or is fed another value."""
+        if tensor in self.overrides:
+            return True
+        return tensor.shape.rank == 0 and not any(
+            op.type in ("Placeholder", "PlaceholderV2") for op in ancestors([tensor]).values()
+        )
+
     # ---- variables ----------------------------------------------------------------------
     def read(self, variables: Mapping[str, Any]) -> dict[str, Array]:
         """Copies of variables' values.

@@ -176,6 +176,9 @@ class Torch(Authored):
 
     def declared(self, x: Array) -> Conventions:
         """Layers in order of execution, loss, optimizer and laws, as far as they can be read."""
+        return self._rates.applied_to(self._read(x))
+
+    def _read(self, x: Array) -> Conventions:
         feedable = self._calls.can_feed(x)
         with self._calls.aside(training=False), torch_network.generic_parameters(self.module):
             network = self._calls.run(
@@ -187,7 +190,7 @@ class Torch(Authored):
         conventions = torch_reading.read(
             self.module, self._loss, self.optimizer, self._penalty, network
         )
-        return self._rates.applied_to(self._calls.adjusted.applied_to(conventions))
+        return self._calls.adjusted.applied_to(conventions)
 
     @property
     def adjustment(self) -> torch_adjusting.Adjusted:
@@ -404,7 +407,7 @@ class Torch(Authored):
     # ---- adjust -----------------------------------------------------------------------
     def adjust(self, wanted: Conventions, x: Array) -> bool:
         """Changes dropout rates, optimizer settings, the loss's scale, and penalties, live."""
-        plan = torch_adjusting.plan(self, self.declared(x), wanted, x)
+        plan = torch_adjusting.plan(self, self._read(x), self._rates.at_present(wanted), x)
         if plan is None or not self._rates.can_follow(wanted):
             return False
         self._calls.adjusted = plan.carry_out()
