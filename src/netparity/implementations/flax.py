@@ -14,6 +14,7 @@ from netparity.errors import CannotError, InputError, MissingDependencyError
 from netparity.implementations.author import Authored, Options, read_options
 from netparity.implementations.base import Loss, Values, Watched
 from netparity.implementations.own_step import OwnStep
+from netparity.implementations.scaling import Adjusted
 
 try:
     import flax
@@ -25,7 +26,7 @@ except ImportError as error:
         "netparity.Flax: Flax is not installed", hint="pip install 'netparity[jax]'"
     ) from error
 
-from netparity.implementations import flax_network, jax_optax, jax_schedules
+from netparity.implementations import flax_network, jax_adjusting, jax_optax, jax_schedules
 from netparity.implementations.flax_draws import Draws
 from netparity.implementations.flax_models import LinenModel, NnxModel
 from netparity.implementations.jax import (
@@ -204,6 +205,9 @@ class Flax(Authored):
 
     def declared(self, x: Array) -> Conventions:
         """Layers in order of execution, the optimizer, and Linen's own laws."""
+        return self._rates.applied_to(self._read(x))
+
+    def _read(self, x: Array) -> Conventions:
         self.predict(x)
         program = self.program
         with self._at():
@@ -221,7 +225,7 @@ class Flax(Authored):
             laws=laws,
             texts={**({} if network is None else network.texts), **program_texts(program)},
         )
-        return self._rates.applied_to(found)
+        return program.adjusted.applied_to(found)
 
     # ---- drive ------------------------------------------------------------------------
     def set_parameters(self, values: Mapping[str, Array]) -> None:
@@ -340,7 +344,7 @@ class Flax(Authored):
         own = jax.tree_util.tree_leaves(self._wrapped.opt_state, is_leaf=is_variable)
         held = [variable for variable in own if is_variable(variable)]
         for variable, value in zip(held, leaves, strict=True):
-            variable.value = value
+            variable.set_value(value)
 
     def end_epoch(self) -> None:
         """A schedule that counts epochs moves on."""
@@ -354,6 +358,39 @@ class Flax(Authored):
     def _function(self, key: str) -> Callable[..., Any]:
         found: Callable[..., Any] = told_params(super()._function(key), self.program)
         return found
+
+    # ---- adjust -----------------------------------------------------------------------
+    has_plain_loss = False
+
+    @property
+    def adjustment(self) -> Adjusted:
+        """What ``adjust`` changed of the loss and the penalties."""
+        return self.program.adjusted
+
+    @property
+    def has_penalty(self) -> bool:
+        """Whether the author gave the penalty apart from the loss."""
+        return self.program.penalty is not None
+
+    @property
+    def has_own_step(self) -> bool:
+        """Whether a step is the author's own, in which nobody can change the loss."""
+        return self._own_step is not None
+
+    def adjust(self, wanted: Conventions, x: Array) -> bool:
+        """As ``Jax`` does, and the dropout rates of an NNX module."""
+        present = self._read(x)
+        if wanted.places and dict(wanted.places) != dict(present.places):
+            return False
+        layers = self.model.other_rates(present.layers, wanted.layers)
+        if layers is None or (layers and self.has_own_step):
+            return False
+        twins = {place.name: name for name, place in present.places.items()}
+        with self._at():
+            adjusted = jax_adjusting.adjust(self, self._rates, present, wanted, twins, x)
+        for layer, rate in layers if adjusted else ():
+            layer.rate = rate
+        return adjusted
 
 
 def _model(model: Any, variables: Mapping[str, Any] | None, trained: Any) -> NnxModel | LinenModel:

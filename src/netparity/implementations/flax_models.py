@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import flax.linen as linen
@@ -22,6 +22,7 @@ from netparity.implementations.jax import mode_of
 from netparity.implementations.jax_program import named_leaves
 
 Array = np.ndarray[Any, np.dtype[Any]]
+Layers = tuple[tuple[str, nn.Layer], ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,26 @@ class NnxModel:
     def dropouts(self) -> bool:
         """Whether it holds dropout layers."""
         return any(isinstance(layer, nnx.Dropout) for _, layer in nnx.iter_modules(self.module))
+
+    def other_rates(self, now: Layers, wanted: Layers) -> list[tuple[Any, float]] | None:
+        """The dropouts that must have another rate, or ``None`` where more would have to change."""
+        if wanted is None or now == wanted:
+            return []
+        if now is None or [name for name, _ in now] != [name for name, _ in wanted]:
+            return None
+        held = {"_".join(map(str, path)): layer for path, layer in nnx.iter_modules(self.module)}
+        changes = []
+        for (name, before), (_, after) in zip(now, wanted, strict=True):
+            if before == after:
+                continue
+            both = isinstance(before, nn.Dropout) and isinstance(after, nn.Dropout)
+            layer = held.get(name)
+            if not both or not isinstance(layer, nnx.Dropout):
+                return None
+            if replace(before, rate=after.rate) != after:  # type: ignore[type-var, attr-defined]
+                return None
+            changes.append((layer, float(after.rate)))  # type: ignore[attr-defined]
+        return changes
 
     def seen(self, call: Called) -> tuple[nn.Layer | None, Mapping[str, Place], str]:
         """The layer of the reference network that was called, its places, and how it is written."""
@@ -216,6 +237,10 @@ class LinenModel:
     def dropouts(self) -> bool:
         """Whether it may hold dropout layers: that shows only while it runs."""
         return True
+
+    def other_rates(self, now: Layers, wanted: Layers) -> list[tuple[Any, float]] | None:
+        """Nothing: the layers of a Linen module are made anew in every pass."""
+        return [] if wanted is None or now == wanted else None
 
     def seen(self, call: Called) -> tuple[nn.Layer | None, Mapping[str, Place], str]:
         """The layer of the reference network that was called, its places, and how it is written."""

@@ -21,6 +21,7 @@ from netparity.implementations.author import (
 )
 from netparity.implementations.base import Loss, Values, Watched
 from netparity.implementations.own_step import OwnStep
+from netparity.implementations.scaling import Adjusted
 
 try:
     import jax
@@ -29,7 +30,7 @@ except ImportError as error:
         "netparity.Jax: JAX is not installed", hint="pip install 'netparity[jax]'"
     ) from error
 
-from netparity.implementations import jax_optax, jax_schedules
+from netparity.implementations import jax_adjusting, jax_optax, jax_schedules
 from netparity.implementations.jax_program import Program, named_leaves
 from netparity.implementations.jax_step import JaxStep
 
@@ -155,7 +156,7 @@ class Jax(Authored):
             optimizer=rule,
             texts=program_texts(program),
         )
-        return self._rates.applied_to(found)
+        return self._rates.applied_to(program.adjusted.applied_to(found))
 
     # ---- drive ------------------------------------------------------------------------
     def set_parameters(self, values: Mapping[str, Array]) -> None:
@@ -236,6 +237,36 @@ class Jax(Authored):
         found: Callable[..., Any] = told_params(super()._function(key), self.program)
         return found
 
+    # ---- adjust -----------------------------------------------------------------------
+    has_plain_loss = False
+
+    @property
+    def adjustment(self) -> Adjusted:
+        """What ``adjust`` changed of the loss and the penalties."""
+        return self.program.adjusted
+
+    @property
+    def has_penalty(self) -> bool:
+        """Whether the author gave the penalty apart from the loss."""
+        return self.program.penalty is not None
+
+    @property
+    def has_own_step(self) -> bool:
+        """Whether a step is the author's own, in which nobody can change the loss."""
+        return self._own_step is not None
+
+    def adjust(self, wanted: Conventions, x: Array) -> bool:
+        """Constants of the optimizer, the schedule, the loss's scale, and penalties."""
+        program = self.program
+        if wanted.layers is not None:
+            return False
+        rule = None
+        if program.optimizer is not None:
+            rule = jax_optax.read(program.optimizer, program.params, program.names, {})
+        penalties = None if program.penalty is not None else ()
+        present = program.adjusted.applied_to(Conventions(penalties=penalties, optimizer=rule))
+        return jax_adjusting.adjust(self, self._rates, present, wanted, {}, x)
+
 
 # ---- shared with Flax ----------------------------------------------------------------------------
 def check_arguments(name: str, callables: dict[str, Any], optimizer: Any) -> None:
@@ -253,7 +284,7 @@ def check_arguments(name: str, callables: dict[str, Any], optimizer: Any) -> Non
 
 def program_abilities(program: Program, author: Author) -> frozenset[str]:
     """What a program can do by its loss, penalty and optimizer, and what its author gave."""
-    able = set(author.abilities)
+    able = {"adjust", *author.abilities}
     able |= {"step"} if "train-step" in able else set()
     able |= {"weights"} if program.weighable else set()
     if program.loss is not None:
@@ -261,7 +292,7 @@ def program_abilities(program: Program, author: Author) -> frozenset[str]:
     if program.optimizer is not None:
         able.add("update")
         able |= {"step"} if program.loss is not None else set()
-    if program.penalty is not None:
+    if program.penalty is not None or program.adjusted.penalties is not None:
         able.add("penalty")
     return frozenset(able)
 

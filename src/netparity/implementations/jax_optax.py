@@ -104,14 +104,15 @@ def _read(
     if links is None:
         return None
     links = [link for link in links if not _idle(link)]
-    rates = [i for i, link in enumerate(links) if link.name == "scale"]
+    rates = [i for i, link in enumerate(links) if link.name in ("scale", "scale_by_schedule")]
     decays = [i for i, link in enumerate(links) if link.name == "add_decayed_weights"]
     rules = [i for i, link in enumerate(links) if link.name in _KINDS]
     masked = any("mask" in link.settings for link in links if link.name != "add_decayed_weights")
     known = len(rates) + len(decays) + len(rules) == len(links) and not masked
     if not known or len(rates) != 1 or len(decays) > 1 or not _plain(links):
         return None
-    rate = -float(links[rates[0]].settings["step_size"])
+    # What a schedule gives is told apart.
+    rate = -float(links[rates[0]].settings.get("step_size", -0.0))
     rule = _rule([links[i] for i in rules], rate, rates[0] < rules[-1] if rules else False)
     if rule is None or not decays:
         return rule

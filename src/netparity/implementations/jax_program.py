@@ -19,6 +19,7 @@ from netparity.errors import CannotError, InputError
 from netparity.implementations.author import Author, weighing, weights_argument
 from netparity.implementations.jax_compiled import call
 from netparity.implementations.jax_rebuilding import rebuilt
+from netparity.implementations.scaling import Adjusted
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Outcome = TypeVar("Outcome")
@@ -128,6 +129,8 @@ class Program:
     Attributes:
         lifted: whether it computes in float64 though it was handed over in another dtype.
         notes: remarks for the report.
+        authored: the transformation as its author gave it.
+        adjusted: what was changed of loss and penalties.
         rate: the learning rate in place of the transformation's own, or ``None``.
     """
 
@@ -140,10 +143,11 @@ class Program:
         self.forward = forward
         self.names = list(names)
         self.loss = loss
-        self.optimizer = optimizer
+        self.optimizer = self.authored = optimizer
         self.penalty = penalty
         self.key = key
         self.author = author
+        self.adjusted = Adjusted()
         self.rate: float | None = None
         self.params, self.rest = params, rest
         self.lifted = False
@@ -312,7 +316,15 @@ class Program:
                 f"{self.name}, loss: expected a scalar; received shape {np.shape(value)}",
                 hint="optax's losses give one value for each row: take their mean or sum",
             )
-        return value
+        return self.adjusted.loss_value(value, prediction)
+
+    def penalty_of(self, params: Any) -> Any | None:
+        """The penalty, or ``None`` where there is none apart from the loss."""
+        if self.adjusted.penalties is None:
+            return None if self.penalty is None else self.penalty(params)
+        leaves = jax.tree_util.tree_leaves(params)
+        named = {name: leaves[place] for name, place in self.names}
+        return self.adjusted.penalty_value(named, jnp.sum)
 
     def losses(
         self,
@@ -327,7 +339,7 @@ class Program:
         def both(params: Any, rest: Any, x: Any, y: Any, w: Any, key: Any) -> tuple[Any, Any]:
             prediction, _ = self._prediction(params, rest, x, training, key)
             data = self.data_loss(prediction, y, w)
-            return data, None if self.penalty is None else self.penalty(params)
+            return data, self.penalty_of(params)
 
         data, penalty = self.run(
             "loss",
@@ -360,7 +372,8 @@ class Program:
             def total(params: Any) -> tuple[Any, Any]:
                 prediction, left = self._prediction(params, rest, x, training, key)
                 value = self.data_loss(prediction, y, w)
-                return (value if self.penalty is None else value + self.penalty(params)), left
+                penalty = self.penalty_of(params)
+                return (value if penalty is None else value + penalty), left
 
             both: tuple[Any, Any] = jax.grad(total, has_aux=True)(params)
             return both

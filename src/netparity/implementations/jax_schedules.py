@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import contextlib
 from typing import Any, Final
 
 import jax
@@ -15,6 +15,7 @@ from netparity.implementations.author import Author
 from netparity.implementations.jax_program import Program, wide
 from netparity.implementations.rates import Called, Rates
 
+_NOTHING: Final = (lambda: None).__code__
 _FIRST: Final = ("scale", "step_size")
 
 
@@ -150,7 +151,14 @@ def _worked_out(schedule: Any) -> Any:
 
 
 def _closure(function: Any) -> dict[str, Any]:
-    return dict(inspect.getclosurevars(function).nonlocals) if inspect.isfunction(function) else {}
+    """What a function keeps of the scope it was made in."""
+    held: dict[str, Any] = {}
+    cells = getattr(function, "__closure__", None) or ()
+    for name, cell in zip(getattr(function, "__code__", _NOTHING).co_freevars, cells, strict=True):
+        # A variable that its maker never set is an empty cell.
+        with contextlib.suppress(ValueError):
+            held[name] = cell.cell_contents
+    return held
 
 
 def _maker(function: Any) -> str:

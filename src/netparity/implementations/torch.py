@@ -19,6 +19,7 @@ from netparity.implementations.author import (
 )
 from netparity.implementations.base import Loss, Values, Watched
 from netparity.implementations.own_step import OwnStep
+from netparity.implementations.scaling import Adjusted
 from netparity.implementations.values import as_array
 
 try:
@@ -193,7 +194,7 @@ class Torch(Authored):
         return self._calls.adjusted.applied_to(conventions)
 
     @property
-    def adjustment(self) -> torch_adjusting.Adjusted:
+    def adjustment(self) -> Adjusted:
         """What ``adjust`` changed of the loss and the penalties."""
         return self._calls.adjusted
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 
 from netparity import nn
 from netparity.conventions import Conventions
+from netparity.implementations.scaling import Adjusted, adjusted_losses, differing
 
 if TYPE_CHECKING:
     from netparity.implementations.own_step import OwnStep
@@ -20,60 +20,12 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-#: What only scales or shifts the value of a loss.
-_SCALING: Final = frozenset({"batch", "outputs", "classes", "factor", "counts_true_class"})
 _SETTINGS: Final = frozenset(
     {
         "learning_rate", "momentum", "dampening", "nesterov", "beta1", "beta2", "epsilon",
         "weight_decay", "decay_scope", "decay",
     }
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Adjusted:
-    """What was changed of a side's loss and penalties: nothing, by default.
-
-    Attributes:
-        own_loss: the loss as the author wrote it.
-        loss: what it was made into, or ``None`` where it is the author's own.
-        penalties: the penalties that stand in place of the author's, or ``None``.
-        names: torch's name of each of the twin's parameters.
-    """
-
-    own_loss: nn.Loss | None = None
-    loss: nn.Loss | None = None
-    penalties: tuple[nn.Penalty, ...] | None = None
-    names: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-    def applied_to(self, conventions: Conventions) -> Conventions:
-        """The conventions of the side with the changes."""
-        changes: dict[str, Any] = {}
-        if self.loss is not None:
-            changes["loss"] = self.loss
-        if self.penalties is not None:
-            changes["penalties"] = self.penalties
-        return replace(conventions, **changes) if changes else conventions
-
-    def loss_value(self, value: Any, prediction: Any) -> Any:
-        """The author's loss value turned into the wanted one."""
-        if self.loss is None or self.own_loss is None:
-            return value
-        rows, outputs = len(prediction), prediction.numel() // max(len(prediction), 1)
-        ratio, offset = ratio_and_offset(self.own_loss, self.loss, rows, outputs)
-        value = value if ratio == 1 else value * ratio
-        return value if offset == 0 else value + offset
-
-    def penalty_value(self, parameters: Mapping[str, Any]) -> Any:
-        """The penalties as a tensor that can be differentiated."""
-        total = torch.zeros((), dtype=next(iter(parameters.values())).dtype)
-        for penalty in self.penalties or ():
-            for twin, name in self.names.items():
-                if isinstance(penalty, nn.L2 | nn.L1) and nn.in_scope(penalty.scope, twin):
-                    p = parameters[name]
-                    bare = (p * p).sum() if isinstance(penalty, nn.L2) else p.abs().sum()
-                    total = total + penalty.factor * penalty.coefficient * bare
-        return total
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +99,7 @@ def plan(side: Torch, present: Conventions, wanted: Conventions, x: Array) -> Pl
     names = _torch_names(side, present)
     dropout = _dropout_actions(side, present, wanted)
     optimizer = _optimizer_actions(side, present, wanted, names)
-    adjusted = _adjusted(side, present, wanted, names, x)
+    adjusted = adjusted_losses(side, present, wanted, names, x)
     if dropout is None or optimizer is None or adjusted is None:
         return None
     return Plan(adjusted, [*dropout, *optimizer])
@@ -156,111 +108,6 @@ def plan(side: Torch, present: Conventions, wanted: Conventions, x: Array) -> Pl
 def _torch_names(side: Torch, present: Conventions) -> dict[str, str]:
     names = {place.name: twin for twin, place in present.places.items()}
     return {names.get(name, name): name for name, _ in side.module.named_parameters()}
-
-
-# ---- loss and penalties ----------------------------------------------------------------------
-def _adjusted(
-    side: Torch, present: Conventions, wanted: Conventions, names: Mapping[str, str], x: Array
-) -> Adjusted | None:
-    before = side.adjustment
-    own = before.own_loss or (present.loss if before.loss is None else None)
-    loss = wanted.loss
-    if loss is not None and loss != own:
-        if own is None:
-            own = identify(side, loss, x)
-        if own is None or not _scales(own, loss):
-            return None
-    penalties = wanted.penalties
-    own_penalties = () if side.has_plain_loss else None
-    if penalties is not None and penalties != own_penalties:
-        # A custom loss may hold a penalty of its own that nobody can take out.
-        replaceable = side.has_penalty or own_penalties is not None or own is not None
-        if not replaceable or not all(isinstance(p, nn.L2 | nn.L1) for p in penalties):
-            return None
-    else:
-        penalties = None
-    changed = loss is not None and loss != own
-    if side.has_own_step and (changed or penalties is not None):
-        return None
-    return Adjusted(own, loss if changed else None, penalties, names)
-
-
-def _scales(own: nn.Loss, wanted: nn.Loss) -> bool:
-    """Whether the wanted loss is the own one times a number, plus a number."""
-    return type(own) is type(wanted) and _differing(own, wanted) <= _SCALING
-
-
-def _differing(a: Any, b: Any) -> set[str]:
-    return {f.name for f in dataclasses.fields(a) if getattr(a, f.name) != getattr(b, f.name)}
-
-
-def _scale(loss: nn.Loss, rows: int, outputs: int) -> float:
-    """What stands before the bare sum over rows and outputs."""
-    inner = getattr(loss, "outputs", getattr(loss, "classes", "sum"))
-    scale = float(getattr(loss, "factor", 1.0))
-    scale = scale / rows if getattr(loss, "batch", "sum") == "mean" else scale
-    return scale / outputs if inner == "mean" else scale
-
-
-def ratio_and_offset(own: nn.Loss, wanted: nn.Loss, rows: int, outputs: int) -> tuple[float, float]:
-    """``wanted = ratio · own + offset`` for a batch of ``rows`` with ``outputs`` outputs.
-
-    Example:
-        >>> own, wanted = nn.MeanSquaredError(), nn.MeanSquaredError("sum", "sum", factor=0.5)
-        >>> ratio_and_offset(own, wanted, 4, 3)
-        (6.0, 0.0)
-    """
-    scale = _scale(wanted, rows, outputs)
-    ratio = scale / _scale(own, rows, outputs)
-    offset = 0.0
-    if isinstance(own, nn.MulticlassHinge) and isinstance(wanted, nn.MulticlassHinge):
-        counted = int(wanted.counts_true_class) - int(own.counts_true_class)
-        offset = counted * wanted.margin * rows * scale
-    return ratio, offset
-
-
-def identify(side: Torch, wanted: nn.Loss, x: Array) -> nn.Loss | None:
-    """A custom loss as one of the wanted loss's kind, if its values say so, or ``None``.
-
-    The ratio to the bare sum must be that of one set of reductions at predictions of several
-    values and row counts. (At one width, reductions over outputs and factors are one.)
-    """
-    outputs = side.predict(x).shape[1:]
-    width = int(np.prod(outputs))
-    rng = np.random.default_rng(0)
-    probes = []
-    for rows in (2, 3, 5, 5):
-        prediction = rng.uniform(0.05, 0.95, (rows, *outputs))
-        if getattr(wanted, "input", None) == "probabilities" and width > 1:
-            prediction /= prediction.sum(axis=-1, keepdims=True)
-        classes = isinstance(wanted, nn.SoftmaxCrossEntropy | nn.MulticlassHinge)
-        target = rng.integers(0, width, rows) if classes else rng.uniform(0, 1, prediction.shape)
-        try:
-            probes.append((prediction, target, side.loss_of(prediction, target)))
-        except (RuntimeError, TypeError, ValueError):
-            return None
-    for batch in ("mean", "sum"):
-        for counted in (False, True):
-            changes: dict[str, Any] = {"batch": batch, "factor": 1.0}
-            if isinstance(wanted, nn.MulticlassHinge):
-                changes["counts_true_class"] = counted
-            guess = replace(wanted, **changes)  # type: ignore[type-var]
-            ratios = np.array([got / guess.value(p, t) for p, t, got in probes])
-            # A sum of n terms of one sign errs by at most n roundings, on either side.
-            spread = 8 * (5 * width + 16) * float(np.finfo(side.dtype).eps)
-            if np.ptp(ratios) <= spread * abs(ratios[0]):
-                factor = _round_factor(float(ratios.mean()), width, spread)
-                return replace(guess, factor=factor)  # type: ignore[type-var]
-    return None
-
-
-def _round_factor(ratio: float, width: int, spread: float) -> float:
-    """The simple fraction a measured ratio stands for, where there is one within rounding."""
-    for numerator in (1, 2, width, 2 * width):
-        for denominator in (1, 2, 10, width, 2 * width):
-            if abs(ratio - numerator / denominator) <= spread * abs(ratio):
-                return numerator / denominator
-    return ratio
 
 
 # ---- dropout ---------------------------------------------------------------------------------
@@ -279,7 +126,7 @@ def _dropout_actions(
         module = modules.get(own_name)
         if not isinstance(own, nn.Dropout) or not isinstance(layer, nn.Dropout):
             return None
-        if _differing(own, layer) != {"rate"} or type(module) is not torch.nn.Dropout:
+        if differing(own, layer) != {"rate"} or type(module) is not torch.nn.Dropout:
             return None
         actions.append(_setter(module, "p", layer.rate))
     return actions
@@ -296,7 +143,7 @@ def _optimizer_actions(
     own, rule = present.optimizer, wanted.optimizer
     if rule is None or rule == own:
         return []
-    if own is None or type(own) is not type(rule) or not _differing(own, rule) <= _SETTINGS:
+    if own is None or type(own) is not type(rule) or not differing(own, rule) <= _SETTINGS:
         return None
     coupled_only = isinstance(side.optimizer, torch.optim.SGD)
     if coupled_only and getattr(rule, "decay", "coupled") != "coupled" and _decays(rule):

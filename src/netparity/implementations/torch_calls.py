@@ -14,7 +14,7 @@ from netparity.errors import CannotError, InputError
 from netparity.implementations import torch_dropout, torch_network, torch_reading
 from netparity.implementations.author import Author, weighing, weights_argument
 from netparity.implementations.own_step import OwnStep
-from netparity.implementations.torch_adjusting import Adjusted
+from netparity.implementations.scaling import Adjusted
 from netparity.implementations.torch_precision import Precision
 from netparity.implementations.values import as_array, same_bits
 
@@ -114,7 +114,9 @@ class Calls:
         """The data loss and the penalty (``None`` where there is none), as tensors."""
         data = self.data_loss(self.forward(x), y, weights)
         if self.adjusted.penalties is not None:
-            return data, self.adjusted.penalty_value(dict(self.module.named_parameters()))
+            return data, self.adjusted.penalty_value(
+                dict(self.module.named_parameters()), torch.sum
+            )
         return data, None if self.penalty is None else self.penalty(self.module)
 
     def total(self, x: Array, y: Array, weights: Array | None = None) -> Any:
