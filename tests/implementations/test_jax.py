@@ -318,7 +318,6 @@ def test_transformations_are_what_they_are_read_as(transformation, rule):
 @pytest.mark.parametrize(
     "transformation",
     [
-        optax.sgd(optax.exponential_decay(0.1, 2, 0.5)),
         optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(0.1)),
         optax.inject_hyperparams(optax.sgd)(learning_rate=0.1),
         optax.masked(optax.sgd(0.1), matrices),

@@ -76,10 +76,10 @@ class JaxStep:
             self._functional(x, y, named)
             return
         if self._slots is not None:
-            self._slots.value = program.slots
+            self._slots.value = _apart(program.slots)
         if self._params is not None:
             place, way = self._params
-            place.value = _within(place.value, way, program.params)
+            place.value = _within(place.value, way, _apart(program.params))
             self.function(x, y, **named)
             self._take(place.value if way is None else place.value[way])
         elif self._container is not None:
@@ -104,7 +104,7 @@ class JaxStep:
 
     def _functional(self, x: Any, y: Any, named: dict[str, Any]) -> None:
         program = self._program
-        asked: dict[str, Any] = {"params": program.params}
+        asked: dict[str, Any] = {"params": _apart(program.params)}
         asked |= {name: program.slots for name in _SLOTS if name in self._names}
         asked |= {name: program.key for name in _KEYS if name in self._names}
         returned = self.function(x, y, **asked, **named)
@@ -157,6 +157,11 @@ def _variables(function: Any) -> list[_Variable]:
     names = getattr(getattr(inner, "__code__", None), "co_names", ())
     known = getattr(inner, "__globals__", {})
     return found + [_Variable(known, name) for name in names if name in known]
+
+
+def _apart(tree: Any) -> Any:
+    """The same arrays in dictionaries and lists of their own, which the author may write to."""
+    return jax.tree_util.tree_map(lambda leaf: leaf, tree)
 
 
 def _within(held: Any, way: str | None, params: Any) -> Any:
