@@ -6,7 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -105,11 +105,9 @@ def epochs_for(steps: int, *sides: Fed) -> int:
 
 
 def _weighed(live: Implementation, x: Array, y: Array, epoch: int) -> Iterator[Batch]:
-    feed: Any = getattr(live, "weighted_batches", live.batches)
-    for batch in feed(x, y, epoch):
-        weights = batch[2] if len(batch) > 2 else None
+    for xb, yb, weights in live.weighted_batches(x, y, epoch):
         counts = weights is not None and not bool(np.all(np.asarray(weights) == 1))
-        yield np.array(batch[0]), np.array(batch[1]), np.array(weights) if counts else None
+        yield np.array(xb), np.array(yb), np.array(weights) if counts else None
 
 
 def _plain(x: Array, y: Array, batch_size: int) -> Iterator[Batch]:

@@ -65,6 +65,22 @@ def _turns(x: Array, fed: Array) -> Iterator[tuple[int, ...]]:
             yield axes
 
 
+def turn(x: Array, other: Array) -> tuple[int, ...] | None:
+    """How the axes of ``x`` must be turned to be those of ``other``; ``None`` where not at all.
+
+    Of several orders that fit the shapes the one is taken in which the values fit best.
+    """
+    if x.shape == other.shape or x.ndim < 3 or len(x) != len(other):
+        return None
+    fits = [(0, *axes) for axes in _turns(x, other)]
+
+    def residual(axes: tuple[int, ...]) -> float:
+        found = map_between(np.transpose(x, axes), other)
+        return float("inf") if found is None else found.residual
+
+    return min(fits, key=residual, default=None)
+
+
 def _narrow(x: Array) -> Array:
     return np.ascontiguousarray(np.asarray(x, dtype=np.float32).reshape(len(x), -1))
 

@@ -145,6 +145,8 @@ def _compared(
     x, y = _data(data, left, right)
     _check_data(x, y)
     pair.show(x, y)
+    for which in pair.data:
+        _check_data(*pair.data[which], of=f"{which}'s data")
     rng = np.random.default_rng(seed)
     rows = min(batch_size, MAXIMUM_PROBE_ROWS)
     known_names = {c.id for c in catalogue.all_conventions()} | set(STAGES)
@@ -156,8 +158,11 @@ def _compared(
                 hint=f"did you mean {near[0]!r}?" if near else "netparity explain lists the causes",
             )
     told.stage("read both sides", 0.08)
-    repeated = {s.which: determinism.look(pair, s, x[:rows], _rows(y, rows)) for s in pair.sides()}
-    known_left, known_right = _identify_both(pair, x, y, rows, rng, told)
+    repeated = {
+        s.which: determinism.look(pair, s, *_rows(*pair.data[s.which], rows)) for s in pair.sides()
+    }
+    known_left, known_right = _identify_both(pair, rows, rng, told)
+    x, y = pair.data["left"]
     sides = (known_left, known_right)
     varying = _varying(repeated, sides)
     _check_labels((known_left, known_right), y)
@@ -196,8 +201,8 @@ def _compared(
     return repeating.applied(report, varying, sides)
 
 
-def _rows(y: Array | None, rows: int) -> Array | None:
-    return None if y is None else y[:rows]
+def _rows(x: Array, y: Array | None, rows: int) -> tuple[Array, Array | None]:
+    return x[:rows], None if y is None else y[:rows]
 
 
 def _varying(
@@ -241,36 +246,37 @@ def _data(data: Any, left: Loaded, right: Loaded) -> tuple[Array, Array | None]:
     return np.asarray(got_x), None if got_y is None else np.asarray(got_y)
 
 
-def _check_data(x: Array, y: Array | None) -> None:
+def _check_data(x: Array, y: Array | None, *, of: str = "the data") -> None:
     for name, array in (("x", x), ("y", y)):
         if array is None:
             continue
         if array.dtype.kind not in "fiub":
-            raise InputError(f"the data's {name} is of dtype {array.dtype}; expected numbers")
+            raise InputError(f"{of}'s {name} is of dtype {array.dtype}; expected numbers")
         if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
             where = np.argwhere(~np.isfinite(array))[0]
             value = array[tuple(where)]
             raise InputError(
-                f"the data's {name} holds {value} at index {tuple(int(i) for i in where)}; "
+                f"{of}'s {name} holds {value} at index {tuple(int(i) for i in where)}; "
                 "expected finite numbers",
                 hint="find where it comes from, or leave that row out",
             )
     if len(x) == 0:
-        raise InputError("the data holds no rows; expected at least one")
+        raise InputError(f"{of} holds no rows; expected at least one")
     if y is not None and len(x) != len(y):
         raise InputError(f"x has {len(x)} rows and y has {len(y)}; expected the same number")
 
 
 def _identify_both(
-    pair: Pair, x: Array, y: Array | None, rows: int, rng: np.random.Generator, told: Reporter
+    pair: Pair, rows: int, rng: np.random.Generator, told: Reporter
 ) -> tuple[Identified, Identified]:
     """The side that declares more is identified first and serves as first guess for the other."""
-    declared = {s.which: identify.declare(s, x) for s in pair.sides()}
+    declared = {s.which: identify.declare(s, pair.data[s.which][0]) for s in pair.sides()}
     order = sorted(pair.sides(), key=lambda s: declared[s.which].layers is None)
     known: dict[str, Identified] = {}
     for index, side in enumerate(order):
         told.stage(f"identify {side.which}", 0.1 + 0.2 * index)
         other = next(iter(known.values())).conventions if known else None
+        x, y = pair.data[side.which]
         known[side.which] = identify.identify(side, declared[side.which], x, y, rows, rng, other)
     return known["left"], known["right"]
 

@@ -37,11 +37,26 @@ class Looked:
 
 
 def look(
-    known: Identified, live: Implementation, x: Array, y: Array, batch_size: int, limit: int
+    known: Identified,
+    live: Implementation,
+    raw: tuple[Array, Array | None] | None,
+    prepared: tuple[Array, Array | None],
+    batch_size: int,
+    limit: int,
 ) -> Looked:
-    """Watches a fresh build run as its author runs it, and identifies what it prints."""
-    if not {"report", "result"} & live.abilities:
+    """Watches a fresh build run as its author runs it, and identifies what it prints.
+
+    Args:
+        known: the side as identified.
+        live: a fresh build of it.
+        raw: the data as its author has them.
+        prepared: the same as the side makes them.
+        batch_size: of its default feeding.
+        limit: how many updates at most.
+    """
+    if raw is None or raw[1] is None or not {"report", "result"} & live.abilities:
         return Looked(known, live, None)
+    x, y = raw[0], raw[1]
     rows = min(len(x), batch_size * max(1, limit // EPOCHS))
     x, y = x[:rows], y[:rows]
     epochs = max(EPOCHS, limit // max(1, len(in_order(x, y, batch_size))))
@@ -54,7 +69,9 @@ def look(
         drops = known.twin is None or bool(known.twin.dropout_layers())
         series = reporting.identify(live, watched, _penalty_of(known), decays=decays, drops=drops)
         live.restore(watched.states[-1])
-    looked = Looked(known, live, watched, series, (x, y))
+    own, targets = prepared[0][:rows], prepared[1]
+    data = None if targets is None else (own, targets[:rows])
+    looked = Looked(known, live, watched, series, data)
     looked.handed = _handed(looked)
     return looked
 

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from netparity import randomness
+from netparity.diagnosis import matching
 from netparity.implementations import adapt
 from netparity.implementations.base import Array, Implementation
 from netparity.implementations.process import Elsewhere, Process, load_both
 from netparity.implementations.process.programs import move
+from netparity.implementations.turned import Turned
 from netparity.loading import Loaded, settings
 from netparity.loading.programs import Surroundings
 
@@ -64,7 +66,9 @@ class Pair:
     right: Side
     seed: int
     origin: Streams = field(repr=False)
-    data: tuple[Array, Array | None] | None = field(default=None, repr=False)
+    data: dict[Which, tuple[Array, Array | None]] = field(default_factory=dict, repr=False)
+    turns: dict[Which, tuple[int, ...]] = field(default_factory=dict)
+    raw: tuple[Array, Array | None] | None = field(default=None, repr=False)
 
     def sides(self) -> tuple[Side, Side]:
         """Left, then right."""
@@ -87,14 +91,30 @@ class Pair:
 
     def construct(self, side: Side) -> Implementation:
         """Builds a side from where the global random streams are now."""
-        live = construct(side.loaded, self.seed)
-        if self.data is not None:
-            live.prepare(*self.data)
+        return self.shown(side, construct(side.loaded, self.seed))
+
+    def shown(self, side: Side, live: Implementation) -> Implementation:
+        """A side just built, with its inputs' axes as left has them, and shown the data."""
+        if side.which in self.turns:
+            live = Turned(live, self.turns[side.which])
+        if side.which in self.data:
+            live.prepare(*self.data[side.which])
         return live
 
     def show(self, x: Array, y: Array | None) -> None:
-        """Shows both sides the data; where one waits for that, the pair is built again."""
-        self.data = (x, y)
+        """Shows each side the data as it prepares them; where one waits, both are built again.
+
+        Where right's inputs are left's with their axes in another order, right is given left's
+        from here on.
+        """
+        self.raw = (x, y)
+        prepared = {s.which: s.live.preprocess(x, y) for s in self.sides()}
+        axes = matching.turn(prepared["left"][0], prepared["right"][0])
+        if axes is not None:
+            self.turns["right"] = axes
+            self.right.live = Turned(self.right.live, axes)
+            prepared["right"] = self.right.live.preprocess(x, y)
+        self.data = prepared
         if any(side.live.needs_data for side in self.sides()):
             for side, live in zip(self.sides(), self.rebuild(), strict=True):
                 side.live, side.built = live, live.state()

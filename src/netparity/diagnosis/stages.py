@@ -28,8 +28,9 @@ from netparity.diagnosis.bench import Bench, Stage, not_checked, stage_of
 from netparity.diagnosis.candidates import Both, Candidate, start_from_left
 from netparity.diagnosis.exchange import Exchange
 from netparity.diagnosis.noise import Measure
-from netparity.diagnosis.sides import Pair
+from netparity.diagnosis.sides import Pair, Which
 from netparity.errors import InputError
+from netparity.implementations.base import Implementation
 
 
 class Reporter(Protocol):
@@ -232,13 +233,15 @@ def _data_stage(diagnosis: Diagnosis, both: Both, batch_size: int, steps: int) -
     if bench.y is None:
         diagnosis.add(not_checked("data", "no targets were given"), [])
         return
-    sides = dict(zip(("left", "right"), _fresh(diagnosis.pair), strict=True))
-    fed: dict[str, feeding.Fed] = {}
+    sides = _by_side(_fresh(diagnosis.pair))
+    fed: dict[Which, feeding.Fed] = {}
     epochs = feeding.EPOCHS
     for again in (False, True):
         for which, live in sides.items():
             try:
-                fed[which] = feeding.watch(live, bench.x, bench.y, batch_size, epochs=epochs)
+                x, y = diagnosis.pair.data[which]
+                targets = bench.y if y is None else y
+                fed[which] = feeding.watch(live, x, targets, batch_size, epochs=epochs)
             except InputError:
                 raise
             except Exception as error:
@@ -247,11 +250,15 @@ def _data_stage(diagnosis: Diagnosis, both: Both, batch_size: int, steps: int) -
         epochs = feeding.epochs_for(steps, *fed.values())
         if again or epochs <= feeding.EPOCHS:
             break
-        sides = dict(zip(("left", "right"), _fresh(diagnosis.pair), strict=True))
+        sides = _by_side(_fresh(diagnosis.pair))
     bench.exchange = Exchange(fed["left"], fed["right"])
     stage = observe.data(bench.exchange)
     candidates = list(explain.data(both, bench.exchange)) if stage.status == "different" else []
     diagnosis.add(stage, candidates)
+
+
+def _by_side(lives: tuple[Implementation, Implementation]) -> dict[Which, Implementation]:
+    return {"left": lives[0], "right": lives[1]}
 
 
 def _forward(diagnosis: Diagnosis, both: Both) -> None:
@@ -309,7 +316,8 @@ def _reporting(diagnosis: Diagnosis, steps: int, batch_size: int) -> None:
     looked = []
     for known, live in ((bench.left, lefts), (bench.right, rights)):
         try:
-            looked.append(reported.look(known, live, bench.x, bench.y, batch_size, steps))
+            raw, prepared = diagnosis.pair.raw, diagnosis.pair.data[known.side.which]
+            looked.append(reported.look(known, live, raw, prepared, batch_size, steps))
         except InputError:
             raise
         except Exception as error:

@@ -101,9 +101,7 @@ def drawn_again(both: Both, pair: Pair) -> tuple[list[Values], list[Values]]:
         pair.origin.restore()
         sides.disturb(side, SEED)
         for number in range(BUILDS if side.rebuilds else 0):
-            live = construct(side.loaded, pair.seed + 1 + number)
-            if pair.data is not None:
-                live.prepare(*pair.data)
+            live = pair.shown(side, construct(side.loaded, pair.seed + 1 + number))
             parameters = live.parameters()
             if fresh.digest(parameters) in seen or time.monotonic() - started > SECONDS:
                 break
