@@ -15,7 +15,7 @@ from netparity.diagnosis.bench import Bench
 from netparity.diagnosis.candidates import Both, Candidate, set_conventions
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.noise import Measure, reference
-from netparity.diagnosis.probes import probe_parameters
+from netparity.diagnosis.probes import probe_buffers, probe_inputs, probe_parameters
 from netparity.diagnosis.twin import Twin
 from netparity.nn import BatchNorm, Dropout, Layer
 from netparity.report.model import Evidence, Fix
@@ -30,10 +30,10 @@ def measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
     if one == two or not _comparable(bench.left, bench.right):
         return []
     x, _ = bench.batch
-    values = probe_parameters(left, bench.rng)
-    inputs = np.asarray(x, dtype=np.float32).astype(np.float64)
-    tape = left.forward(values, inputs, training=False)
-    draws = [np.asarray(bench.rng.random(tape.inputs[n].shape)) for n in left.dropout_layers()]
+    values = probe_parameters(left, bench.rng) | probe_buffers(left, bench.rng)
+    inputs = probe_inputs(left, x)
+    shapes = left.draw_shapes(values, inputs)
+    draws = [np.asarray(bench.rng.random(shape)) for shape in shapes]
     known = reference(
         left.with_(loss=None),
         values,

@@ -154,6 +154,12 @@ class Twin:
         """The names of the dropout layers, in order of execution."""
         return [n for n, layer in self.conventions.layers or () if isinstance(layer, Dropout)]
 
+    def draw_shapes(self, parameters: Mapping[str, Array], x: Array) -> list[tuple[int, ...]]:
+        """The shape of the draw that each dropout takes for a batch, in order."""
+        inputs = self.forward(parameters, x).inputs
+        layers = [(n, k) for n, k in self.conventions.layers or () if k.takes_draw]
+        return [layer.draw_shape(inputs[name].shape) for name, layer in layers]
+
     def run(
         self,
         parameters: Mapping[str, Array],

@@ -244,9 +244,7 @@ def forward_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
         draws: list[Array] | None = None
         layers = left.dropout_layers()
         if training and layers:
-            tape = left.forward(values, inputs, training=False)
-            kept = dict(left.conventions.layers or ())
-            shapes = [kept[n].draw_shape(tape.inputs[n].shape) for n in layers]
+            shapes = left.draw_shapes(values, inputs)
             draws = [np.asarray(bench.rng.random(shape)) for shape in shapes]
         known = reference(
             left.with_(loss=None),
