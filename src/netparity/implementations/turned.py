@@ -77,6 +77,18 @@ class Turned(Implementation):
         """As the side itself."""
         self.side.set_parameters(values)
 
+    def buffers(self) -> Values:
+        """Copies of what is kept but not trained."""
+        return self.side.buffers()
+
+    def set_buffers(self, values: Mapping[str, Array]) -> None:
+        """Writes buffers."""
+        self.side.set_buffers(values)
+
+    def moved_buffers(self, x: Array, *, draws: Sequence[Array] | None = None) -> Values:
+        """The buffers after one forward pass in training mode."""
+        return self.side.moved_buffers(self._in(x), draws=draws)
+
     def state(self) -> Any:
         """As the side itself."""
         return self.side.state()

@@ -6,8 +6,9 @@ they act: rates and ε by their logarithm, decay rates by that of what is missin
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from fractions import Fraction
 from typing import Any, Final
@@ -18,6 +19,7 @@ from netparity.conventions import changed
 from netparity.diagnosis.twin import Array, Values
 from netparity.diagnosis.update.calls import Call, Updates, repeat
 from netparity.diagnosis.update.floors import COMPLEMENTS, as_float32
+from netparity.errors import InputError
 from netparity.nn import Optimizer
 
 #: Elements a fit looks at.
@@ -165,6 +167,12 @@ def polish(optimizer: Optimizer, seen: Flat, rounds: int = ROUNDS) -> Optimizer:
         values = {n: _from_scale(n, float(u), signs[n]) for n, u in zip(names, at, strict=True)}
         return changed(optimizer, **values)
 
+    def look(at: Array) -> Array:
+        try:
+            return residuals(rule(at), seen)
+        except InputError:  # constants with which there is no such rule
+            return np.full(now.size, np.inf)
+
     at = np.array([_to_scale(n, getattr(optimizer, n)) for n in names])
     now = residuals(rule(at), seen)
     damping = 1e-3
@@ -173,8 +181,9 @@ def polish(optimizer: Optimizer, seen: Flat, rounds: int = ROUNDS) -> Optimizer:
         for k in range(len(names)):
             there = at.copy()
             there[k] += 1e-6
-            columns[:, k] = (residuals(rule(there), seen) - now) / 1e-6
-        visible = np.abs(columns).max(axis=0, initial=0.0) > _SEEN
+            columns[:, k] = (look(there) - now) / 1e-6
+        sizes = np.abs(columns).max(axis=0, initial=0.0)
+        visible = np.isfinite(sizes) & (sizes > _SEEN)
         columns = columns[:, visible]
         if not visible.any():
             break
@@ -185,7 +194,7 @@ def polish(optimizer: Optimizer, seen: Flat, rounds: int = ROUNDS) -> Optimizer:
             step = np.linalg.lstsq(system, -columns.T @ now, rcond=None)[0]
             trial = at.copy()
             trial[visible] += np.clip(step, -_LONGEST, _LONGEST)
-            next_ = residuals(rule(trial), seen)
+            next_ = look(trial)
             if float(next_ @ next_) < float(now @ now):
                 moved, shift = True, float(np.abs(trial - at).max())
                 at, now, damping = trial, next_, max(damping / 10, 1e-12)
@@ -205,7 +214,16 @@ def written(optimizer: Optimizer, dtype: np.dtype[Any]) -> Iterator[Optimizer]:
         tried.append(simple)
         if dtype == np.float64:
             tried.append({n: as_float32(n, v) for n, v in simple.items()})
-    yield from dict.fromkeys((*(changed(optimizer, **values) for values in tried), optimizer))
+    yield from dict.fromkeys((*_rules(optimizer, tried), optimizer))
+
+
+def _rules(optimizer: Optimizer, tried: Sequence[Mapping[str, Any]]) -> list[Optimizer]:
+    """The rule with other constants, where there is one with them."""
+    rules = []
+    for values in tried:
+        with contextlib.suppress(InputError):
+            rules.append(changed(optimizer, **values))
+    return rules
 
 
 def rounded(optimizer: Optimizer) -> Iterator[Optimizer]:
@@ -217,7 +235,7 @@ def rounded(optimizer: Optimizer) -> Iterator[Optimizer]:
     for switch, words in _ROUNDED.items():
         if hasattr(optimizer, switch):
             for word in words:
-                yield changed(optimizer, **simple, **{switch: word})
+                yield from _rules(optimizer, [{**simple, switch: word}])
 
 
 def _simple(name: str, value: float, precision: float) -> float:
