@@ -42,7 +42,10 @@ class Stage:
 
 @dataclass(slots=True)
 class Bench:
-    """Everything the stages are observed with."""
+    """Everything the stages are observed with.
+
+    ``width`` is set where the floors of another width are wanted than of the sides' own.
+    """
 
     left: Identified
     right: Identified
@@ -53,11 +56,12 @@ class Bench:
     rng: np.random.Generator
     notes: list[str] = field(default_factory=list)
     exchange: Exchange | None = None
+    width: np.dtype[Any] | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The coarser of the two working widths."""
-        return coarser(self.left.live.dtype, self.right.live.dtype)
+        return self.width or coarser(self.left.live.dtype, self.right.live.dtype)
 
     @property
     def batch(self) -> tuple[Array, Array | None]:

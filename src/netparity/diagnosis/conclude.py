@@ -167,7 +167,12 @@ def _causes(parts: Parts, accounted: Accounted) -> tuple[Cause, ...]:
                 f" It cancels with {', '.join(others)}: changing one alone opens a gap of "
                 f"{accounted.alone[index]:.2g}."
             )
-        elif candidate.id in parts.masks:
+        decides = _decides(candidate, parts) if candidate.also else ""
+        if decides:
+            statement += (
+                f" What would decide between it and {', '.join(candidate.also)}: {decides}."
+            )
+        if not others and candidate.id in parts.masks:
             relation, others = "masks", parts.masks[candidate.id]
         causes.append(
             Cause(
@@ -192,6 +197,23 @@ def _causes(parts: Parts, accounted: Accounted) -> tuple[Cause, ...]:
         )
     order = {stage: i for i, stage in enumerate(STAGES)}
     return tuple(sorted(causes, key=lambda c: order[c.stage]))
+
+
+def _decides(candidate: Candidate, parts: Parts) -> str:
+    """What a side would have to show for a cause to be told from those it looks like."""
+    sides = (parts.bench.left, parts.bench.right)
+    if candidate.stage == "data":
+        return "validation= of the side that feeds fewer rows"
+    if candidate.stage in {"init", "rng"}:
+        single = [k.side.which for k in sides if not k.side.rebuilds]
+        return "builders instead of built sides, whose draws can be repeated" if single else ""
+    missing = [
+        f"{ability}() of {k.side.which}"
+        for k in sides
+        for ability in ("loss", "gradients", "update")
+        if ability not in k.live.abilities
+    ]
+    return " and ".join(missing)
 
 
 def _unexplained(
@@ -271,6 +293,8 @@ def _first_step(parts: Parts, runs: FreeRuns | None) -> int | None:
     if left is None or right is None:
         return None
     shared = min(len(runs.left.trajectory), len(runs.right.trajectory), len(runs.floor.predictions))
+    if runs.floor.horizon is not None:
+        shared = min(shared, runs.floor.horizon + 1)  # beyond it they part by rounding alone
     for t in range(shared):
         a = predictions(bench, bench.left, left, runs.left.trajectory[t], runs.rows)
         b = predictions(bench, bench.right, right, runs.right.trajectory[t], runs.rows)

@@ -67,10 +67,16 @@ class Exchange:
         orders = self._orders(of("order"), of("rows"), count)
         for epoch in range(count):
             rows = orders[epoch]
-            for portion in _portions(rows, of("size"), of("partial")):
+            for portion in _portions(rows, self._size(of("size"), rows), of("partial")):
                 values = [self._values(row, of) for row in portion]
                 batches.append(_batch(values))
         return batches[: len(lasting.batches)] if lasting.ended else batches
+
+    def _size(self, side: Fed, rows: Sequence[_Row]) -> int:
+        """The rows of a batch; all of them where a side has no more, and the other another size."""
+        sizes = {fed.feeding.batch_size for fed in (self.left, self.right)}
+        whole = side.whole and len(sizes) > 1
+        return max(1, len(rows) if whole else side.feeding.batch_size)
 
     def _orders(self, order: Fed, kept: Fed, count: int) -> list[list[_Row]]:
         sequences = _sequences(order)
@@ -118,8 +124,7 @@ def _table(fed: Fed) -> dict[int, _Row]:
     return table
 
 
-def _portions(rows: Sequence[_Row], sizes: Fed, partial: Fed) -> Iterable[Sequence[_Row]]:
-    size = len(rows) if sizes.whole else max(1, sizes.feeding.batch_size)
+def _portions(rows: Sequence[_Row], size: int, partial: Fed) -> Iterable[Sequence[_Row]]:
     for start in range(0, len(rows), size):
         portion = rows[start : start + size]
         if len(portion) == size or partial.feeding.partial != "dropped":

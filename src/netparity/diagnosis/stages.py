@@ -92,6 +92,9 @@ class Diagnosis:
         self.stages.setdefault(stage.stage, stage)
         if stage.status != "different":
             self.latent += [c for c in candidates if c.latent is not None]
+            if stage.status == "equal":
+                silent = [c for c in candidates if c.latent is None]
+                self.latent += verify.without_effect(self.bench, stage.stage, silent)
             return
         real = [c for c in candidates if c.latent is None]
         self.latent += [c for c in candidates if c.latent is not None]

@@ -123,6 +123,38 @@ def verify(bench: Bench, stage: str, candidates: Sequence[Candidate]) -> Found:
     return Found((*known, *verified), innocent, still)
 
 
+def without_effect(bench: Bench, stage: str, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Candidates of a stage that came out equal, each with the reason why it does not show.
+
+    Only what both sides say of themselves is listed: a constant that was measured carries noise.
+    """
+    if not candidates or not all(_declares(k, stage) for k in (bench.left, bench.right)):
+        return []
+    reason = "inactive on this data"
+    if bench.dtype == np.float32:
+        exact = _measures(replace(bench, width=np.dtype(np.float64)), stage)
+        base = Plan(bench.right.conventions)
+
+        def shows(candidate: Candidate) -> bool:
+            others = [c for c in candidates if c is not candidate]
+            return any(m.different for m in exact(apply(base, others)))
+
+        below = "below float32 noise but real in float64"
+        return [replace(c, latent=below if shows(c) else reason) for c in candidates]
+    return [replace(c, latent=reason) for c in candidates]
+
+
+def _declares(known: Identified, stage: str) -> bool:
+    """Whether a side itself says what it does in a stage."""
+    said = known.declared
+    return {
+        "forward": said.layers is not None,
+        "loss": said.loss is not None,
+        "regularization": said.penalties is not None,
+        "update": said.optimizer is not None,
+    }.get(stage, False)
+
+
 def _with_equals(candidate: Candidate, equal: Sequence[Candidate]) -> Candidate:
     """A cause with those that account for the same in its place, and their fixes."""
     if not equal:
@@ -444,4 +476,5 @@ __all__ = [
     "steps_agree",
     "undo",
     "verify",
+    "without_effect",
 ]
