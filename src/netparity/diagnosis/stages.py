@@ -15,11 +15,11 @@ from netparity.diagnosis import (
     explain,
     feeding,
     freerun,
-    initial,
     masked,
     modes,
     observe,
     observe_forward,
+    rearranged,
     reported,
     streams,
     verify,
@@ -158,13 +158,15 @@ def _initial(diagnosis: Diagnosis, both: Both) -> None:
         diagnosis.add(not_checked("init", f"masked by {', '.join(masks)}"), [])
         return
     stage = observe.initial_values(bench)
-    turned = _turned(bench, stage)
+    turned = rearranged.find(bench, stage)
     if turned:
-        wrong = tuple(m for m in stage.measures if m.where in turned)
+        names = {r.name for r in turned}
+        seen = [m for m in diagnosis.stages["structure"].measures if m.different]
+        wrong = (*seen, *(r.before for r in turned))
         diagnosis.stages["structure"] = Stage("structure", "different", wrong)
-        diagnosis.take(verify.verify(bench, "init", [explain.transposed(both, turned, stage)]))
+        diagnosis.take(verify.verify(bench, "init", list(explain.rearranged(both, turned))))
         diagnosis.explained.add("structure")
-        stage = replace(stage, measures=tuple(m for m in stage.measures if m.where not in turned))
+        stage = replace(stage, measures=tuple(m for m in stage.measures if m.where not in names))
         stage = stage_of("init", stage.measures)
     if stage.status == "different" and _rounded_copy(bench):
         diagnosis.latent.append(_dtype_default(both, stage))
@@ -189,19 +191,6 @@ def _initial(diagnosis: Diagnosis, both: Both) -> None:
     # One draw leaves more than one law open: other builds of a side give others.
     draws = streams.drawn_again(both, pair)
     diagnosis.add(stage, list(explain.initial_values(both, bench.pairing, places, draws)))
-
-
-def _turned(bench: Bench, stage: Stage) -> tuple[str, ...]:
-    """Square weights whose transpose was handed over."""
-    right = bench.pairing.to_left(bench.right.parameters)
-    names = []
-    for m in stage.measures:
-        a, b = bench.left.parameters[m.where], right[m.where]
-        if m.different and a.ndim == 2 and a.shape[0] == a.shape[1]:
-            back = initial.compare({m.where: a}, {m.where: b.T}, bench.dtype)
-            if not back[0].different:
-                names.append(m.where)
-    return tuple(names)
 
 
 def _rounded_copy(bench: Bench) -> bool:

@@ -10,7 +10,7 @@ from netparity.diagnosis.explain.gradient import gradient
 from netparity.diagnosis.explain.initialization import initial_values
 from netparity.diagnosis.explain.loss import loss
 from netparity.diagnosis.explain.regularization import regularization
-from netparity.diagnosis.explain.structure import structure, transposed
+from netparity.diagnosis.explain.structure import rearranged, structure
 from netparity.diagnosis.explain.update import clipping, update
 
 __all__ = [
@@ -20,8 +20,8 @@ __all__ = [
     "gradient",
     "initial_values",
     "loss",
+    "rearranged",
     "regularization",
     "structure",
-    "transposed",
     "update",
 ]

@@ -8,9 +8,9 @@ from typing import Any
 
 from netparity.conventions import changed
 from netparity.diagnosis.align import Pairing, weighted
-from netparity.diagnosis.bench import Stage
 from netparity.diagnosis.candidates import Both, Candidate, Change, Plan, start_from_left
 from netparity.diagnosis.explain.switches import Difference, differences
+from netparity.diagnosis.rearranged import Rearranged
 from netparity.nn import L2, Affine, Layer
 from netparity.report.model import Evidence
 
@@ -178,18 +178,36 @@ def _bias_absent(both: Both, side: str, layers: list[str], pairing: Pairing) -> 
     )
 
 
-def transposed(both: Both, names: Sequence[str], stage: Stage) -> Candidate:
-    """Square weights that were carried over without the transpose the other layout needs."""
-    residual = max((m.difference for m in stage.measures if m.where in names), default=None)
-    return Candidate(
-        "dense-weight-layout",
-        "structure",
-        tuple(names),
-        "y = x·W + b",
-        "the transpose of left's values",
-        f"{', '.join(names)} of right holds the transpose of left's values, in the place where "
-        "left's values belong: a square weight hides a copy without its transpose.",
-        (Evidence("right − leftᵀ against right − left, largest difference", 0.0, residual, 0.0),),
-        both.fix("dense-weight-layout", left="W", right="W"),
-        start_from_left(names),
-    )
+#: What left's values are read as, by what the catalogue calls the other layout.
+READ_AS = {"dense-weight-layout": "y = x·W + b"}
+
+
+def rearranged(both: Both, found: Sequence[Rearranged]) -> Iterator[Candidate]:
+    """Values that were carried over in another layout than the function needs."""
+    for id in dict.fromkeys(r.id for r in found):
+        those = [r for r in found if r.id == id]
+        names = tuple(r.name for r in those)
+        worst = max(those, key=lambda r: r.measure.ratio)
+        yield Candidate(
+            id,
+            "structure",
+            names,
+            READ_AS.get(id, "left's values as left reads them"),
+            f"left's values in another layout ({those[0].words})",
+            f"{', '.join(names)} of right holds left's values in another layout than its function "
+            f"reads: {those[0].words}, they are left's. The shapes fit, so nothing raises.",
+            tuple(
+                Evidence(
+                    f"{r.name}, {r.words}: right − left, against as handed over",
+                    r.measure.difference,
+                    0.0,
+                    r.measure.difference,
+                )
+                for r in those
+            ),
+            both.fix(id, left="W", right="W"),
+            start_from_left(names),
+            verified="live",
+            residual=worst.measure.difference,
+            floor=worst.measure.floor,
+        )
