@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from netparity.conventions import changed
-from netparity.diagnosis.twin import decay_coefficients
+from netparity.diagnosis.twin import decay_coefficients, sign_coefficients
 from netparity.nn import (
+    L1,
     L2,
     SGD,
     Loss,
@@ -31,7 +32,6 @@ def make_canonical(known: Identified) -> None:
         return
     conventions = twin.conventions
     names = list(twin.network.parameter_shapes())
-    others = tuple(p for p in conventions.penalties or () if not is_decay(p))
     decay = decay_coefficients(conventions.penalties or (), names)
     optimizer: Optimizer | None = known.update.optimizer if known.update else None
     clipping = known.update.clipping if known.update else None
@@ -43,26 +43,50 @@ def make_canonical(known: Identified) -> None:
                 if in_scope(optimizer.decay_scope, name):
                     decay[name] += optimizer.weight_decay
             optimizer = changed(optimizer, weight_decay=0.0, decay="coupled", decay_scope="all")
-    penalties = (*others, *l2_penalties(decay))
+    penalties = penalties_of(
+        decay,
+        sign_coefficients(conventions.penalties or (), names),
+        decay_coefficients(conventions.penalties or (), names, by_batch=True),
+        sign_coefficients(conventions.penalties or (), names, by_batch=True),
+    )
     known.twin = twin.with_(penalties=penalties, optimizer=optimizer, clipping=clipping)
     _set_head_apart(known)
 
 
-def is_decay(penalty: Penalty) -> bool:
-    """Whether a penalty's gradient is ``c·w``, the same for every batch."""
-    return isinstance(penalty, L2) and not penalty.scale_with_batch
+def penalties_of(
+    decay: Mapping[str, float],
+    signs: Mapping[str, float],
+    decay_by_batch: Mapping[str, float],
+    signs_by_batch: Mapping[str, float],
+) -> tuple[Penalty, ...]:
+    """Penalties whose gradients are ``c·w`` and ``c·sign(w)``, or those over the batch's rows."""
+    return (
+        *l1_penalties(signs),
+        *l1_penalties(signs_by_batch, by_batch=True),
+        *l2_penalties(decay_by_batch, by_batch=True),
+        *l2_penalties(decay),
+    )
 
 
 def l2_penalties(decay: Mapping[str, float], *, by_batch: bool = False) -> tuple[L2, ...]:
     """L2 penalties whose gradients are ``c·w``, or ``c·w/B``, with these coefficients."""
+    return tuple(
+        L2(c, factor=0.5, scope=names, scale_with_batch=by_batch) for c, names in _groups(decay)
+    )
+
+
+def l1_penalties(signs: Mapping[str, float], *, by_batch: bool = False) -> tuple[L1, ...]:
+    """L1 penalties whose gradients are ``c·sign(w)``, or ``c·sign(w)/B``."""
+    return tuple(L1(c, scope=names, scale_with_batch=by_batch) for c, names in _groups(signs))
+
+
+def _groups(coefficients: Mapping[str, float]) -> list[tuple[float, tuple[str, ...]]]:
+    """The parameters with the same coefficient, where it is not 0."""
     groups: dict[float, list[str]] = {}
-    for name, coefficient in decay.items():
+    for name, coefficient in coefficients.items():
         if coefficient != 0:
             groups.setdefault(coefficient, []).append(name)
-    return tuple(
-        L2(c, factor=0.5, scope=tuple(names), scale_with_batch=by_batch)
-        for c, names in groups.items()
-    )
+    return [(c, tuple(names)) for c, names in groups.items()]
 
 
 def _on_logits(loss: SoftmaxCrossEntropy | SigmoidCrossEntropy) -> Loss:

@@ -16,10 +16,12 @@ import numpy as np
 from netparity.conventions import Conventions, Factored, Misplaced
 from netparity.diagnosis.masks import fed
 from netparity.diagnosis.noise import Measure, Reference, clear_rows, reference
+from netparity.diagnosis.penalty import Pull, as_penalties
 from netparity.diagnosis.probes import probe_parameters
+from netparity.diagnosis.snapping import snap
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.implementations.base import Implementation
-from netparity.nn import L2, Affine, Dropout, Penalty
+from netparity.nn import Affine, Dropout, Penalty
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +151,7 @@ def identify(
     measures = summary(correct)
     if not _different(measures):
         return FoundGradient(conventions, tuple(measures), tuple(measures), (), understood=True)
-    for guess, relations in _guesses(conventions, probes):
+    for guess, relations in _guesses(conventions, probes, live.dtype):
         got = summary(compare(live, Twin(guess), probes, rng))
         if not _different(got):
             blame = measures
@@ -168,12 +170,12 @@ def _different(measures: Sequence[Measure]) -> bool:
 
 
 def _guesses(
-    conventions: Conventions, probes: Sequence[Probe]
+    conventions: Conventions, probes: Sequence[Probe], dtype: np.dtype[Any]
 ) -> Iterator[tuple[Conventions, tuple[Relation, ...]]]:
     bare = replace(conventions, penalties=())
     if conventions.penalties:
         yield bare, ()
-    fitted = _fitted_penalties(bare, probes)
+    fitted = _fitted_penalties(bare, probes, dtype)
     if fitted:
         yield replace(conventions, penalties=fitted), ()
     for start in (conventions, bare):
@@ -197,26 +199,67 @@ def _guesses(
             break
 
 
-def _fitted_penalties(bare: Conventions, probes: Sequence[Probe]) -> tuple[Penalty, ...]:
-    """L2 penalties from ``g − g_data = c·w`` for each parameter over all probes."""
+def _fitted_penalties(
+    bare: Conventions, probes: Sequence[Probe], dtype: np.dtype[Any]
+) -> tuple[Penalty, ...]:
+    """Penalties from ``g − g_data = c·w + d·sign(w)``, or that over the rows of the batch."""
     twin = Twin(bare)
-    numerator: dict[str, float] = {}
-    denominator: dict[str, float] = {}
-    for probe in probes:
-        wide = {k: np.asarray(v, dtype=np.float64) for k, v in probe.values.items()}
-        data = twin.evaluate(wide, probe.x, probe.y, draws=probe.draws).gradients
-        for name, gradient in probe.gradients.items():
-            excess = np.asarray(gradient, dtype=np.float64) - data[name]
-            numerator[name] = numerator.get(name, 0.0) + float(np.sum(excess * wide[name]))
-            denominator[name] = denominator.get(name, 0.0) + float(np.sum(wide[name] ** 2))
-    coefficients = {n: numerator[n] / denominator[n] for n in numerator if denominator[n] > 0}
-    groups: dict[float, list[str]] = {}
-    for name, coefficient in coefficients.items():
-        if abs(coefficient) > 1e-12:
-            groups.setdefault(float(f"{coefficient:.6g}"), []).append(name)
-    return tuple(L2(c, factor=0.5, scope=tuple(names)) for c, names in groups.items())
+    data = [_wide_gradients(twin, probe) for probe in probes]
+    names = [n for n in probes[0].gradients if all(n in p.gradients for p in probes)]
+    for by_batch in (False, True):
+        pulls: dict[str, Pull] = {}
+        for name in names:
+            pull = _pull_of(probes, data, name, dtype, by_batch=by_batch)
+            if pull is None:
+                break
+            pulls[name] = pull
+        else:
+            every = twin.network.parameter_shapes()
+            return as_penalties(pulls, every, by_batch=by_batch)
+    return ()
 
 
+def _wide_gradients(twin: Twin, probe: Probe) -> Values:
+    wide = {k: np.asarray(v, dtype=np.float64) for k, v in probe.values.items()}
+    return twin.evaluate(wide, probe.x, probe.y, draws=probe.draws).gradients
+
+
+def _pull_of(
+    probes: Sequence[Probe],
+    data: Sequence[Values],
+    name: str,
+    dtype: np.dtype[Any],
+    *,
+    by_batch: bool,
+) -> Pull | None:
+    """The smallest penalty of one parameter that is what its gradients have too much."""
+    excess, weights, signs, sizes = [], [], [], []
+    for probe, true in zip(probes, data, strict=True):
+        value = np.asarray(probe.values[name], dtype=np.float64).ravel()
+        rows = len(probe.x) if by_batch else 1
+        got = np.asarray(probe.gradients[name], dtype=np.float64).ravel()
+        excess.append(got - true[name].ravel())
+        weights.append(value / rows)
+        signs.append(np.sign(value) / rows)
+        sizes.append(np.full(value.shape, max(float(np.max(np.abs(got))), 1e-300)))
+    target = np.concatenate(excess)
+    allowed = SCREEN * float(np.finfo(dtype).eps) * np.concatenate(sizes)
+    w, sign = np.concatenate(weights), np.concatenate(signs)
+    for columns in ((), (w,), (sign,), (w, sign)):
+        matrix = np.stack([*columns, target], axis=1)[:, :-1]
+        solution, *_ = np.linalg.lstsq(matrix, target, rcond=None)
+        if np.all(np.abs(target - matrix @ solution) <= allowed):
+            nice = [snap(float(c), dtype) for c in solution]
+            if not columns:
+                return Pull()
+            if len(columns) == 2:
+                return Pull(nice[1], nice[0] / 2)
+            return Pull(square=nice[0] / 2) if columns[0] is w else Pull(absolute=nice[0])
+    return None
+
+
+#: A penalty is screened at so many roundoffs of the largest gradient; it is measured afterwards.
+SCREEN = 1e4
 #: What a regression on float32 gradients can tell from 1.
 FACTOR_PRECISION = 1e-4
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from netparity.conventions import Conventions, Factored, Misplaced
-from netparity.nn import L2, Dropout, Network, Optimizer, Penalty, Tape, in_scope
+from netparity.nn import L1, L2, Dropout, ElasticNet, Network, Optimizer, Penalty, Tape, in_scope
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Values = dict[str, Array]
@@ -236,10 +236,31 @@ def decay_coefficients(
     """
     coefficients = dict.fromkeys(names, 0.0)
     for penalty in penalties:
-        if isinstance(penalty, L2) and penalty.scale_with_batch == by_batch:
+        if isinstance(penalty, L2 | ElasticNet) and penalty.scale_with_batch == by_batch:
+            square = (
+                penalty.factor * penalty.coefficient
+                if isinstance(penalty, L2)
+                else penalty.l2_factor * penalty.l2
+            )
             for name in coefficients:
                 if in_scope(penalty.scope, name):
-                    coefficients[name] += 2 * penalty.factor * penalty.coefficient
+                    coefficients[name] += 2 * square
+    return coefficients
+
+
+def sign_coefficients(
+    penalties: Iterable[Penalty], names: Iterable[str], *, by_batch: bool = False
+) -> dict[str, float]:
+    """The coefficient c of each parameter's L1 penalty gradient ``c·sign(w)``, or ``…/B``."""
+    coefficients = dict.fromkeys(names, 0.0)
+    for penalty in penalties:
+        if isinstance(penalty, L1 | ElasticNet) and penalty.scale_with_batch == by_batch:
+            absolute = (
+                penalty.factor * penalty.coefficient if isinstance(penalty, L1) else penalty.l1
+            )
+            for name in coefficients:
+                if in_scope(penalty.scope, name):
+                    coefficients[name] += absolute
     return coefficients
 
 

@@ -19,7 +19,7 @@ from netparity.diagnosis import loss as losses_
 from netparity.diagnosis.align import neutral, pair
 from netparity.diagnosis.bench import Bench
 from netparity.diagnosis.candidates import Candidate, Plan
-from netparity.diagnosis.canonical import l2_penalties
+from netparity.diagnosis.canonical import l1_penalties, l2_penalties
 from netparity.diagnosis.freerun import without_left_faults
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.minimal import smallest
@@ -31,8 +31,8 @@ from netparity.diagnosis.probes import (
     read,
     write,
 )
-from netparity.diagnosis.twin import Array, Twin, Values, decay_coefficients
-from netparity.nn import L1, L2, SGD, Dropout
+from netparity.diagnosis.twin import Array, Twin, Values, decay_coefficients, sign_coefficients
+from netparity.nn import L2, SGD, Dropout
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,6 +358,7 @@ def declared_form(known: Identified, wanted: Conventions) -> Conventions | None:
     names = list(known.twin.network.parameter_shapes())
     decay = decay_coefficients(wanted.penalties or (), names)
     scaled = decay_coefficients(wanted.penalties or (), names, by_batch=True)
+    signs = sign_coefficients(wanted.penalties or (), names)
     optimizer = wanted.optimizer
     penalties = declared.penalties
     own = declared.optimizer
@@ -376,14 +377,14 @@ def declared_form(known: Identified, wanted: Conventions) -> Conventions | None:
                 decay=own.decay if plain else "coupled",
                 decay_scope="all" if len(scope) == len(names) else scope,
             )
-    elif (decay, scaled) != (
+    elif (decay, scaled, signs) != (
         decay_coefficients(known.conventions.penalties or (), names),
         decay_coefficients(known.conventions.penalties or (), names, by_batch=True),
+        sign_coefficients(known.conventions.penalties or (), names),
     ):
         factor = next((p.factor for p in declared.penalties or () if isinstance(p, L2)), 0.5)
-        others = tuple(p for p in declared.penalties or () if isinstance(p, L1))
         penalties = (
-            *others,
+            *l1_penalties(signs),
             *(L2(p.coefficient * p.factor / factor, factor, p.scope) for p in l2_penalties(decay)),
             *l2_penalties(scaled, by_batch=True),
         )
