@@ -74,7 +74,7 @@ def test_what_is_no_penalty_known_here_is_not_named() -> None:
     assert identified(live, conventions, LABELS) is None
 
 
-# ---- between two sides ----------------------------------------------------------------------------
+# ---- between two sides --------------------------------------------------------------------------
 def penalized(
     value: Callable[[Values, int], float] | None, pull: Callable[[Values, int], Values]
 ) -> Callable[[], netparity.Scratch]:

@@ -204,7 +204,7 @@ def _penalty_candidate(
     coupling = {True: "added to the gradient", False: "taken off beside the gradient step"}
     statements = {
         "l2-half-factor": (
-            f"The penalty's gradient is {a:g}·{shape} on the left and {b:g}·{shape} on the right, a factor of "
+            f"The penalty's gradient is {a:g}·w on the left and {b:g}·w on the right, a factor of "
             f"{b / a if a else 0:g}: one side means ½λΣw², the other λΣw²."
         ),
         "l1-form": (
@@ -216,8 +216,8 @@ def _penalty_candidate(
             "weights are decayed on both sides."
         ),
         "penalty-absent": (
-            f"The penalty's gradient is {a:g}·{shape} on the left and {b:g}·{shape} on the right: one side "
-            "has none."
+            f"The penalty's gradient is {a:g}·{shape} on the left and {b:g}·{shape} on the right: "
+            "one side has none."
         ),
         "float32-constants": (
             f"The coefficient is {a:.17g} on the left and {b:.17g} on the right: one side's "
@@ -226,7 +226,7 @@ def _penalty_candidate(
     }
     for coupled in ("sgd-weight-decay-coupling", "adam-weight-decay-coupling"):
         statements[coupled] = (
-            f"Left decays by {a:g}·{shape}, {coupling[bool(first.coupled)]}; right by {b:g}·{shape}, "
+            f"Left decays by {a:g}·w, {coupling[bool(first.coupled)]}; right by {b:g}·w, "
             f"{coupling[bool(second.coupled)]}."
         )
     per = ["/B" if d.by_batch else "" for d in (first, second)]
