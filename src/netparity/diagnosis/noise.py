@@ -145,7 +145,8 @@ def measure(left: Array, right: Array, floor: Array, reference: Array, where: st
     with np.errstate(invalid="ignore"):
         difference = np.where(finite, np.abs(left - right), 0.0)
     tiny = np.finfo(np.float64).tiny
-    ratio = difference / np.maximum(floor, tiny)
+    with np.errstate(over="ignore"):  # a floor of 0: any difference is infinitely many floors
+        ratio = difference / np.maximum(floor, tiny)
     index = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
     scale = rms(reference) or max(rms(left), rms(right)) or 1.0
     conditioned = rms(floor) <= ILL_CONDITIONED * scale
