@@ -105,7 +105,20 @@ def forward_bug(d: Description, rng: np.random.Generator) -> Change | None:
     return bug("forward-bug", "forward", name, ("layers",))
 
 
+def rnn_gate_activation(d: Description, rng: np.random.Generator) -> Change | None:
+    """The hard sigmoid for the sigmoid in the gates."""
+    found = d.of_kind(nn.LSTM, nn.GRU)
+    if not found or found[0][1].gate_activation != "sigmoid":
+        return None
+    new = choose(rng, ["hard-sigmoid", "hard-sigmoid-keras2"])
+    return on_layers(
+        "rnn-gate-activation", d, [n for n, _ in found],
+        lambda layer: dataclasses.replace(layer, gate_activation=new), about=("gate_activation",),
+    )  # fmt: skip
+
+
 MAKERS: dict[str, Maker] = {
+    "rnn-gate-activation": rnn_gate_activation,
     "activation-kind": activation_kind,
     "leaky-relu-slope": _value("leaky-relu-slope", nn.LeakyReLU, "slope", (0.01, 0.2, 0.3)),
     "elu-alpha": _value("elu-alpha", nn.ELU, "alpha", (1.0, 0.5)),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from benchmarks.pairs.description import Array, Change, Description, Values
-from benchmarks.pairs.making import Maker, choose, replaced
+from benchmarks.pairs.making import Maker, choose, on_layers, replaced
 
 from netparity import nn
 
@@ -144,7 +145,74 @@ def layer_order(d: Description, rng: np.random.Generator) -> Change | None:
     return Change("layer-order", "structure", what, apply, ("layers",))
 
 
+def flatten_order(d: Description, rng: np.random.Generator) -> Change | None:
+    """Channels first in the row, the weight behind left as it is."""
+    found = [n for n, layer in d.of_kind(nn.Flatten) if layer.order == "as-is"]
+    if not found or d.of_kind(nn.Conv2D)[-1][1].outputs < 2:
+        return None
+    return on_layers(
+        "flatten-order", d, found, lambda _: nn.Flatten("CHW", "NHWC"), stage="structure"
+    )
+
+
+def conv_correlation(d: Description, rng: np.random.Generator) -> Change | None:
+    """The kernel turned by half a turn."""
+    found = [n for n, layer in d.of_kind(nn.Conv2D) if not layer.flip]
+    if not found:
+        return None
+    flip = lambda layer: dataclasses.replace(layer, flip=True)  # noqa: E731
+    return on_layers("conv-correlation", d, found, flip, stage="structure", about=("flip",))
+
+
+def conv_same_padding(d: Description, rng: np.random.Generator) -> Change | None:
+    """(1, 1) for TensorFlow's rule, which differs with a stride on even sizes."""
+    found = [n for n, layer in d.of_kind(nn.Conv2D) if layer.padding in ("same", 1)]
+    found = [n for n in found if dict(d.layers)[n].stride == 2]  # type: ignore[attr-defined]
+    if not found:
+        return None
+
+    def other_padding(layer: nn.Conv2D) -> nn.Conv2D:
+        return dataclasses.replace(layer, padding=1 if layer.padding == "same" else "same")
+
+    return on_layers(
+        "conv-same-padding", d, found, other_padding, stage="structure", about=("padding",)
+    )
+
+
+def gates(id: str, kind: type[nn.Layer], orders: tuple[str, str]) -> Maker:
+    """Blocks of gates carried over in another order."""
+
+    def make(d: Description, rng: np.random.Generator) -> Change | None:
+        found = [n for n, _ in d.of_kind(kind)]
+        if not found:
+            return None
+
+        def turned(layer: Any) -> nn.Layer:
+            new = orders[1] if layer.gate_order == orders[0] else orders[0]
+            changed: nn.Layer = dataclasses.replace(layer, gate_order=new)
+            return changed
+
+        return on_layers(id, d, found, turned, stage="structure", about=("gate_order",))
+
+    return make
+
+
+def gru_reset_after(d: Description, rng: np.random.Generator) -> Change | None:
+    """The reset gate before the product."""
+    found = [n for n, layer in d.of_kind(nn.GRU) if layer.reset_after]
+    if not found:
+        return None
+    before = lambda layer: dataclasses.replace(layer, reset_after=False)  # noqa: E731
+    return on_layers("gru-reset-after", d, found, before, stage="structure", about=("reset_after",))
+
+
 MAKERS: dict[str, Maker] = {
+    "flatten-order": flatten_order,
+    "conv-correlation": conv_correlation,
+    "conv-same-padding": conv_same_padding,
+    "lstm-gate-order": gates("lstm-gate-order", nn.LSTM, ("ifgo", "ijfo")),
+    "gru-gate-order": gates("gru-gate-order", nn.GRU, ("zrh", "rzn")),
+    "gru-reset-after": gru_reset_after,
     "bias-absent": bias_absent,
     "layer-missing": layer_missing,
     "layer-width": layer_width,

@@ -34,6 +34,8 @@ class Description:
         clipping: a bound on the gradients, or ``None``.
         dtype: of the arithmetic.
         bugs: mistakes by name, which only a program written out by hand can contain.
+        row: the shape of a row of inputs, where it is not that of the first dense layer:
+            (H, W, C) of images, (T, D) of sequences.
     """
 
     layers: Layers
@@ -44,16 +46,17 @@ class Description:
     clipping: nn.Clipping | None = None
     dtype: DType = "float64"
     bugs: tuple[str, ...] = ()
+    row: tuple[int, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a row of inputs."""
+        return self.row or (int(self.of_kind(nn.Affine)[0][1].inputs),)
 
     def with_layer(self, name: str, layer: nn.Layer) -> Description:
         """The same with one layer in another's place."""
         layers = tuple((n, layer if n == name else old) for n, old in self.layers)
         return dataclasses.replace(self, layers=layers)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of a row of inputs."""
-        return (int(self.of_kind(nn.Affine)[0][1].inputs),)
 
     def of_kind(self, *kinds: type[nn.Layer]) -> list[tuple[str, Any]]:
         """The layers of some classes, with their names."""
@@ -168,5 +171,5 @@ def within(scope: Any, full: str) -> bool:
     if scope == "all":
         return True
     if scope == "weights":
-        return full.endswith(".weight")
+        return full.endswith("weight")
     raise Unable(f"scope {scope!r}")

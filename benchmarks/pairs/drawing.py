@@ -56,7 +56,7 @@ def draw(
         pair = _try(seed, index, rng, make, first if count else None, count, kinds)
         if pair is not None:
             return pair
-        if attempt % 100 == 99:
+        if attempt % 40 == 39:
             first = choose(rng, ids)
     raise RuntimeError(f"no pair for seed {seed}, index {index}, first {first}")
 
@@ -67,6 +67,8 @@ def _try(
 ) -> Pair | None:  # fmt: skip
     base, network = make(rng)
     scale = float(choose(rng, [0.01, 1.0, 1.0, 100.0]))
+    if getattr(base.loss, "input", "logits") == "probabilities":
+        scale = min(scale, 1.0)  # Saturated probabilities make the loss infinite, then NaN.
     base = _rate(base, scale)
     changes: list[Change] = []
     if first is not None:
@@ -168,7 +170,72 @@ def mlp(rng: np.random.Generator) -> tuple[Description, str]:
     return description, f"mlp {sizes} {bend} {between}"
 
 
-FAMILIES: dict[str, Family] = {"mlp": mlp}
+def cnn(rng: np.random.Generator) -> tuple[Description, str]:
+    """One or two convolutions, pooling, and a dense head."""
+    size, channels, filters = (int(rng.integers(*r)) for r in ((6, 9), (1, 4), (2, 5)))
+    image = size
+    bend = choose(rng, [nn.ReLU(), nn.Tanh(), nn.ELU()])
+    loss, output, outputs = _loss(rng)
+    layers: list[tuple[str, nn.Layer]] = []
+    inputs = channels
+    for number in range(1, int(rng.integers(2, 4))):
+        padding: Any = choose(rng, ["valid", "same", 1] if size > 4 else ["same", 1])
+        stride = int(choose(rng, [1, 1, 2])) if number == 1 else 1
+        layers.append(
+            (f"conv{number}", nn.Conv2D(inputs, filters, 3, stride=stride, padding=padding))
+        )
+        layers.append((f"bend{number}", bend))
+        inputs = filters
+        size = -(-size // stride) if padding != "valid" else (size - 3) // stride + 1
+    if size >= 3 and rng.random() < 0.7:
+        kind = choose(rng, [nn.MaxPool2D, nn.AveragePool2D])
+        layers.append(("pool", kind(2)))
+        size //= 2
+    layers += [("flatten", nn.Flatten()), ("dense1", nn.Affine(size * size * inputs, outputs))]
+    return _completed(rng, layers, loss, output, (image, image, channels))
+
+
+def rnn(rng: np.random.Generator) -> tuple[Description, str]:
+    """One recurrent layer and a dense head."""
+    length, features, units = (int(rng.integers(*r)) for r in ((3, 6), (2, 5), (3, 7)))
+    loss, output, outputs = _loss(rng)
+    bias: Any = choose(rng, ["one", "two"])
+    layer: nn.Layer = choose(
+        rng,
+        [
+            nn.SimpleRNN(features, units, bias=bias),
+            nn.LSTM(features, units, bias=bias),
+            nn.GRU(features, units, bias="two"),
+            nn.GRU(features, units, bias="two", gate_order="rzn"),
+            nn.GRU(features, units, bias="one", reset_after=False),
+        ],
+    )
+    layers: list[tuple[str, nn.Layer]] = [
+        ("recurrent", layer), ("dense1", nn.Affine(units, outputs)),
+    ]  # fmt: skip
+    return _completed(rng, layers, loss, output, (length, features))
+
+
+def _completed(
+    rng: np.random.Generator, layers: list[tuple[str, nn.Layer]], loss: nn.Loss,
+    output: nn.Layer | None, row: tuple[int, ...],
+) -> tuple[Description, str]:  # fmt: skip
+    if output is not None:
+        layers.append(("output", output))
+    penalties, decay = _decays(rng)
+    description = Description(
+        layers=tuple(layers),
+        loss=loss,
+        optimizer=_rule(rng, decay),
+        initial=initial(layers, rng),
+        penalties=penalties,
+        dtype=choose(rng, ["float64", "float64", "float32"]),
+        row=row,
+    )
+    return description, " ".join(type(layer).__name__ for _, layer in layers)
+
+
+FAMILIES: dict[str, Family] = {"mlp": mlp, "cnn": cnn, "rnn": rnn}
 
 
 def initial(layers: Sequence[tuple[str, nn.Layer]], rng: np.random.Generator) -> Values:
@@ -249,7 +316,7 @@ def _rule(rng: np.random.Generator, decay: dict[str, Any]) -> nn.Optimizer:
 def data(rng: np.random.Generator, base: Description, scale: float) -> tuple[Any, Any]:
     """Rows, and targets that fit the loss; exact in float32."""
     dense = base.of_kind(nn.Affine)
-    x = np.float32(scale * rng.standard_normal((ROWS, dense[0][1].inputs))).astype(float)
+    x = np.float32(scale * rng.standard_normal((ROWS, *base.shape))).astype(float)
     outputs = dense[-1][1].outputs
     if isinstance(base.loss, nn.SoftmaxCrossEntropy | nn.MulticlassHinge):
         return x, rng.integers(0, outputs, ROWS)

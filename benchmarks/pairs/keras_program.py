@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from benchmarks.pairs.description import Description, Style, Unable, only, within
 
 import netparity
@@ -32,10 +33,47 @@ def model(description: Description, *, penalized: bool) -> Any:
     layers = [_layer(keras, n, layer, description, penalized) for n, layer in description.layers]
     made = keras.Sequential([keras.Input(description.shape), *layers])
     for (name, layer), own in zip(description.layers, made.layers, strict=True):
-        values = [description.initial[f"{name}.{key}"] for key in layer.shapes()]
+        values = _values(name, layer, description)
         if values:
             own.set_weights([*values, *own.get_weights()[len(values) :]])
     return made
+
+
+def _values(name: str, layer: nn.Layer, description: Description) -> list[Any]:
+    """The initial values of a layer, carried over into Keras's layouts."""
+    values = [description.initial[f"{name}.{key}"] for key in layer.shapes()]
+    if isinstance(layer, nn.GRU):
+        if layer.gate_order == "rzn":
+            parts = [np.split(v, 3, axis=-1) for v in values]
+            values = [np.concatenate([z, r, n], axis=-1) for r, z, n in parts]
+        if layer.bias == "two":
+            values[2:] = [np.stack(values[2:])]
+    if isinstance(layer, nn.LSTM) and layer.gate_order == "ijfo":
+        blocks = [np.split(v, 4, axis=-1) for v in values]
+        values = [np.concatenate([i, f, g, o], axis=-1) for i, g, f, o in blocks]
+    return values
+
+
+def _recurrent(keras: Any, layer: Any) -> Any:
+    k = keras.layers
+    gates = {"sigmoid": "sigmoid", "hard-sigmoid": "hard_sigmoid"}
+    match layer:
+        case nn.SimpleRNN(bias="one"):
+            only(layer, "inputs", "units", "activation")
+            return k.SimpleRNN(layer.units, activation=layer.activation)
+        case nn.LSTM(bias="one"):
+            only(layer, "inputs", "units", "gate_order", "gate_activation")
+            if layer.gate_activation in gates:
+                return k.LSTM(layer.units, recurrent_activation=gates[layer.gate_activation])
+        case nn.GRU():
+            only(layer, "inputs", "units", "bias", "reset_after", "gate_order", "gate_activation")
+            fits = layer.bias == ("two" if layer.reset_after else "one")
+            if fits and layer.gate_activation in gates:
+                return k.GRU(
+                    layer.units, reset_after=layer.reset_after,
+                    recurrent_activation=gates[layer.gate_activation],
+                )  # fmt: skip
+    raise Unable(f"keras: {layer!r}")
 
 
 def _layer(
@@ -53,6 +91,26 @@ def _layer(
     if isinstance(layer, nn.Affine):
         wanted = {"kernel_regularizer": "weight", "bias_regularizer": "bias"}
         return k.Dense(layer.outputs, use_bias=layer.bias, **terms(**wanted))
+    if isinstance(layer, nn.Conv2D):
+        only(layer, "inputs", "outputs", "kernel_size", "stride", "padding", "bias")
+        if not isinstance(layer.padding, str):
+            raise Unable(f"keras: {layer!r}")
+        wanted = {"kernel_regularizer": "weight", "bias_regularizer": "bias"}
+        return k.Conv2D(
+            layer.outputs, layer.kernel_size, strides=layer.stride, padding=layer.padding,
+            use_bias=layer.bias, **terms(**wanted),
+        )  # fmt: skip
+    if isinstance(layer, nn.SimpleRNN | nn.LSTM | nn.GRU):
+        if description.penalties and penalized:
+            raise Unable("keras: penalties on recurrent layers")
+        return _recurrent(keras, layer)
+    if isinstance(layer, nn.MaxPool2D | nn.AveragePool2D):
+        only(layer, "pool_size", "stride")
+        kind = k.MaxPooling2D if isinstance(layer, nn.MaxPool2D) else k.AveragePooling2D
+        return kind(layer.pool_size, strides=layer.stride)
+    if isinstance(layer, nn.Flatten):
+        only(layer)
+        return k.Flatten()
     norm = terms(gamma_regularizer="scale", beta_regularizer="shift")
     match layer:
         case nn.BatchNorm():
@@ -117,6 +175,8 @@ def _loss(loss: Any, description: Description) -> Any:
     if getattr(loss, "outputs", "mean") != "mean":
         raise Unable(f"keras: {loss!r}")
     last = description.layers[-1][1]
+    if getattr(loss, "input", "") == "logits" and isinstance(last, nn.Softmax | nn.Sigmoid):
+        raise Unable("keras: finds the logits behind the last layer, whatever the loss is told")
     match loss:
         case nn.SoftmaxCrossEntropy():
             # Behind a softmax layer Keras finds the logits and does not clip.

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from benchmarks.pairs import numpy_images as images
 from benchmarks.pairs import numpy_layers as layers_
+from benchmarks.pairs import numpy_recurrent as recurrent
 from benchmarks.pairs.description import Array, Description, Style, Unable, Values, within
 from benchmarks.pairs.numpy_losses import judge
 from benchmarks.pairs.numpy_updates import clipped, first_state, update
@@ -13,7 +15,10 @@ from benchmarks.pairs.numpy_updates import clipped, first_state, update
 import netparity
 from netparity import nn
 
-_OWN_NAMES = {"weight": "W", "bias": "b", "scale": "gamma", "shift": "beta"}
+_OWN_NAMES = {
+    "weight": "W", "bias": "b", "scale": "gamma", "shift": "beta", "recurrent_weight": "U",
+    "recurrent_bias": "c",
+}  # fmt: skip
 KNOWN_BUGS = frozenset(
     {
         "relu-slope-of-output-sign", "tanh-slope-of-input", "softmax-jacobian-diagonal",
@@ -44,8 +49,7 @@ class Program:
             self.names[full] = f"{_OWN_NAMES[full.rpartition('.')[2]]}{numbers[layer]}"
         self.parameters: Values = {}
         for full, value in description.initial.items():
-            turned = self._turned(full) and value.ndim == 2
-            own = value.T if turned else value
+            own = value.T if self._turned(full) else value
             self.parameters[self.names[full]] = np.array(own, dtype=self.dtype, order="C")
         self.buffers: Values = {}
         for name, layer in description.layers:
@@ -56,7 +60,7 @@ class Program:
             self.kept |= {f"sum_{n}": np.zeros_like(v) for n, v in self.parameters.items()}
 
     def _turned(self, full: str) -> bool:
-        return self.style.transposed and full.endswith(".weight")
+        return self.style.transposed and self.d.initial[full].ndim == 2
 
     def _value(self, full: str) -> Array:
         own = self.parameters[self.names[full]]
@@ -87,6 +91,18 @@ class Program:
                 case nn.BatchNorm():
                     mine = {k: self.buffers[f"{k} {name}"] for k in ("mean", "variance")}
                     y, back = layers_.batch_norm(layer, self._own(name), x, mine, training=training)
+                case nn.Conv2D():
+                    y, back = images.convolution(layer, self._own(name), x)
+                case nn.MaxPool2D() | nn.AveragePool2D():
+                    y, back = images.pooling(layer, x)
+                case nn.Flatten():
+                    y, back = images.flatten(layer, x)
+                case nn.SimpleRNN():
+                    y, back = recurrent.simple(layer, self._own(name), x)
+                case nn.LSTM():
+                    y, back = recurrent.lstm(layer, self._own(name), x)
+                case nn.GRU():
+                    y, back = recurrent.gru(layer, self._own(name), x)
                 case nn.LayerNorm():
                     y, back = layers_.layer_norm(layer, self._own(name), x)
                 case _:
@@ -206,11 +222,10 @@ def build(description: Description, style: Style) -> netparity.Scratch:
 
 def _try_out(program: Program) -> None:
     """One step on two rows of zeros, so that what cannot be written down is refused at once."""
-    inputs = program.d.of_kind(nn.Affine)[0][1].inputs
     classes = isinstance(program.d.loss, nn.SoftmaxCrossEntropy | nn.MulticlassHinge)
     before = np.random.get_state()  # noqa: NPY002
     with np.errstate(all="ignore"):
-        x = np.zeros((3, inputs))
+        x = np.zeros((3, *program.d.shape))
         y = np.zeros(3, int) if classes else np.zeros(program.predict(x).shape)
         program.loss(x, y)
         program.step(x, y)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from benchmarks.pairs.description import Description, Style, Unable, only, within
 
 import netparity
@@ -16,6 +15,7 @@ _DECAY = ("learning_rate", "weight_decay", "decay", "decay_scope")
 def build(description: Description, style: Style) -> netparity.Torch:
     """The module with its initial values, its loss and its optimizer."""
     import torch
+    from benchmarks.pairs.torch_modules import ChannelsFirst, fill
 
     if description.bugs:
         raise Unable(f"torch: {description.bugs}")
@@ -23,8 +23,10 @@ def build(description: Description, style: Style) -> netparity.Torch:
     dtype = getattr(torch, description.dtype)
     module = torch.nn.Sequential()
     for name, layer in description.layers:
+        if isinstance(layer, nn.Conv2D) and not len(module):
+            module.append(ChannelsFirst())
         module.append(_layer(torch, layer, dtype))
-        _fill(torch, module[-1], name, description)
+        fill(module[-1], name, layer, description)
     optimizer = _optimizer(torch, description, module)
     more: dict[str, Any] = {}
     if description.penalties:
@@ -34,19 +36,21 @@ def build(description: Description, style: Style) -> netparity.Torch:
     return netparity.Torch(module, _loss(torch, description.loss), optimizer, **more)
 
 
-def _fill(torch: Any, made: Any, name: str, description: Description) -> None:
-    own = {"weight": "weight", "bias": "bias", "scale": "weight", "shift": "bias"}
-    with torch.no_grad():
-        for full, value in description.initial.items():
-            layer, _, key = full.rpartition(".")
-            if layer == name:
-                array = value.T if value.ndim == 2 else value
-                getattr(made, own[key]).copy_(torch.from_numpy(np.ascontiguousarray(array)))
-
-
 def _layer(torch: Any, layer: nn.Layer, dtype: Any) -> Any:
+    from benchmarks.pairs import torch_modules
+
     t = torch.nn
     match layer:
+        case nn.Conv2D():
+            return torch_modules.convolution(layer, dtype)
+        case nn.SimpleRNN() | nn.LSTM() | nn.GRU():
+            return torch_modules.recurrent(layer, dtype)
+        case nn.MaxPool2D() | nn.AveragePool2D():
+            only(layer, "pool_size", "stride")
+            kind = t.MaxPool2d if isinstance(layer, nn.MaxPool2D) else t.AvgPool2d
+            return kind(layer.pool_size, stride=layer.stride)
+        case nn.Flatten():
+            return t.Flatten()
         case nn.Affine():
             return t.Linear(layer.inputs, layer.outputs, bias=layer.bias, dtype=dtype)
         case nn.Identity():

@@ -139,5 +139,7 @@ def run_once(kind: str, description: Description, style: Style, pair: Pair) -> A
                 side.step(*batches[step % len(batches)])
         prediction = np.asarray(side.predict(pair.x))
         seconds = time.perf_counter() - begun
+    if description.row:
+        return prediction, [], seconds  # Their parameters lie otherwise in each framework.
     values = renderers.canonical(kind, style, list(side.parameters().values()))
     return prediction, values, seconds

@@ -79,6 +79,24 @@ def test_every_way_of_writing_a_description_down_computes_the_same() -> None:
     assert compared > 25
 
 
+@pytest.mark.parametrize("family", ["cnn", "rnn"])
+def test_images_and_sequences_by_hand_are_those_of_the_others(family: str) -> None:
+    compared = 0
+    for index in range(12):
+        drawn = drawing.draw(9, index, most=0, families=(family,), kinds=("numpy", "solver"))
+        base = dataclasses.replace(drawn.base, dtype="float64")
+        runs = [
+            truth.run_once(kind, base, drawn.left_style, drawn)[0]
+            for kind in PLAIN
+            if renderers.can(kind, base, drawn.left_style)
+        ]
+        for other in runs[1:]:
+            compared += 1
+            size = float(np.sqrt(np.mean(np.square(runs[0]))))
+            assert np.max(np.abs(runs[0] - other)) <= 1e-6 * size, (index, drawn.network)
+    assert compared >= 12
+
+
 def test_a_drawn_pair_is_always_the_same_and_right_is_left_with_the_changes() -> None:
     for index in range(30):
         one, two = (drawing.draw(5, index, kinds=PLAIN) for _ in range(2))
