@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from benchmarks.pairs import change_forward, change_loss, change_structure, change_update
+from benchmarks.pairs import (
+    change_data,
+    change_forward,
+    change_loss,
+    change_structure,
+    change_update,
+)
 from benchmarks.pairs.making import Maker
 
 from netparity import catalogue
 
 MAKERS: dict[str, Maker] = (
-    change_structure.MAKERS | change_forward.MAKERS | change_loss.MAKERS | change_update.MAKERS
+    change_structure.MAKERS
+    | change_data.MAKERS
+    | change_forward.MAKERS
+    | change_loss.MAKERS
+    | change_update.MAKERS
 )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+from benchmarks.pairs.feeding import Feeding
 
 from netparity import nn
 
@@ -36,6 +37,8 @@ class Description:
         bugs: mistakes by name, which only a program written out by hand can contain.
         row: the shape of a row of inputs, where it is not that of the first dense layer:
             (H, W, C) of images, (T, D) of sequences.
+        feeding: how the rows are fed, where the program feeds itself.
+        report: what it prints after each update, ``"loss"``, ``"data loss"`` or ``"tenfold"``.
     """
 
     layers: Layers
@@ -47,6 +50,8 @@ class Description:
     dtype: DType = "float64"
     bugs: tuple[str, ...] = ()
     row: tuple[int, ...] = ()
+    feeding: Feeding | None = None
+    report: str | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

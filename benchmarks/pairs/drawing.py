@@ -12,6 +12,7 @@ from benchmarks.pairs.change_forward import BENDS
 from benchmarks.pairs.change_structure import drawn
 from benchmarks.pairs.changes import MAKERS
 from benchmarks.pairs.description import Change, Description, Pair, Style, Values
+from benchmarks.pairs.feeding import Feeding
 from benchmarks.pairs.making import choose, overlap
 
 from netparity import nn
@@ -67,6 +68,11 @@ def _try(
 ) -> Pair | None:  # fmt: skip
     base, network = make(rng)
     scale = float(choose(rng, [0.01, 1.0, 1.0, 100.0]))
+    if rng.random() < 0.3:
+        orders: Any = choose(rng, ["sequential", "shuffled"])
+        base = dataclasses.replace(base, feeding=Feeding(order=orders))
+    if rng.random() < 0.1:
+        base = dataclasses.replace(base, report="loss")
     if getattr(base.loss, "input", "logits") == "probabilities":
         scale = min(scale, 1.0)  # Saturated probabilities make the loss infinite, then NaN.
     base = _rate(base, scale)

@@ -12,12 +12,12 @@ import netparity
 from netparity import nn
 
 
-def build(description: Description, style: Style) -> netparity.Flax:
+def build(description: Description, style: Style, **more: Any) -> netparity.Flax:
     """The model with its initial values, its loss and its optimizer."""
     import jax.numpy as jnp
     from flax import nnx
 
-    if description.bugs or description.penalties:
+    if description.bugs or description.penalties or description.report:
         raise Unable("flax: bugs and penalties are left to the functions in JAX")
     if description.optimizer.weight_decay and description.optimizer.decay_scope != "all":
         raise Unable("flax: masks are left to the functions in JAX")
@@ -32,7 +32,9 @@ def build(description: Description, style: Style) -> netparity.Flax:
         layers.append(made)
     rule = optimizer(description, None, None)
     lift = description.dtype == "float64"
-    return netparity.Flax(nnx.Sequential(*layers), loss_of(description.loss), rule, lift=lift)
+    return netparity.Flax(
+        nnx.Sequential(*layers), loss_of(description.loss), rule, lift=lift, **more
+    )
 
 
 def _layer(nnx: Any, layer: nn.Layer, rngs: Any) -> Any:

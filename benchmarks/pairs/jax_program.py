@@ -13,11 +13,11 @@ from netparity import nn
 _DECAY = ("learning_rate", "weight_decay", "decay", "decay_scope")
 
 
-def build(description: Description, style: Style) -> netparity.Jax:
+def build(description: Description, style: Style, **more: Any) -> netparity.Jax:
     """``apply(params, x)``, the loss of its predictions, and the optimizer."""
     import jax.numpy as jnp
 
-    if description.bugs:
+    if description.bugs or description.report:
         raise Unable(f"jax: {description.bugs}")
     names = list(dict.fromkeys(full.rpartition(".")[0] for full in description.initial))
     numbered = {name: f"layer{number}" for number, name in enumerate(names, 1)}
@@ -32,7 +32,6 @@ def build(description: Description, style: Style) -> netparity.Jax:
             x = step(params, x)
         return x
 
-    more: dict[str, Any] = {}
     if description.penalties:
         more["penalty"] = _penalty(description, numbered)
     rule = optimizer(description, lambda full: numbered[full.rpartition(".")[0]], params)

@@ -13,20 +13,20 @@ from netparity import nn
 _DECAY = ("learning_rate", "weight_decay", "decay", "decay_scope")
 
 
-def build(description: Description, style: Style) -> netparity.Keras:
+def build(description: Description, style: Style, **more: Any) -> netparity.Keras:
     """The compiled model with its initial values."""
     made = model(description, penalized=True)
     loss: Any = description.loss
     weights = {} if loss.factor == 1.0 else {"loss_weights": loss.factor}
     made.compile(loss=_loss(loss, description), optimizer=optimizer(description), **weights)
-    return netparity.Keras(made)
+    return netparity.Keras(made, **more)
 
 
 def model(description: Description, *, penalized: bool) -> Any:
     """The model with its initial values; the width of floats is process-wide in Keras."""
     import keras
 
-    if description.bugs:
+    if description.bugs or description.report:
         raise Unable(f"keras: {description.bugs}")
     keras.config.set_floatx(description.dtype)
     keras.config.set_dtype_policy(description.dtype)

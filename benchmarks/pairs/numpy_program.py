@@ -146,6 +146,13 @@ class Program:
         scores = self.forward(x, training=True)[-1][1]
         return judge(self.d.loss, scores, y, self.bugs)[0] + self._penalty()[0]
 
+    def report(self, x: Array, y: Array) -> dict[str, float]:
+        """What is printed after an update."""
+        value = self.loss(x, y)
+        if self.d.report == "data loss":
+            value -= self._penalty()[0]
+        return {"loss": 10 * value if self.d.report == "tenfold" else value}
+
     def gradients(self, x: Array, y: Array) -> Values:
         """The gradients of it, by the program's own names."""
         tape = self.forward(x, training=True)
@@ -197,7 +204,7 @@ class Program:
         self.update(self.gradients(x, y))
 
 
-def build(description: Description, style: Style) -> netparity.Scratch:
+def build(description: Description, style: Style, **more: Any) -> netparity.Scratch:
     """The program as its author hands it over: what it shows depends on the style."""
     _try_out(Program(description, style))
     program = Program(description, style)
@@ -211,12 +218,15 @@ def build(description: Description, style: Style) -> netparity.Scratch:
     }[style.exposure]  # fmt: skip
     if description.of_kind(nn.Dropout):
         shown["activations"] = program.activations
+    if description.report is not None:
+        shown["report"] = program.report
     return netparity.Scratch(
         parameters=program.parameters,
         buffers=program.buffers,
         state=program.kept,
         predict=program.predict,
         **shown,
+        **more,
     )
 
 

@@ -26,7 +26,8 @@ def build(kind: str, description: Description, style: Style) -> Any:
         Unable: that kind cannot express the description.
     """
     module = importlib.import_module(f"benchmarks.pairs.{_MODULES[kind]}")
-    return module.build(description, style)
+    more = {} if description.feeding is None else {"batches": description.feeding.batches()}
+    return module.build(description, style, **more)
 
 
 def can(kind: str, description: Description, style: Style) -> bool:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from benchmarks.pairs.description import Description, Style, Unable
 
 from netparity import nn
+from netparity.implementations.solver import SolverSide
 
 
-def build(description: Description, style: Style) -> nn.Solver:
+def build(description: Description, style: Style, **more: Any) -> Any:
     """The solver with its initial values."""
-    if description.bugs:
+    if description.bugs or description.report:
         raise Unable(f"solver: {description.bugs}")
-    return nn.Solver(
+    solver = nn.Solver(
         nn.Network(description.layers),
         description.loss,
         description.optimizer,
@@ -20,3 +23,4 @@ def build(description: Description, style: Style) -> nn.Solver:
         clipping=description.clipping,
         dtype=description.dtype,
     )
+    return SolverSide(solver, **more) if more else solver

@@ -11,12 +11,11 @@ import netparity
 from netparity import nn
 
 
-def build(description: Description, style: Style) -> netparity.TensorFlow:
+def build(description: Description, style: Style, **more: Any) -> netparity.TensorFlow:
     """The model, the loss on its predictions, and the optimizer."""
     made = model(description, penalized=False)
     if description.penalties and description.of_kind(nn.GRU):
         raise Unable("tensorflow: both biases of a GRU are one variable")
-    more: dict[str, Any] = {}
     if description.penalties:
         more["penalty"] = _penalty(description)
     return netparity.TensorFlow(made, _loss(description.loss), optimizer(description), **more)

@@ -12,12 +12,12 @@ from netparity import nn
 _DECAY = ("learning_rate", "weight_decay", "decay", "decay_scope")
 
 
-def build(description: Description, style: Style) -> netparity.Torch:
+def build(description: Description, style: Style, **more: Any) -> netparity.Torch:
     """The module with its initial values, its loss and its optimizer."""
     import torch
     from benchmarks.pairs.torch_modules import ChannelsFirst, fill
 
-    if description.bugs:
+    if description.bugs or description.report:
         raise Unable(f"torch: {description.bugs}")
     torch.set_num_threads(style.threads)
     dtype = getattr(torch, description.dtype)
@@ -28,7 +28,6 @@ def build(description: Description, style: Style) -> netparity.Torch:
         module.append(_layer(torch, layer, dtype))
         fill(module[-1], name, layer, description)
     optimizer = _optimizer(torch, description, module)
-    more: dict[str, Any] = {}
     if description.penalties:
         more["penalty"] = _penalty(description)
     if description.clipping is not None:

@@ -82,8 +82,18 @@ def observe(
                 start = step * batch % len(x)
                 side.step(x[start : start + batch], y[start : start + batch])
                 seen |= {f"step {step} {n}": v for n, v in side.parameters().items()}
+            if description.feeding is not None:
+                fed = [b for e in range(2) for b in description.feeding.batches()(x, y, e)]
+                seen |= {f"batch {n}": rows for n, (rows, _) in enumerate(fed)}
+            if "report" in side.abilities:
+                seen["report"] = _reported(kind, description, style, x[:batch], y[:batch])
             seen["after steps"] = np.asarray(side.predict(x))
     return {key: np.asarray(value, dtype=np.float64) for key, value in seen.items()}
+
+
+def _reported(kind: str, description: Description, style: Style, x: Array, y: Array) -> Array:
+    watched = _fresh(kind, description, style).watch(x, y, epochs=2, batch_size=len(x), limit=4)
+    return np.array([told.value for told in watched.reported])
 
 
 def _fresh(kind: str, description: Description, style: Style) -> Any:
@@ -132,7 +142,9 @@ def run_once(kind: str, description: Description, style: Style, pair: Pair) -> A
         begun = time.perf_counter()
         side = _fresh(kind, description, style)
         starts = range(0, len(pair.x), pair.batch_size)
-        batches = [(pair.x[s : s + pair.batch_size], pair.y[s : s + pair.batch_size])
+        batches = list(description.feeding.batches()(pair.x, pair.y, 0)) if (
+            description.feeding
+        ) else [(pair.x[s : s + pair.batch_size], pair.y[s : s + pair.batch_size])
                    for s in starts]  # fmt: skip
         if "step" in side.abilities:
             for step in range(pair.steps):

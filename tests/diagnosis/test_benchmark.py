@@ -61,7 +61,7 @@ def pair(
 def test_every_way_of_writing_a_description_down_computes_the_same() -> None:
     compared = 0
     for index in range(40):
-        drawn = drawing.draw(3, index, most=0, families=("mlp",))
+        drawn = drawing.draw(3, index, (), (*PLAIN, "jax"), most=0, families=("mlp",))
         base = dataclasses.replace(drawn.base, dtype="float64")
         kept_apart = base.of_kind(nn.Dropout) or base.of_kind(nn.BatchNorm)
         if kept_apart:  # Masks differ; a bias before a batch norm has a gradient of rounding alone.
