@@ -122,7 +122,7 @@ class Conventions:
             does, or nothing is known.
         schedule: the learning rate by the number of steps, or epochs, made before; ``None``
             where nothing is known of one, and where the rate is the optimizer's throughout.
-            The optimizer's ``learning_rate`` is then the schedule's first.
+            The optimizer's ``learning_rate`` is then the schedule's first that is not 0.
         schedule_every: what the schedule counts.
         laws: law of the initial values per twin parameter name.
         faults: bugs of the backward pass.

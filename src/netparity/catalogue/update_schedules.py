@@ -51,6 +51,7 @@ UPDATE_SCHEDULES: tuple[Convention, ...] = (
         },
         signature="the rate drops at other steps",
         imitate="ExponentialDecay(0.1, 0.5, steps=30, staircase=True)",
+        switches=("ExponentialDecay.staircase",),
         fix={
             "torch": "StepLR(optimizer, step_size={value}, gamma=gamma)",
             "keras": (
@@ -75,6 +76,7 @@ UPDATE_SCHEDULES: tuple[Convention, ...] = (
         },
         signature="one step is made at the old rate",
         imitate='PiecewiseConstant((100,), (0.1, 0.01), at_boundary="old")',
+        switches=("PiecewiseConstant.at_boundary",),
         fix={
             "torch": "MultiStepLR(optimizer, milestones=[{value}])",
             "keras": (
@@ -102,6 +104,7 @@ UPDATE_SCHEDULES: tuple[Convention, ...] = (
         },
         signature="the rate rises after T_max on one side",
         imitate='CosineDecay(0.1, 100, after="periodic")',
+        switches=("CosineDecay.after",),
         fix={
             "torch": (
                 "CosineAnnealingLR(optimizer, T_max={value})  # and no scheduler.step() beyond it"
@@ -127,6 +130,7 @@ UPDATE_SCHEDULES: tuple[Convention, ...] = (
         },
         signature="the cosine ends warmup steps apart",
         imitate="WarmUp(CosineDecay(0.1, 90), 10)",
+        switches=("CosineDecay.steps",),
         fix={
             "keras": (
                 "keras.optimizers.schedules.CosineDecay(start, decay_steps={value}, "
@@ -153,6 +157,7 @@ UPDATE_SCHEDULES: tuple[Convention, ...] = (
         },
         signature="first step is 0",
         imitate='WarmUp(ConstantRate(0.1), 10, first="up")',
+        switches=("WarmUp.start", "WarmUp.first"),
         fix={
             "torch": (
                 "LinearLR(optimizer, start_factor={value}, total_iters=warmup)  # must be above 0"

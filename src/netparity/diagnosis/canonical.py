@@ -49,7 +49,13 @@ def make_canonical(known: Identified) -> None:
         decay_coefficients(conventions.penalties or (), names, by_batch=True),
         sign_coefficients(conventions.penalties or (), names, by_batch=True),
     )
-    known.twin = twin.with_(penalties=penalties, optimizer=optimizer, clipping=clipping)
+    known.twin = twin.with_(
+        penalties=penalties,
+        optimizer=optimizer,
+        clipping=clipping,
+        schedule=known.declared.schedule,
+        schedule_every=known.declared.schedule_every,
+    )
     _set_head_apart(known)
 
 

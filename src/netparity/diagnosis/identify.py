@@ -332,6 +332,7 @@ def _update(
     found = None
     if "update" in live.abilities:
         made = update.feed(live, twin, update.calls_to_make(start, rng))
+        made = update.at_rates(made, known.declared)
         seen, _ = _without_frozen(made, live.dtype)
         found = update.identify(seen, live.dtype, rng, declared, hints)
         known.side.reset()
@@ -339,6 +340,7 @@ def _update(
     if "step" in live.abilities and "training" not in known.missing:
         followed = _follow_steps(known, twin, start, batches)
         if followed is not None:
+            followed = update.at_rates(followed, known.declared)
             followed, frozen = _without_frozen(followed, live.dtype)
             if frozen and "gradients" in live.abilities:
                 known.twin = twin.with_(frozen=frozen)

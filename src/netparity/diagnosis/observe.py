@@ -264,11 +264,13 @@ def update_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
     calls = update.calls_to_make(start, bench.rng)
     if one.elementwise and two.elementwise:
         calls = update.sampled(update.Updates(calls, ()), bench.rng).calls
+    theirs = update.rated(calls, right.conventions)
+    calls = update.rated(calls, left.conventions)
     noise = update.floors(one, calls, bench.dtype, bench.rng, left.conventions.clipping)
     back = {r: n for n, r in bench.pairing.names.items()}
     still = {back.get(n, n) for n in right.conventions.frozen}
     a = update.repeat(one, _moving(calls, left.conventions.frozen), left.conventions.clipping)
-    b = update.repeat(two, _moving(calls, still), right.conventions.clipping)
+    b = update.repeat(two, _moving(theirs, still), right.conventions.clipping)
     return update.compare(a, b, noise, calls)
 
 

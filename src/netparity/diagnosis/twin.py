@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from netparity.conventions import Conventions, Factored, Misplaced
+from netparity.diagnosis import scheduled
 from netparity.nn import L1, L2, Dropout, ElasticNet, Network, Optimizer, Penalty, Tape, in_scope
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -174,6 +175,8 @@ class Twin:
         current: Values = {name: np.array(value) for name, value in parameters.items()}
         state = optimizer.initialize(self.parameters(current))
         trajectory = [current]
+        batches = list(batches)
+        factors = scheduled.factors(self.conventions, len(batches))
         for index, (x, y) in enumerate(batches):
             step_draws = draws[index] if draws else None
             trains = self.conventions.trains
@@ -184,7 +187,8 @@ class Twin:
             moved = {n: g for n, g in gradients.items() if n not in self.conventions.frozen}
             if self.conventions.clipping is not None:
                 moved = self.conventions.clipping.clip(moved)
-            trained, state = optimizer.update(self.parameters(current), moved, state)
+            rate = optimizer.learning_rate * factors[index]
+            trained, state = optimizer.update(self.parameters(current), moved, state, rate)
             current = {**current, **trained, **evaluation.tape.buffers}
             trajectory.append(current)
         return trajectory

@@ -395,6 +395,8 @@ def declared_form(known: Identified, wanted: Conventions) -> Conventions | None:
         penalties=penalties,
         optimizer=optimizer,
         clipping=wanted.clipping,
+        schedule=wanted.schedule,
+        schedule_every=wanted.schedule_every,
     )
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, final
+from typing import Any, Final, final
 
 from netparity.conventions import Conventions
 from netparity.errors import InputError
 from netparity.implementations.watching import Every
 from netparity.nn import Schedule
+
+#: Steps within which a rate other than 0 is looked for.
+_FIRST: Final = 1000
 
 
 @final
@@ -144,7 +147,9 @@ class Rates:
         if schedule is None:
             return conventions
         if rule is not None:
-            rule = replace(rule, learning_rate=schedule(0))  # type: ignore[type-var]
+            # A warm-up may begin at 0.
+            rates = (schedule(step) for step in range(_FIRST))
+            rule = replace(rule, learning_rate=next((r for r in rates if r), 0.0))  # type: ignore[type-var]
         texts = {"schedule": _text(self._schedule), **conventions.texts}
         return replace(
             conventions, optimizer=rule, schedule=schedule, schedule_every=self.every, texts=texts

@@ -10,6 +10,7 @@ import numpy as np
 
 from netparity.conventions import changed
 from netparity.diagnosis.candidates import Both, Candidate, Change, Plan, text, written
+from netparity.diagnosis.explain.schedule import schedule
 from netparity.diagnosis.explain.switches import Difference, differences, follow
 from netparity.diagnosis.update import STEPS as UPDATES
 from netparity.nn import SGD, Adam, ClipByNorm, Clipping, Optimizer, RMSProp
@@ -23,6 +24,8 @@ def update(both: Both) -> Iterator[Candidate]:
     """The kind of optimizer and its constants."""
     yield from _frozen(both)
     yield from clipping(both)
+    schedules = list(schedule(both))
+    yield from schedules
     left, right = both.left.conventions.optimizer, both.right.conventions.optimizer
     if left is None or right is None:
         return
@@ -50,7 +53,9 @@ def update(both: Both) -> Iterator[Candidate]:
             _rule_of(left),
         )
         return
-    for difference in differences(left, right, besides=ELSEWHERE):
+    # The first rate is the schedule's.
+    besides = (*ELSEWHERE, "learning_rate") if schedules else ELSEWHERE
+    for difference in differences(left, right, besides=besides):
         name, a, b = difference.switch, difference.left, difference.right
         if difference.entry is None or _idle(name, left, right):
             continue

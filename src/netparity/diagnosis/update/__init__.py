@@ -4,8 +4,10 @@ from netparity.diagnosis.update.calls import (
     STEPS,
     Call,
     Updates,
+    at_rates,
     calls_to_make,
     feed,
+    rated,
     repeat,
     sampled,
 )
@@ -18,6 +20,7 @@ __all__ = [
     "FoundUpdate",
     "Updates",
     "as_written",
+    "at_rates",
     "calls_to_make",
     "compare",
     "confirm",
@@ -25,6 +28,7 @@ __all__ = [
     "floors",
     "identify",
     "identify_steps",
+    "rated",
     "repeat",
     "sampled",
 ]

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from netparity.conventions import Conventions
+from netparity.diagnosis import scheduled
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.implementations.base import Implementation
 from netparity.nn import ClipByNorm, Clipping, Optimizer
@@ -128,6 +130,19 @@ def feed(live: Implementation, twin: Twin, calls: Sequence[Call]) -> Updates:
     finally:
         live.restore(saved)
     return Updates(tuple(calls), tuple(after))
+
+
+def at_rates(seen: Updates, conventions: Conventions) -> Updates:
+    """The same updates, with the learning rates that a side's schedule has in each."""
+    return Updates(rated(seen.calls, conventions), seen.after)
+
+
+def rated(calls: Sequence[Call], conventions: Conventions) -> tuple[Call, ...]:
+    """The calls with the learning rates that a schedule has in them."""
+    multiples = scheduled.factors(conventions, len(calls))
+    return tuple(
+        replace(c, rate=c.rate * factor) for c, factor in zip(calls, multiples, strict=True)
+    )
 
 
 def wide(values: Mapping[str, Array]) -> Values:

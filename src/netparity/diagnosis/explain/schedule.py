@@ -1,0 +1,77 @@
+"""Whether and how the learning rate changes from step to step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from netparity.diagnosis import scheduled
+from netparity.diagnosis.candidates import Both, Candidate, Plan, text, written
+from netparity.diagnosis.explain.switches import differences
+from netparity.nn import ConstantRate, Schedule
+from netparity.report.model import Evidence
+
+#: Steps at which two schedules are compared: those that a comparison makes, and beyond.
+_STEPS = 10_000
+
+
+def schedule(both: Both) -> Iterator[Candidate]:
+    """The schedules, where their rates differ at some step."""
+    one, two = both.left.conventions, both.right.conventions
+    left, right = scheduled.of(one), scheduled.of(two)
+    if left is None or right is None or (one.schedule is None and two.schedule is None):
+        return
+    same_unit = one.schedule_every == two.schedule_every or ConstantRate in (
+        type(left), type(right)
+    )  # fmt: skip
+    apart = _first_difference(left, right)
+    if apart is None and same_unit:
+        return
+    step = 0 if apart is None else apart
+    unit = two.schedule_every if one.schedule is None else one.schedule_every
+    id, switch = _named(left, right)
+
+    def change(plan: Plan) -> Plan:
+        rule: Any = plan.conventions.optimizer
+        if one.optimizer is not None and rule is not None:
+            rule = replace(rule, learning_rate=one.optimizer.learning_rate)
+        followed = replace(
+            plan.conventions, schedule=left, schedule_every=one.schedule_every, optimizer=rule
+        )
+        return replace(plan, conventions=followed)
+
+    latent = "acts only after an epoch" if unit == "epoch" and step else None
+    words = f"rate at {unit} {step}"
+    yield Candidate(
+        id,
+        "update",
+        ("schedule" if switch is None else f"schedule.{switch}",),
+        written(both.left, "schedule", repr(left)),
+        written(both.right, "schedule", repr(right)),
+        f"The learning rate at {unit} {step} is {text(left(step))} on the left and "
+        f"{text(right(step))} on the right.",
+        (Evidence(words, left(step), right(step), None),),
+        both.fix(id, left=repr(right), right=repr(left)),
+        change,
+        latent=latent,
+    )
+
+
+def _first_difference(left: Schedule, right: Schedule) -> int | None:
+    """The first step at which two rates differ by more than the rounding to float32."""
+    for step in range(_STEPS):
+        a, b = left(step), right(step)
+        if abs(a - b) > 2.0**-22 * max(abs(a), abs(b)):
+            return step
+    return None
+
+
+def _named(left: Schedule, right: Schedule) -> tuple[str, str | None]:
+    """The entry that names what differs, and the switch; another schedule where none does."""
+    if type(left) is type(right) and hasattr(left, "__dataclass_fields__"):
+        pieces: Any = (left, right)
+        found = list(differences(*pieces))
+        if len(found) == 1 and found[0].entry is not None:
+            return found[0].entry.id, found[0].switch
+    return "schedule-kind", None
