@@ -87,6 +87,24 @@ def test_calls_alone_are_made_in_the_mode_handed_over() -> None:
     assert compare(side(whole=False), side(whole=False)).verdict == "parity"
 
 
+def normalized(*, train: bool) -> Callable[[], netparity.Torch]:
+    def build() -> netparity.Torch:
+        made = module(0.0)
+        made[1] = nn.BatchNorm1d(6, dtype=torch.float64)
+        made.train(train)
+        sgd = torch.optim.SGD(made.parameters(), lr=0.05)
+        return netparity.Torch(made, nn.CrossEntropyLoss(), sgd)
+
+    return build
+
+
+def test_running_statistics_in_a_module_left_in_inference_mode() -> None:
+    report = compare(normalized(train=True), normalized(train=False))
+    (cause,) = report.causes
+    assert (cause.id, cause.also) == ("bn-train-eval", ())
+    assert report.explained
+
+
 class Always(nn.Module):
     """Dropout as ``F.dropout`` does it where nobody tells it the mode."""
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from netparity import __version__, environment
-from netparity.diagnosis import align, conclude
+from netparity.diagnosis import align, conclude, observe, unguided
 from netparity.diagnosis.bench import Stage, not_checked, stage_of
+from netparity.diagnosis.candidates import Both
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.noise import Measure, channel_rms, coarser, measure
 from netparity.diagnosis.probes import probe_values
@@ -24,6 +25,7 @@ from netparity.errors import CannotError, InputError
 from netparity.implementations.base import Implementation
 from netparity.report.model import (
     STAGES,
+    Cause,
     Divergence,
     Gap,
     Measured,
@@ -69,9 +71,44 @@ def compare(
         rows = min(len(x), batch_size)
         targets = None if y is None else y[:rows]
         stages |= _driven(left, right, pairing, x[:rows], targets, rng, failures)
+    causes, gap = _watched(pair, left, right, stages, failures, steps, batch_size, rng)
     for side in pair.sides():
         side.reset()
-    return _report(left, right, stages, failures)
+    return _report(left, right, stages, failures, causes, gap)
+
+
+def _watched(
+    pair: Pair,
+    left: Identified,
+    right: Identified,
+    stages: dict[str, Stage],
+    failures: dict[str, str],
+    steps: int,
+    batch_size: int,
+    rng: np.random.Generator,
+) -> tuple[list[Cause], Gap]:
+    """What both feed, with its causes, and the gap of their free runs."""
+    nothing = Gap(unguided.METRIC, None, None, None, 0, None)
+    if pair.data["left"][1] is None:
+        return [], nothing
+    place = "data"
+    causes: list[Cause] = []
+    try:
+        exchange = unguided.watch_both(pair, batch_size, steps)
+        stages["data"] = observe.data(exchange)
+        if stages["data"].status == "different":
+            causes = unguided.data_causes(Both(left, right), exchange)
+        place = "update"
+        gone = unguided.let_go(pair, left, right, exchange, steps, rng)
+    except unguided.SideError as error:
+        stages[place] = not_checked(place, str(error))
+        failures[place] = str(error)
+        return causes, nothing
+    if gone is None:
+        return causes, nothing
+    if gone.parted and not any(s.status == "different" for s in stages.values()):
+        failures["update"] = "the free run: the sides part, and no stage that was compared differs"
+    return causes, gone.gap
 
 
 def _init(left: Identified, right: Identified, pairing: align.NativePairing) -> Stage:
@@ -105,6 +142,12 @@ def _driven(
         targets = y
         looks["loss"] = lambda live: np.asarray(live.loss(x, targets).total)
         looks["gradient"] = lambda live: live.gradients(x, targets)
+    if all("update" in k.live.abilities for k in (left, right)):
+        given = unguided.given_gradients(values, rng)
+        theirs = unguided.in_right(given, pairing, right.live.parameters())
+        looks["update"] = lambda live: unguided.updated(
+            live, given if live is left.live else theirs
+        )
     stages = {}
     for stage, look in looks.items():
         try:
@@ -187,30 +230,36 @@ def _report(
     right: Identified,
     stages: Mapping[str, Stage],
     failures: Mapping[str, str],
+    causes: Sequence[Cause],
+    gap: Gap,
 ) -> Report:
     results = tuple(conclude.stage_result(stages, name) for name in STAGES)
     unexplained = tuple(
         Unexplained(name, stage.worst.where, stage.worst.difference, stage.worst.floor)
         for name, stage in stages.items()
-        if stage.status == "different" and stage.worst is not None
+        if stage.status == "different"
+        and stage.worst is not None
+        and not any(c.stage == name for c in causes)
     ) + tuple(Unexplained(stage, reason, None, None) for stage, reason in failures.items())
     compared = any(s.status != "not-checked" for s in results)
     verdict: Verdict = "incomparable"
     if compared:
-        verdict = "divergent" if unexplained else "parity"
+        verdict = "divergent" if unexplained or causes else "parity"
     reasons = [f"{k.side.which}, {s}: {why}" for k in (left, right) for s, why in k.missing.items()]
-    first = next((u for u in unexplained if u.difference is not None), None)
+    order = [(n, stages[n]) for n in STAGES if n in stages]
+    first = next(((n, s.worst) for n, s in order if s.status == "different" and s.worst), None)
     return Report(
         version=__version__,
         verdict=verdict,
         explained=compared and not unexplained,
         left=conclude.summary(left),
         right=conclude.summary(right),
-        gap=Gap("predictions", None, None, None, 0, None),
+        gap=gap,
         first_divergence=None
         if first is None
-        else Divergence(first.stage, first.where, None, first.difference, first.noise_floor),
+        else Divergence(first[0], first[1].where, None, first[1].difference, first[1].floor),
         stages=results,
+        causes=tuple(causes),
         unexplained=unexplained,
         environment=environment.describe(),
         notes=tuple(dict.fromkeys((*left.notes, *right.notes, *reasons))),

@@ -207,6 +207,8 @@ def _decides(candidate: Candidate, parts: Parts) -> str:
     if candidate.stage in {"init", "rng"}:
         single = [k.side.which for k in sides if not k.side.rebuilds]
         return "builders instead of built sides, whose draws can be repeated" if single else ""
+    if candidate.stage not in {"loss", "regularization", "gradient", "update"}:
+        return ""
     missing = [
         f"{ability}() of {k.side.which}"
         for k in sides

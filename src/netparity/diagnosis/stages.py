@@ -13,7 +13,6 @@ import numpy as np
 from netparity.diagnosis import (
     attribute,
     explain,
-    feeding,
     freerun,
     masked,
     modes,
@@ -22,15 +21,14 @@ from netparity.diagnosis import (
     rearranged,
     reported,
     streams,
+    unguided,
     verify,
 )
 from netparity.diagnosis.bench import Bench, Stage, not_checked, stage_of
 from netparity.diagnosis.candidates import Both, Candidate, start_from_left
-from netparity.diagnosis.exchange import Exchange
 from netparity.diagnosis.noise import Measure
-from netparity.diagnosis.sides import Pair, Which
+from netparity.diagnosis.sides import Pair
 from netparity.errors import InputError
-from netparity.implementations.base import Implementation
 
 
 class Reporter(Protocol):
@@ -225,32 +223,14 @@ def _data_stage(diagnosis: Diagnosis, both: Both, batch_size: int, steps: int) -
     if bench.y is None:
         diagnosis.add(not_checked("data", "no targets were given"), [])
         return
-    sides = _by_side(_fresh(diagnosis.pair))
-    fed: dict[Which, feeding.Fed] = {}
-    epochs = feeding.EPOCHS
-    for again in (False, True):
-        for which, live in sides.items():
-            try:
-                x, y = diagnosis.pair.data[which]
-                targets = bench.y if y is None else y
-                fed[which] = feeding.watch(live, x, targets, batch_size, epochs=epochs)
-            except InputError:
-                raise
-            except Exception as error:
-                diagnosis.fail("data", f"{which} raised {type(error).__name__}: {error}")
-                return
-        epochs = feeding.epochs_for(steps, *fed.values())
-        if again or epochs <= feeding.EPOCHS:
-            break
-        sides = _by_side(_fresh(diagnosis.pair))
-    bench.exchange = Exchange(fed["left"], fed["right"])
+    try:
+        bench.exchange = unguided.watch_both(diagnosis.pair, batch_size, steps)
+    except unguided.SideError as error:
+        diagnosis.fail("data", str(error))
+        return
     stage = observe.data(bench.exchange)
     candidates = list(explain.data(both, bench.exchange)) if stage.status == "different" else []
     diagnosis.add(stage, candidates)
-
-
-def _by_side(lives: tuple[Implementation, Implementation]) -> dict[Which, Implementation]:
-    return {"left": lives[0], "right": lives[1]}
 
 
 def _forward(diagnosis: Diagnosis, both: Both) -> None:
