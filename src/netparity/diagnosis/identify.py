@@ -28,9 +28,10 @@ from netparity.diagnosis.noise import ULPS, Measure
 from netparity.diagnosis.probes import probe_parameters, read
 from netparity.diagnosis.sides import Side
 from netparity.diagnosis.twin import Array, Twin, Values
+from netparity.diagnosis.update import steering
 from netparity.errors import CannotError, InputError
 from netparity.implementations.base import Implementation
-from netparity.nn import Clipping, Dropout, Layer, Optimizer, Penalty
+from netparity.nn import Dropout, Layer, Penalty
 
 DrawSource = Callable[[Implementation, Array], "list[Array] | None"]
 
@@ -338,14 +339,17 @@ def _update(
         known.side.reset()
     stepped = None
     if "step" in live.abilities and "training" not in known.missing:
-        followed = _follow_steps(known, twin, start, batches)
-        if followed is not None:
-            followed = update.at_rates(followed, known.declared)
-            followed, frozen = _without_frozen(followed, live.dtype)
-            if frozen and "gradients" in live.abilities:
-                known.twin = twin.with_(frozen=frozen)
-            own = [] if found is None else [(found.optimizer, found.clipping)]
-            stepped = update.identify_steps(followed, live.dtype, rng, declared, [*own, *hints])
+        own = None if found is None else (found.optimizer, found.clipping)
+        if "update" in live.abilities:
+            followed = _follow_steps(known, twin, start, batches)
+            if followed is not None:
+                followed = update.at_rates(followed, known.declared)
+                followed, frozen = _without_frozen(followed, live.dtype)
+                if frozen and "gradients" in live.abilities:
+                    known.twin = twin.with_(frozen=frozen)
+                stepped = update.identify_steps(followed, live.dtype, rng, declared, hints, own)
+        else:
+            stepped = _steps_alone(known, twin, batches, rng, declared, hints, other)
     known.update = stepped or found
     if stepped is not None and known.gradient is None and "loss" in known.checks:
         known.checks["gradient through step"] = stepped.measures
@@ -355,9 +359,64 @@ def _update(
     known.checks["update"] = known.update.measures
 
 
-def _rule(conventions: Conventions) -> tuple[Optimizer, Clipping | None] | None:
+def _rule(conventions: Conventions) -> update.Rule | None:
     optimizer = conventions.optimizer
     return None if optimizer is None else (optimizer, conventions.clipping)
+
+
+def _steps_alone(
+    known: Identified,
+    twin: Twin,
+    batches: Sequence[tuple[Array, Array]],
+    rng: np.random.Generator,
+    declared: update.Rule | None,
+    hints: Sequence[update.Rule],
+    other: Conventions | None,
+) -> update.FoundUpdate | None:
+    """The rule of a side that shows whole steps alone, by gradients steered through its data.
+
+    Where its loss is not shown either, those that fit its targets are tried; its factor and the
+    learning rate are then one constant.
+    """
+    losses = [twin.conventions.loss]
+    if twin.conventions.loss is None:
+        near = [] if other is None or other.loss is None else [other.loss]
+        losses = [*near, *steering.guessed_losses(twin, batches[0][1])]
+    for loss in losses:
+        guess = twin.with_(loss=loss, penalties=twin.conventions.penalties or ())
+        seen, frozen = _without_frozen(
+            _steered_steps(known, guess, batches, rng), known.live.dtype
+        )
+        known.side.reset()
+        found = update.identify_steps(seen, known.live.dtype, rng, declared, hints)
+        if found is not None:
+            known.twin = guess.with_(frozen=frozen)
+            return found
+    return None
+
+
+def _steered_steps(
+    known: Identified, twin: Twin, batches: Sequence[tuple[Array, Array]], rng: np.random.Generator
+) -> update.Updates:
+    live = known.live
+    native = live.parameters()
+    calls, after = [], []
+    for step in steering.plan(twin, batches, rng):
+        live.set_parameters(twin.native(step.before, native))
+        before = _wide(twin.values(live.parameters()))
+        step = replace(step, before=before)
+        if step.exact:
+            shown = np.asarray(live.predict(step.x))
+            step = replace(step, y=shown.reshape(step.y.shape))
+        draws = known.draws(live, step.x)
+        noise = steering.noise_of(twin, step, live.dtype, rng, draws)
+        gradient = twin.evaluate(before, step.x, step.y, draws=draws).gradients
+        if step.exact:
+            gradient = {n: np.zeros_like(g) for n, g in gradient.items()}
+        live.step(step.x, step.y, draws=fed(live, draws))
+        calls.append(update.Call(before, _wide(gradient), noise=noise))
+        after.append(_wide(twin.values(live.parameters())))
+    return update.Updates(tuple(calls), tuple(after))
 
 
 def _follow_steps(

@@ -12,10 +12,13 @@ from netparity.conventions import changed
 from netparity.diagnosis.candidates import Both, Candidate, Change, Plan, text, written
 from netparity.diagnosis.explain.schedule import schedule
 from netparity.diagnosis.explain.switches import Difference, differences, follow
+from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.update import STEPS as UPDATES
-from netparity.nn import SGD, Adam, ClipByNorm, Clipping, Optimizer, RMSProp
+from netparity.nn import SGD, Adam, ClipByNorm, Clipping, Ftrl, Optimizer, RMSProp
 from netparity.report.model import Evidence, Fix
 
+#: What else may make steps of another size, where a side shows its steps alone.
+_FACTORS = ("loss-factor", "gradient-factor")
 #: Decay is compared with the penalties; how a framework rounds the powers of β is no convention.
 ELSEWHERE = ("weight_decay", "decay", "decay_scope", "beta_power", "rounding")
 
@@ -78,6 +81,9 @@ def update(both: Both) -> Iterator[Candidate]:
             return replace(plan, conventions=replace(plan.conventions, optimizer=changed))
 
         words = difference.words
+        also: tuple[str, ...] = ()
+        if name == _scaled(left) and not (_factor_shown(both.left) and _factor_shown(both.right)):
+            words, also = f"{words} × loss factor", _FACTORS
         values = (b, a)
         if name == "epsilon_placement" and isinstance(left, Adam) and isinstance(right, Adam):
             values = (_tiny(left, right), _tiny(left, right))
@@ -91,8 +97,19 @@ def update(both: Both) -> Iterator[Candidate]:
             (Evidence(f"{words} that repeats the updates, left against right", a, b, residual),),
             _fix(both, name, id, values),
             change,
+            also=also,
             latent=latent,
         )
+
+
+def _scaled(optimizer: Optimizer) -> str:
+    """The constant that a factor on the loss cannot be told from."""
+    return "learning_rate" if isinstance(optimizer, SGD | Ftrl) else "epsilon"
+
+
+def _factor_shown(known: Identified) -> bool:
+    """Whether a side shows its loss or its gradients, and so their size."""
+    return known.loss is not None or known.gradient is not None
 
 
 def _fix(both: Both, name: str, id: str, values: tuple[Any, Any]) -> Fix:

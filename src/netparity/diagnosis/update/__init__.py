@@ -12,12 +12,19 @@ from netparity.diagnosis.update.calls import (
     sampled,
 )
 from netparity.diagnosis.update.floors import as_written, compare, floors
-from netparity.diagnosis.update.identifying import FoundUpdate, confirm, identify, identify_steps
+from netparity.diagnosis.update.identifying import (
+    FoundUpdate,
+    Rule,
+    confirm,
+    identify,
+    identify_steps,
+)
 
 __all__ = [
     "STEPS",
     "Call",
     "FoundUpdate",
+    "Rule",
     "Updates",
     "as_written",
     "at_rates",

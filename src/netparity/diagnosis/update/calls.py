@@ -8,7 +8,7 @@ long gradients a clip.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -39,13 +39,24 @@ class Call:
         before: the parameters.
         gradient: the gradients; a parameter that has none is not updated.
         rate: what the learning rate is multiplied by in this call.
+        noise: how far the gradients may be from those the side had, where they are not given.
         norms: the norms of the whole gradients, where the arrays are a sample of them.
     """
 
     before: Values
     gradient: Values
     rate: float = 1.0
+    noise: Values | None = None
     norms: Mapping[str, float] | None = None
+
+    def mapped(self, change: Callable[[Values], Values]) -> Call:
+        """The call with its arrays changed."""
+        return replace(
+            self,
+            before=change(self.before),
+            gradient=change(self.gradient),
+            noise=None if self.noise is None else change(self.noise),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +81,7 @@ class Updates:
         def kept(values: Values) -> Values:
             return {n: values[n] for n in names}
 
-        calls = (replace(c, before=kept(c.before), gradient=kept(c.gradient)) for c in self.calls)
+        calls = (c.mapped(kept) for c in self.calls)
         return Updates(tuple(calls), tuple(kept(v) for v in self.after))
 
 
@@ -195,9 +206,7 @@ def sampled(seen: Updates, rng: np.random.Generator, most: int = SAMPLE) -> Upda
     def take(values: Values) -> Values:
         return {n: np.ravel(values[n])[i] for n, i in index.items()}
 
-    calls = tuple(
-        replace(c, before=take(c.before), gradient=take(c.gradient)) for c in with_norms(seen.calls)
-    )
+    calls = tuple(c.mapped(take) for c in with_norms(seen.calls))
     return Updates(calls, tuple(take(v) for v in seen.after))
 
 
@@ -207,4 +216,4 @@ def at(dtype: np.dtype[Any], calls: Sequence[Call]) -> tuple[Call, ...]:
     def narrow(values: Values) -> Values:
         return {n: v.astype(dtype) for n, v in values.items()}
 
-    return tuple(replace(c, before=narrow(c.before), gradient=narrow(c.gradient)) for c in calls)
+    return tuple(c.mapped(narrow) for c in calls)

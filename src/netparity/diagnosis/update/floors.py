@@ -44,13 +44,13 @@ def floors(
     roundoff = unit_roundoff(dtype)
     delta = roundoff if dtype == np.float32 else DISTURBANCE64
     runs = [
-        (repeat(optimizer, _noisy(calls, delta, rng), clipping), roundoff / delta)
+        (repeat(optimizer, _noisy(calls, delta, roundoff, rng), clipping), roundoff / delta)
         for _ in range(RUNS)
     ]
     single = np.dtype(np.float32)
     share = roundoff / unit_roundoff(single)
     for _ in range(RUNS // 2):
-        noisy = _noisy(calls, unit_roundoff(single), rng)
+        noisy = _noisy(calls, unit_roundoff(single), roundoff, rng)
         runs.append((repeat(optimizer, at(single, noisy), clipping), share))
     narrow: list[list[Values]] = []
     if dtype == np.float32:
@@ -141,14 +141,25 @@ def _moved_constants(optimizer: Optimizer, dtype: np.dtype[Any]) -> list[Optimiz
     return moved
 
 
-def _noisy(calls: Sequence[Call], delta: float, rng: np.random.Generator) -> tuple[Call, ...]:
+def _noisy(
+    calls: Sequence[Call], delta: float, roundoff: float, rng: np.random.Generator
+) -> tuple[Call, ...]:
     def noisy(values: Values) -> Values:
         return {
             n: np.asarray(v * (1.0 + delta * rng.standard_normal(np.shape(v))))
             for n, v in values.items()
         }
 
-    return tuple(replace(c, before=noisy(c.before), gradient=noisy(c.gradient)) for c in calls)
+    def gradient(call: Call) -> Values:
+        given = noisy(call.gradient)
+        if call.noise is None:
+            return given
+        return {
+            n: g + call.noise[n] * (delta / roundoff) * rng.standard_normal(g.shape)
+            for n, g in given.items()
+        }
+
+    return tuple(replace(c, before=noisy(c.before), gradient=gradient(c)) for c in calls)
 
 
 def compare(

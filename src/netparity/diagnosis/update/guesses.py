@@ -37,6 +37,8 @@ RHO: Final = (0.9, 0.5, 0.95, 0.99, 0.999)
 MOMENTUM: Final = (0.9, 0.5, 0.8, 0.95, 0.99)
 #: Past this ratio of the steps per gradient the first update is no line; below the other it is.
 _CURVED, _STRAIGHT = 1.5, 1.001
+#: Elements that show a curve.
+_ENOUGH: Final = 6
 #: Steps of fewer units in the last place of the parameter say nothing.
 _CLEAR: Final = 1e3
 #: For Lion, whose steps have signs alone; it bends nowhere.
@@ -68,6 +70,9 @@ def first_update(seen: Flat) -> First | None:
     use = (gradient > 0) & (step > _CLEAR * ulp * np.abs(before))
     if not use.any():
         return None
+    # Elsewhere a decay is part of the step.
+    at_zero = bool(np.sum(use & (before == 0)) >= _ENOUGH)
+    use &= (before == 0) | (not at_zero)
     unmoved = gradient[(step == 0) & (before == 0)]
     step, gradient = step[use], gradient[use]
     ratio = step / gradient
@@ -76,7 +81,7 @@ def first_update(seen: Flat) -> First | None:
     level = float(np.median(step[gradient >= high]))
     spread = float(ratio.max() / ratio.min())
     return First(
-        line=spread < _CURVED,
+        line=spread < _CURVED or not at_zero,
         curve=spread > _STRAIGHT,
         bend=level / slope,
         still=float(unmoved.max(initial=0.0)),

@@ -111,6 +111,7 @@ def identify_steps(
     rng: np.random.Generator,
     declared: Rule | None = None,
     hints: Sequence[Rule] = (),
+    own: Rule | None = None,
 ) -> FoundUpdate | None:
     """The update rule that repeats whole steps, whose gradients came from data.
 
@@ -119,17 +120,16 @@ def identify_steps(
         dtype: the width of the side.
         rng: for samples and noise.
         declared: what the side says.
-        hints: first guesses: what its ``update`` alone does, what the other side does.
+        hints: first guesses.
+        own: what the side's ``update`` does by itself; a step may add to it.
     """
-    known = (*((declared,) if declared is not None else ()), *hints)
+    known = [rule for rule in (declared, own, *hints) if rule is not None]
     for rule, clipping in known:
         found = held(rule, seen, dtype, rng, clipping)
         if found is not None:
             return replace(found, declared=(rule, clipping) == declared)
-    for rule, _ in known:
-        found = _with_others(rule, seen, dtype, rng, len(seen.calls))
-        if found is not None:
-            return found
+    if own is not None and (found := _with_others(own[0], seen, dtype, rng, len(seen.calls))):
+        return found
     flat = flatten(seen, range(len(seen.calls)), dtype, rng, groups=True)
     first = first_update(flat)
     for family in families(first) if first is not None else ():
@@ -138,7 +138,8 @@ def identify_steps(
             best = _shortest(held(r, seen, dtype, rng) for r in rules)
             if best is not None:
                 return best
-    return None
+    tried = (_with_others(rule, seen, dtype, rng, len(seen.calls)) for rule, _ in known)
+    return next((found for found in tried if found is not None), None)
 
 
 def _with_others(

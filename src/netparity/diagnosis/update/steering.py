@@ -1,0 +1,144 @@
+"""Gradients steered through the data, for a side that shows whole steps alone.
+
+Its gradients are those of its twin. Their size is chosen by the targets: a regression's lie δ
+away from the prediction; of a classification only rows of one class are fed, with that class's
+output raised until what is left of the gradient is δ. Biases start at 0, so that their steps
+are stored to the last digit, and the weights on each unit are of another size, so that one
+batch has gradients of many sizes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from netparity.diagnosis.arithmetic import rounded
+from netparity.diagnosis.noise import DISTURBANCE64, unit_roundoff
+from netparity.diagnosis.structure import probe_parameters
+from netparity.diagnosis.twin import Array, Twin, Values
+from netparity.nn import Affine, MeanAbsoluteError, MeanSquaredError, SoftmaxCrossEntropy
+from netparity.nn import Loss as LossRule
+
+#: The sizes of the gradients, one a step; 0 for none, at W and at 10 W.
+SIZES: Final = (1.0, 0.0, 0.0, 1.0, 0.1, 1.0, 0.01, 0.0, 0.0, 1.0, 10.0, 1.0)
+#: Steps at which biases are not 0, so that their decay shows, and those at 10 W.
+DECAYS: Final = (7, 8)
+TENFOLD: Final = (7,)
+#: The weights on a unit are smaller than usual by up to this many orders of magnitude.
+_DECADES: Final = 4.0
+#: An output raised by this much leaves no gradient, in either width.
+_CERTAIN: Final = 800.0
+_NOISE_RUNS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Steered:
+    """One step to be made: from which parameters, on what data, with what gradient.
+
+    ``exact`` says that the gradient is to be 0, for targets that the side's own prediction is.
+    """
+
+    before: Values
+    x: Array
+    y: Array
+    exact: bool
+
+
+def guessed_losses(twin: Twin, y: Array) -> list[LossRule]:
+    """Losses that a side may train on which shows none, by its targets."""
+    if np.asarray(y).dtype.kind in "iub" and np.asarray(y).ndim == 1:
+        return [SoftmaxCrossEntropy()]
+    return [MeanSquaredError(), MeanAbsoluteError()]
+
+
+def plan(
+    twin: Twin, batches: Sequence[tuple[Array, Array]], rng: np.random.Generator
+) -> Iterator[Steered]:
+    """The steps to be made, from parameters of our choosing before each."""
+    drawn = probe_parameters(twin, rng)
+    biases = {n: v for n, v in drawn.items() if n.endswith(".bias")}
+    weights = _spread(drawn, rng)
+    for index, size in enumerate(SIZES):
+        x, y = batches[index % len(batches)]
+        scale = 10.0 if index in TENFOLD else 1.0
+        before = {n: scale * v for n, v in weights.items()}
+        if index in DECAYS:
+            before |= {n: scale * v for n, v in biases.items()}
+        yield _steered(twin, before, x, y, size)
+
+
+def _spread(values: Values, rng: np.random.Generator) -> Values:
+    """Biases at 0; the rows of all weights but the first of many sizes."""
+    spread: Values = {}
+    first = True
+    for name, value in values.items():
+        if name.endswith(".bias"):
+            spread[name] = np.zeros_like(value)
+        elif value.ndim < 2 or first:
+            spread[name] = value
+            first = first and value.ndim < 2
+        else:
+            size = 10.0 ** -rng.uniform(0.0, _DECADES, (value.shape[-2], 1))
+            spread[name] = (value * size).astype(np.float32).astype(np.float64)
+    return spread
+
+
+def _steered(twin: Twin, before: Values, x: Array, y: Array, size: float) -> Steered:
+    target = np.asarray(y)
+    prediction = np.asarray(twin.forward(before, x).prediction, dtype=np.float64)
+    if isinstance(twin.conventions.loss, MeanSquaredError) and target.size == prediction.size:
+        shown = prediction.reshape(target.shape)
+        moved = shown + size * (target - shown)
+        return Steered(before, x, moved.astype(np.result_type(target, np.float32)), size == 0.0)
+    return _of_one_class(twin, before, x, target, size)
+
+
+def _of_one_class(twin: Twin, before: Values, x: Array, y: Array, size: float) -> Steered:
+    """Rows of one class, with its output raised so that its gradient is of a size."""
+    bias = _last_bias(twin)
+    if bias is None or size >= 1.0:
+        return Steered(before, x, y, False)
+    rows = np.all(y.reshape(len(y), -1) == y.reshape(len(y), -1)[:1], axis=1)
+    margin = _CERTAIN if size == 0.0 else math.log(1.0 / size)
+    raised = np.zeros_like(before[bias])
+    label = y[0]
+    if y.ndim == 1 and raised.size > 1:
+        raised[int(label)] = margin
+    elif y.ndim > 1 and raised.size > 1 and np.sum(label) == 1:
+        raised[int(np.argmax(label))] = margin
+    else:
+        raised[...] = margin * np.where(np.reshape(label, -1) > 0.5, 1.0, -1.0)
+    return Steered({**before, bias: raised}, x[rows], y[rows], False)
+
+
+def _last_bias(twin: Twin) -> str | None:
+    affines = [(n, k) for n, k in twin.conventions.layers or () if isinstance(k, Affine)]
+    return f"{affines[-1][0]}.bias" if affines and affines[-1][1].bias else None
+
+
+def noise_of(
+    twin: Twin,
+    step: Steered,
+    dtype: np.dtype[Any],
+    rng: np.random.Generator,
+    draws: Sequence[Array] | None,
+) -> Values:
+    """How far a side's gradient may be from its twin's: the deviation of each element."""
+    roundoff = unit_roundoff(dtype)
+    delta = roundoff if dtype == np.float32 else DISTURBANCE64
+    noisy = rounded(twin, delta, rng)
+
+    def disturb(array: Array) -> Array:
+        return np.asarray(array * (1.0 + delta * rng.standard_normal(array.shape)))
+
+    exact = twin.evaluate(step.before, step.x, step.y, draws=draws).gradients
+    squares = {n: np.zeros_like(g) for n, g in exact.items()}
+    for _ in range(_NOISE_RUNS):
+        run = noisy.evaluate(step.before, step.x, step.y, draws=draws, disturb=disturb).gradients
+        for n, g in run.items():
+            squares[n] += np.square((g - exact[n]) * (roundoff / delta)) / _NOISE_RUNS
+    return {n: np.sqrt(s + np.mean(s)) for n, s in squares.items()}

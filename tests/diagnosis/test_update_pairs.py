@@ -1,0 +1,172 @@
+"""Pairs whose update rules differ, or not, from two programs to the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.diagnosis.programs import Net, Program, in_torch
+
+import netparity
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Rule = Callable[[Array, Array, dict[str, Any]], Array]
+REGRESSION = Program("tanh", "mse", sizes=(5, 8, 3))
+CLASSES = Program("tanh", "cross-entropy", sizes=(5, 8, 3))
+ALL, STEPS, STEP = ("loss", "gradients", "update"), ("loss", "step"), ("step",)
+
+
+def sgd(rate: float = 0.1, momentum: float = 0.0, decay: float = 0.0) -> Rule:
+    def rule(w: Array, g: Array, kept: dict[str, Any]) -> Array:
+        kept["v"] = momentum * kept.get("v", 0) + g + decay * w
+        return w - rate * kept["v"]
+
+    return rule
+
+
+def adam(rate: float = 1e-3, beta2: float = 0.999, epsilon: float = 1e-8) -> Rule:
+    def rule(w: Array, g: Array, kept: dict[str, Any]) -> Array:
+        kept["t"] = kept.get("t", 0) + 1
+        kept["m"] = 0.9 * kept.get("m", 0) + (1 - 0.9) * g
+        kept["v"] = beta2 * kept.get("v", 0) + (1 - beta2) * g * g
+        m, v = kept["m"] / (1 - 0.9 ** kept["t"]), kept["v"] / (1 - beta2 ** kept["t"])
+        return w - rate * m / (np.sqrt(v) + epsilon)
+
+    return rule
+
+
+def rmsprop(rho: float = 0.99, *, inside: bool = False) -> Rule:
+    def rule(w: Array, g: Array, kept: dict[str, Any]) -> Array:
+        kept["c"] = rho * kept.get("c", 0) + (1 - rho) * g * g
+        return w - 1e-3 * g / (np.sqrt(kept["c"] + 1e-8) if inside else np.sqrt(kept["c"]) + 1e-8)
+
+    return rule
+
+
+def by_hand(
+    rule: Rule,
+    shown: Sequence[str] = ALL,
+    program: Program = REGRESSION,
+    dtype: type[np.floating[Any]] = np.float64,
+    limit: float = np.inf,
+) -> Callable[[], netparity.Scratch]:
+    def build() -> netparity.Scratch:
+        net = Net(program, dtype)
+        kept: dict[str, dict[str, Any]] = {n: {} for n in net.values}
+
+        def update(gradients: dict[str, Array]) -> None:
+            norm = np.sqrt(sum(np.sum(g * g) for g in gradients.values()))
+            factor = 1.0 if norm <= limit else limit / norm
+            for n, g in gradients.items():
+                net.values[n][...] = rule(net.values[n], g * dtype(factor), kept[n])
+
+        functions: dict[str, Any] = {
+            "loss": net.loss,
+            "gradients": net.gradients,
+            "update": update,
+            "step": lambda x, y: update(net.gradients(x, y)),
+        }
+        given = {key: functions[key] for key in shown}
+        return netparity.Scratch(parameters=net.values, state=kept, predict=net.predict, **given)
+
+    return build
+
+
+def compare(left: Any, right: Any, program: Program = REGRESSION) -> Any:
+    return netparity.compare(left, right, data=program.data(), steps=6)
+
+
+def causes(report: Any) -> list[str]:
+    assert not report.unexplained
+    return [cause.id for cause in report.causes]
+
+
+@pytest.mark.parametrize(
+    ("make", "rule"),
+    [
+        (lambda torch, p: torch.optim.RMSprop(p, lr=1e-3), rmsprop()),
+        (lambda torch, p: torch.optim.Adam(p, lr=1e-3), adam()),
+    ],
+    ids=["rmsprop", "adam"],
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_torch_and_a_program_with_one_rule_are_parity(
+    make: Any, rule: Rule, dtype: type[np.floating[Any]]
+) -> None:
+    report = compare(torch_side(make, dtype), by_hand(rule, dtype=dtype))
+    assert report.verdict == "parity"
+
+
+def torch_side(make: Any, dtype: type[np.floating[Any]] = np.float64) -> Any:
+    import torch
+
+    made: list[Any] = []
+
+    def build() -> netparity.Torch:
+        in_torch(REGRESSION, dtype, made.append)()
+        module = made[-1]
+        return netparity.Torch(module, torch.nn.MSELoss(), make(torch, module.parameters()))
+
+    return build
+
+
+def test_rules_of_two_kinds() -> None:
+    report = compare(torch_side(lambda torch, p: torch.optim.Adamax(p, lr=1e-3)), by_hand(adam()))
+    assert causes(report) == ["optimizer-kind"]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("left", "right", "id"),
+    [
+        (rmsprop(), rmsprop(inside=True), "rmsprop-epsilon-placement"),
+        (rmsprop(0.99), rmsprop(0.9), "beta-value"),
+        (adam(), adam(epsilon=1e-7), "adam-defaults"),
+    ],
+    ids=["placement", "rho", "epsilon"],
+)
+def test_one_constant(left: Rule, right: Rule, id: str, dtype: type[np.floating[Any]]) -> None:
+    report = compare(by_hand(left, dtype=dtype), by_hand(right, dtype=dtype))
+    assert causes(report) == [id]
+
+
+@pytest.mark.parametrize("shown", [STEPS, STEP], ids=["loss and step", "step alone"])
+@pytest.mark.parametrize(
+    ("left", "right", "ids", "program"),
+    [
+        (sgd(0.1, 0.9), sgd(0.1, 0.9), [], REGRESSION),
+        (sgd(0.1, 0.9), sgd(0.1, 0.8), ["momentum-value"], REGRESSION),
+        (sgd(0.1, 0.9, 1e-2), sgd(0.1, 0.9), ["penalty-absent"], CLASSES),
+        (adam(), adam(beta2=0.99), ["beta-value"], CLASSES),
+        (adam(), adam(), [], CLASSES),
+    ],
+    ids=["parity", "momentum", "decay", "beta", "adam parity"],
+)
+def test_sides_that_show_their_steps_alone(
+    left: Rule, right: Rule, ids: list[str], program: Program, shown: Sequence[str]
+) -> None:
+    report = compare(by_hand(left, shown, program), by_hand(right, shown, program), program)
+    assert causes(report) == ids
+
+
+def test_the_learning_rate_is_known_up_to_the_loss_factor() -> None:
+    report = compare(by_hand(sgd(0.1, 0.9), STEP), by_hand(sgd(0.05, 0.9), STEP))
+    assert causes(report) == ["learning-rate-value"]
+    assert "loss-factor" in report.causes[0].also
+    assert "learning rate × loss factor is 0.1 on the left" in report.causes[0].statement
+    shown = compare(by_hand(sgd(0.1, 0.9), STEPS), by_hand(sgd(0.05, 0.9), STEPS))
+    assert shown.causes[0].also == ()
+
+
+def test_a_clip_on_one_side() -> None:
+    report = compare(by_hand(sgd()), by_hand(sgd(), limit=0.05))
+    assert causes(report) == ["clip-value"]
+    assert report.causes[0].verdict == "root-cause"
+
+
+def test_a_clip_that_no_gradient_reaches_is_latent() -> None:
+    report = compare(by_hand(sgd()), by_hand(sgd(), limit=50.0))
+    assert report.verdict == "parity"
+    assert [one.id for one in report.latent] == ["clip-value"]
