@@ -145,7 +145,9 @@ def regularization(bench: Bench) -> Stage:
     if left.twin is None or right.twin is None:
         return not_checked("regularization", why(bench, "structure"))
     understood = all(
-        (k.gradient is not None and k.gradient.understood) or k.loss is not None
+        (k.gradient is not None and k.gradient.understood)
+        or k.loss is not None
+        or (k.update is not None and k.conventions.loss is not None)
         for k in (left, right)
     )
     if not understood or left.twin.conventions.loss is None or bench.y is None:
