@@ -384,9 +384,7 @@ def _steps_alone(
         losses = [*near, *steering.guessed_losses(twin, batches[0][1])]
     for loss in losses:
         guess = twin.with_(loss=loss, penalties=twin.conventions.penalties or ())
-        seen, frozen = _without_frozen(
-            _steered_steps(known, guess, batches, rng), known.live.dtype
-        )
+        seen, frozen = _without_frozen(_steered_steps(known, guess, batches, rng), known.live.dtype)
         known.side.reset()
         found = update.identify_steps(seen, known.live.dtype, rng, declared, hints)
         if found is not None:
@@ -413,7 +411,7 @@ def _steered_steps(
         gradient = twin.evaluate(before, step.x, step.y, draws=draws).gradients
         if step.exact:
             gradient = {n: np.zeros_like(g) for n, g in gradient.items()}
-        live.step(step.x, step.y, draws=fed(live, draws))
+        live.step(step.x, step.y, draws=fed(live, twin, draws))
         calls.append(update.Call(before, _wide(gradient), noise=noise))
         after.append(_wide(twin.values(live.parameters())))
     return update.Updates(tuple(calls), tuple(after))

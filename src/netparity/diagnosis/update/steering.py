@@ -18,7 +18,7 @@ import numpy as np
 
 from netparity.diagnosis.arithmetic import rounded
 from netparity.diagnosis.noise import DISTURBANCE64, unit_roundoff
-from netparity.diagnosis.structure import probe_parameters
+from netparity.diagnosis.probes import probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.nn import Affine, MeanAbsoluteError, MeanSquaredError, SoftmaxCrossEntropy
 from netparity.nn import Loss as LossRule
