@@ -97,18 +97,22 @@ def vector(values: Values) -> Array:
     return np.concatenate(list(values.values()))
 
 
-def misses(step: Array, seen: Array, before: Array, dtype: np.dtype[Any]) -> Array:
+def misses(
+    step: Array, seen: Array, before: Array, dtype: np.dtype[Any], *, near: bool = False
+) -> Array:
     """How far steps are from those seen, each in units of the larger of the two.
 
-    What a parameter's own rounding hides of a step counts less.
+    What a parameter's own rounding hides of a step counts less. ``near`` the right constants
+    the unit is the step seen, so that nothing bends where a step changes its sign.
     """
     ulp = _STORED * float(np.finfo(dtype).eps)
-    scale = np.maximum(np.abs(step), np.abs(seen)) + ulp * np.abs(before)
+    scale = np.abs(seen) if near else np.maximum(np.abs(step), np.abs(seen))
+    scale = scale + ulp * np.abs(before)
     apart = np.where(scale > 0, (step - seen) / np.where(scale > 0, scale, 1.0), 0.0)
     return np.where(np.isfinite(apart), apart, 2.0)
 
 
-def residuals(optimizer: Optimizer, seen: Flat) -> Array:
+def residuals(optimizer: Optimizer, seen: Flat, *, near: bool = False) -> Array:
     """How far the rule's steps are from those seen, each in units of the larger of the two."""
     parts = []
     with np.errstate(all="ignore"):
@@ -116,7 +120,7 @@ def residuals(optimizer: Optimizer, seen: Flat) -> Array:
         for index in seen.use:
             before = vector(seen.calls[index].before)
             step, theirs = vector(own[index]) - before, vector(seen.after[index]) - before
-            parts.append(misses(step, theirs, before, seen.dtype))
+            parts.append(misses(step, theirs, before, seen.dtype, near=near))
     return np.concatenate(parts)
 
 
@@ -158,7 +162,9 @@ def _from_scale(name: str, u: float, sign: float) -> float:
     return sign * math.exp(u)
 
 
-def polish(optimizer: Optimizer, seen: Flat, rounds: int = ROUNDS) -> Optimizer:
+def polish(
+    optimizer: Optimizer, seen: Flat, rounds: int = ROUNDS, *, near: bool = False
+) -> Optimizer:
     """Moves the constants to where the steps fit best (Levenberg and Marquardt)."""
     names = unknowns(optimizer)
     signs = {n: math.copysign(1.0, getattr(optimizer, n)) for n in names}
@@ -169,12 +175,12 @@ def polish(optimizer: Optimizer, seen: Flat, rounds: int = ROUNDS) -> Optimizer:
 
     def look(at: Array) -> Array:
         try:
-            return residuals(rule(at), seen)
+            return residuals(rule(at), seen, near=near)
         except InputError:  # constants with which there is no such rule
             return np.full(now.size, np.inf)
 
     at = np.array([_to_scale(n, getattr(optimizer, n)) for n in names])
-    now = residuals(rule(at), seen)
+    now = residuals(rule(at), seen, near=near)
     damping = 1e-3
     for _ in range(rounds):
         columns = np.empty((now.size, len(names)))

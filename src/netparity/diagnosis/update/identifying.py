@@ -28,6 +28,8 @@ from netparity.diagnosis.update.floors import compare, floors
 from netparity.diagnosis.update.guesses import families, first_update
 from netparity.nn import SGD, Clipping, Optimizer
 
+#: Constants that miss less in the median are near the right ones.
+_NEAR: Final = 0.05
 #: What roundings to float32 inside a rule miss at most.
 _ROUNDED: Final = 1e-4
 #: A decay that a fit starts from.
@@ -211,13 +213,20 @@ def fitted(
         near = [polish(g, part, 4) for _, g in sorted(ranked.values(), key=_rank)[:_MOVED]]
         near = sorted(near, key=lambda g: misfit(g, part))[:_TRIED]
         near = [d for g in near[: _TRIED // 2] for d in _decayed(g)] if decayed else near
-        best = [polish(polish(g, part), flat) for g in near]
+        best = [_fit(g, flat, part) for g in near]
     for rule in best:
         missed = float(np.quantile(np.abs(residuals(rule, flat)), 0.9))
         if missed <= _SCREEN[flat.dtype]:
             yield from written(rule, flat.dtype)
         if flat.dtype == np.float64 and 1e-12 < missed <= _ROUNDED:
             yield from rounded(rule)
+
+
+def _fit(rule: Optimizer, flat: Flat, part: Flat) -> Optimizer:
+    """The rule with the constants that fit best, first to a part; exactly, once they are near."""
+    fit = polish(polish(rule, part), flat)
+    missed = float(np.median(np.abs(residuals(fit, flat))))
+    return polish(fit, flat, near=True) if 0.0 < missed < _NEAR else fit
 
 
 def _decayed(rule: Optimizer) -> Iterator[Optimizer]:
