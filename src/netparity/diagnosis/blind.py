@@ -72,6 +72,9 @@ def compare(
         targets = None if y is None else y[:rows]
         stages |= _driven(left, right, pairing, x[:rows], targets, rng, failures)
     causes, gap = _watched(pair, left, right, stages, failures, steps, batch_size, rng)
+    if pairing is None:
+        # Two sides of which no parameter pairs may be fed alike: that is no comparison of them.
+        stages, failures, causes = {"structure": stages["structure"]}, {}, []
     for side in pair.sides():
         side.reset()
     return _report(left, right, stages, failures, causes, gap)
