@@ -188,7 +188,8 @@ def _live_after(runs: FreeRuns, plan: Plan, last: int) -> tuple[float, list[Valu
         draws = runs.left.draws if "draws" in right.live.abilities else None
         if runs.left.draws is not None and draws is None and runs.right.draws is None:
             return None
-        run = freerun.drive(right, right.live, batches[:last], runs.rows, draws, initial)
+        followed = verify.replace_twin(right, Twin(plan.conventions))
+        run = freerun.drive(followed, right.live, batches[:last], runs.rows, draws, initial)
     finally:
         if changed:
             verify.undo(right, small)

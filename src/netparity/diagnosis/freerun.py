@@ -23,6 +23,7 @@ from netparity.diagnosis.candidates import Plan
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.masks import fed
 from netparity.diagnosis.noise import FACTOR, ULPS, rms
+from netparity.diagnosis.observe_forward import common_draws
 from netparity.diagnosis.probes import read, write
 from netparity.diagnosis.structure import two_dimensional
 from netparity.diagnosis.twin import Array, Twin, Values
@@ -294,6 +295,22 @@ def twin_gap(runs: FreeRuns, plan: Plan, steps: int) -> tuple[float, list[Values
             reference = predictions(bench, bench.left, left, runs.at(runs.left, steps), runs.rows)
         result = predictions(bench, bench.right, twin, trajectory[-1], runs.rows)
     return gap(reference, result), trajectory
+
+
+def shared_draws(bench: Bench, batches: Batches) -> Draws:
+    """Draws of every element, where one side alone drops whole channels; else none."""
+    left, right = bench.left.twin, bench.right.twin
+    kinds = [
+        [getattr(k, "channel_axis", None) for _, k in twin.conventions.layers or () if k.takes_draw]
+        for twin in (left, right)
+        if twin is not None
+    ]
+    if len(kinds) < 2 or kinds[0] == kinds[1] or len(kinds[0]) != len(kinds[1]):
+        return None
+    if not all("draws" in known.live.abilities for known in (bench.left, bench.right)):
+        return None
+    draws = [common_draws(bench, x) for x, _ in batches]
+    return None if any(d is None for d in draws) else [d for d in draws if d is not None]
 
 
 def fitting(draws: Draws, batches: Batches) -> Draws:

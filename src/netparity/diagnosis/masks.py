@@ -100,7 +100,8 @@ def fed(live: Implementation, twin: Twin, draws: Sequence[Array] | None) -> Sequ
     if draws is None or "draws" not in live.abilities:
         return None
     moves = twin.conventions.draw_moves or ((),) * len(draws)
-    return [_undone(draw, steps) for draw, steps in zip(draws, moves, strict=True)]
+    fitted = twin.fitted(draws)
+    return [_undone(draw, steps) for draw, steps in zip(fitted, moves, strict=True)]
 
 
 def taken(twin: Twin, draws: Sequence[Array]) -> list[Array]:

@@ -25,7 +25,7 @@ from netparity.diagnosis.probes import (
     write,
 )
 from netparity.diagnosis.structure import two_dimensional
-from netparity.diagnosis.twin import Array, Twin, Values
+from netparity.diagnosis.twin import Array, Twin, Values, reduced, wider
 from netparity.nn import Context, Dropout, Identity, Layer
 from netparity.nn.network import INPUT
 
@@ -133,8 +133,22 @@ def common_draws(bench: Bench, x: Array, values: Values | None = None) -> list[A
     for known in (bench.left, bench.right):
         draws = known.draws(known.live, x)
         if draws is not None:
-            return draws
+            return _of_both(bench, x, draws)
     return None
+
+
+def _of_both(bench: Bench, x: Array, draws: list[Array]) -> list[Array]:
+    """The draws, made anew for every element where one side alone drops whole channels."""
+    left, right = bench.left.twin, bench.right.twin
+    if left is None or right is None:
+        return draws
+    shapes = []
+    for twin in (left, right):
+        values = {n: np.full(s, neutral(n)) for n, s in twin.network.parameter_shapes().items()}
+        shapes.append(twin.draw_shapes(values, x))
+    if len(shapes[0]) != len(shapes[1]) or shapes[0] == shapes[1]:
+        return draws
+    return [np.asarray(bench.rng.random(shape)) for shape in wider(shapes[0], shapes[1])]
 
 
 def predict_live(
@@ -243,6 +257,7 @@ def layer_measures(
             continue
         sources = tuple(known.evaluation.outputs[n] if n != INPUT else x for n in mine if n)
         updates: Values = {}
+        draw = None if draw is None else reduced(other[1], draw)
         context = Context(training=training, draw=draw, others=sources, updates=updates)
         got, _ = other[1].apply(_own(other, others), entry, context)
         measures += _kept(known, name, updates)

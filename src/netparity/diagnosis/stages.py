@@ -332,8 +332,10 @@ def let_go(diagnosis: Diagnosis, steps: int, batch_size: int) -> freerun.FreeRun
     if "draws" in left.live.abilities and "draws" not in right.live.abilities:
         order.reverse()
     for known, live in order:
-        draws = next((run.draws for run, _ in driven.values()), None)
         batches = fed[known.side.which]
+        draws = next(
+            (run.draws for run, _ in driven.values()), freerun.shared_draws(bench, batches)
+        )
         try:
             run = freerun.drive(known, live, batches, rows, freerun.fitting(draws, batches))
         except InputError:

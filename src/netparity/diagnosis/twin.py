@@ -15,7 +15,18 @@ import numpy as np
 
 from netparity.conventions import Conventions, Factored, Misplaced
 from netparity.diagnosis import scheduled
-from netparity.nn import L1, L2, Dropout, ElasticNet, Network, Optimizer, Penalty, Tape, in_scope
+from netparity.nn import (
+    L1,
+    L2,
+    Dropout,
+    ElasticNet,
+    Layer,
+    Network,
+    Optimizer,
+    Penalty,
+    Tape,
+    in_scope,
+)
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Values = dict[str, Array]
@@ -101,9 +112,8 @@ class Twin:
         network = self.network
         dtype = next((np.asarray(v).dtype for v in parameters.values()), np.dtype(np.float64))
         complete = {**network.initial_buffers(dtype), **parameters}
-        return network.forward(
-            complete, x, training=training, draws=draws if training else None, disturb=disturb
-        )
+        given = self.fitted(draws) if training and draws is not None else None
+        return network.forward(complete, x, training=training, draws=given, disturb=disturb)
 
     def penalty(self, parameters: Mapping[str, Array], rows: int) -> float:
         """The sum of the penalties at ``parameters`` for a batch of so many rows."""
@@ -154,6 +164,13 @@ class Twin:
     def dropout_layers(self) -> list[str]:
         """The names of the dropout layers, in order of execution."""
         return [n for n, layer in self.conventions.layers or () if isinstance(layer, Dropout)]
+
+    def fitted(self, draws: Sequence[Array]) -> list[Array]:
+        """Draws as the dropouts take them: of a whole channel, the first of its elements'."""
+        layers = [k for _, k in self.conventions.layers or () if k.takes_draw]
+        if len(layers) != len(draws):
+            return list(draws)
+        return [reduced(k, draw) for k, draw in zip(layers, draws, strict=True)]
 
     def draw_shapes(self, parameters: Mapping[str, Array], x: Array) -> list[tuple[int, ...]]:
         """The shape of the draw that each dropout takes for a batch, in order."""
@@ -212,6 +229,20 @@ class Twin:
     def with_(self, **changes: Any) -> Twin:
         """The twin with fields of its conventions replaced."""
         return Twin(replace(self.conventions, **changes))
+
+
+def reduced(layer: Layer, draw: Array) -> Array:
+    """A draw of every element as a layer takes it: one that drops channels takes the first."""
+    axis = getattr(layer, "channel_axis", None)
+    if axis is None:
+        return draw
+    kept = (0, axis % draw.ndim)
+    return draw[tuple(slice(None) if k in kept else slice(0, 1) for k in range(draw.ndim))]
+
+
+def wider(left: Sequence[tuple[int, ...]], right: Sequence[tuple[int, ...]]) -> list[Any]:
+    """The shapes of draws from which both of two networks can take theirs."""
+    return [tuple(np.maximum(a, b).tolist()) for a, b in zip(left, right, strict=True)]
 
 
 def apply_fault(

@@ -31,7 +31,14 @@ from netparity.diagnosis.probes import (
     read,
     write,
 )
-from netparity.diagnosis.twin import Array, Twin, Values, decay_coefficients, sign_coefficients
+from netparity.diagnosis.twin import (
+    Array,
+    Twin,
+    Values,
+    decay_coefficients,
+    sign_coefficients,
+    wider,
+)
 from netparity.nn import L2, SGD, Dropout
 
 
@@ -276,7 +283,10 @@ def forward_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
         draws: list[Array] | None = None
         layers = left.dropout_layers()
         if training and layers:
+            others = bench.pairing.to_right(values, right)
             shapes = left.draw_shapes(values, inputs)
+            if len(right.dropout_layers()) == len(layers):
+                shapes = wider(shapes, right.draw_shapes(others, inputs))
             draws = [np.asarray(bench.rng.random(shape)) for shape in shapes]
         known = reference(
             left.with_(loss=None),
@@ -444,7 +454,7 @@ def steps_agree(bench: Bench, known: Identified, twin: Twin) -> bool:
     live = known.live
     native = live.parameters()
     live.set_parameters(twin.native(start, native))
-    run = drive(known, live, batches, bench.x[:2])
+    run = drive(replace_twin(known, twin), live, batches, bench.x[:2])
     floor = floor_of(
         Bench(known, known, bench.pairing, bench.x, bench.y, bench.batch_size, bench.rng),
         twin,
