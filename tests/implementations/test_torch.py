@@ -243,8 +243,17 @@ def test_losses_that_say_nothing_known(loss):
         (torch.optim.Adam, {"lr": 0.1, "betas": (0.8, 0.99), "eps": 0.1, "weight_decay": 0.25}),
         (torch.optim.Adam, {"lr": 0.1, "amsgrad": True}),
         (torch.optim.AdamW, {"lr": 0.1, "weight_decay": 0.25}),
+        (torch.optim.Adagrad, {"lr": 0.1, "lr_decay": 0.5, "eps": 0.1,
+                               "initial_accumulator_value": 0.5, "weight_decay": 0.25}),
+        (torch.optim.RMSprop, {"lr": 0.1, "alpha": 0.8, "eps": 0.1, "momentum": 0.5}),
+        (torch.optim.RMSprop, {"lr": 0.1, "centered": True, "weight_decay": 0.25}),
+        (torch.optim.Adadelta, {"rho": 0.8, "eps": 0.1, "weight_decay": 0.25}),
+        (torch.optim.Adamax, {"lr": 0.1, "betas": (0.8, 0.99), "eps": 0.1}),
+        (torch.optim.NAdam, {"lr": 0.1, "momentum_decay": 0.5, "weight_decay": 0.25}),
+        (torch.optim.NAdam, {"lr": 0.1, "decoupled_weight_decay": True, "weight_decay": 0.25}),
+        (torch.optim.RAdam, {"lr": 0.1, "betas": (0.8, 0.9), "weight_decay": 0.25}),
     ],
-)
+)  # fmt: skip
 def test_optimizers_are_what_they_are_read_as(kind, settings):
     live = side(optimizer=kind, **settings)
     rule = live.declared(X[:3]).optimizer
@@ -257,6 +266,28 @@ def test_optimizers_are_what_they_are_read_as(kind, settings):
     for name, value in live.parameters().items():
         # Five updates of a handful of operations each.
         np.testing.assert_allclose(values[name], value, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        (torch.optim.RMSprop, {"rho": 0.5, "epsilon": 0.25, "weight_decay": 0.25}),
+        (torch.optim.Adagrad, {"rate_decay": 0.5, "epsilon": 0.25}),
+        (torch.optim.Adadelta, {"rho": 0.5, "learning_rate": 0.5}),
+        (torch.optim.Adamax, {"beta1": 0.5, "beta2": 0.75}),
+        (torch.optim.NAdam, {"momentum_decay": 0.5, "decay": "decoupled", "weight_decay": 0.25}),
+        (torch.optim.RAdam, {"epsilon": 0.25, "beta2": 0.75}),
+    ],
+)
+def test_constants_of_every_optimizer_are_adjusted(kind, changes):
+    module = torch.nn.Linear(3, 2)
+    side = Torch(module, torch.nn.MSELoss(), kind(module.parameters()))
+    said = side.declared(np.ones((3, 3)))
+    wanted = replace(said.optimizer, **changes)
+    assert side.adjust(replace(said, optimizer=wanted), np.ones((3, 3)))
+    assert side.declared(np.ones((3, 3))).optimizer == wanted
+    assert side.adjust(said, np.ones((3, 3)))
+    assert side.declared(np.ones((3, 3))).optimizer == said.optimizer
 
 
 def test_optimizer_groups():

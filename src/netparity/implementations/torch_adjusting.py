@@ -12,6 +12,7 @@ import torch
 
 from netparity import nn
 from netparity.conventions import Conventions
+from netparity.implementations import torch_optimizers
 from netparity.implementations.scaling import Adjusted, adjusted_losses, differing
 
 if TYPE_CHECKING:
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+#: Switches of an optimizer that can be set on a live one. (An accumulator is filled already.)
 _SETTINGS: Final = frozenset(
     {
-        "learning_rate", "momentum", "dampening", "nesterov", "beta1", "beta2", "epsilon",
-        "weight_decay", "decay_scope", "decay",
+        "learning_rate", "momentum", "dampening", "nesterov", "beta1", "beta2", "epsilon", "rho",
+        "momentum_decay", "rate_decay", "weight_decay", "decay_scope", "decay",
     }
 )  # fmt: skip
 
@@ -145,14 +147,22 @@ def _optimizer_actions(
         return []
     if own is None or type(own) is not type(rule) or not differing(own, rule) <= _SETTINGS:
         return None
-    coupled_only = isinstance(side.optimizer, torch.optim.SGD)
-    if coupled_only and getattr(rule, "decay", "coupled") != "coupled" and _decays(rule):
+    own_decay = "decoupled" if isinstance(side.optimizer, torch.optim.AdamW) else "coupled"
+    free = "decoupled_weight_decay" in side.optimizer.param_groups[0]
+    if not free and rule.decay != own_decay and _decays(rule):
+        return None
+    # A velocity that was not there from the start would have to be made.
+    if isinstance(rule, nn.RMSProp) and _has_momentum(rule) != _has_momentum(own):
         return None
     if isinstance(rule, nn.SGD) and rule.nesterov and (rule.momentum <= 0 or rule.dampening != 0):
         return None
     live = dict(side.module.named_parameters())
     twins = {id(live[name]): twin for twin, name in names.items()}
     return [lambda: _regroup(side.optimizer, rule, twins)]
+
+
+def _has_momentum(rule: nn.Optimizer) -> bool:
+    return getattr(rule, "momentum", 0.0) > 0.0
 
 
 def _decays(rule: nn.Optimizer) -> bool:
@@ -163,16 +173,8 @@ def _regroup(optimizer: Any, rule: nn.Optimizer, twins: Mapping[int, str]) -> No
     """Writes the settings; parameters out of the decay's scope get a group of their own."""
     groups = optimizer.param_groups
     shared = {k: v for k, v in groups[0].items() if k not in ("params", "param_names")}
-    shared["lr"] = rule.learning_rate
-    decay = 0.0
-    if isinstance(rule, nn.SGD):
-        decay = rule.weight_decay
-        shared.update(momentum=rule.momentum, dampening=rule.dampening, nesterov=rule.nesterov)
-    elif isinstance(rule, nn.Adam):
-        decay = rule.weight_decay
-        shared.update(betas=(rule.beta1, rule.beta2), eps=rule.epsilon)
-        if "decoupled_weight_decay" in shared:
-            shared["decoupled_weight_decay"] = rule.decay == "decoupled"
+    shared.update(torch_optimizers.settings_of(optimizer, rule))
+    decay = rule.weight_decay
     scope: nn.Scope = getattr(rule, "decay_scope", "all")
     held = [p for group in groups for p in group["params"]]
     inside = [p for p in held if nn.in_scope(scope, twins.get(id(p), ""))]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch.overrides import TorchFunctionMode
+
+#: What an optimizer keeps in a dtype of its own: its counter, and NAdam's product of momenta.
+_OWN_WIDTH: Final = ("step", "mu_product")
 
 
 class Precision:
@@ -71,7 +74,7 @@ class Precision:
     def fit(self, value: Any, key: str) -> Any:
         """A value of the optimizer's state in the present dtype (step counters keep theirs)."""
         floating = isinstance(value, torch.Tensor) and value.is_floating_point()
-        return value.to(self.dtype) if floating and key != "step" else value
+        return value.to(self.dtype) if floating and key not in _OWN_WIDTH else value
 
     def _lift_state(self) -> None:
         if self._optimizer is None:

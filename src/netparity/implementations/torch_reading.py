@@ -11,8 +11,8 @@ import torch
 
 from netparity import nn
 from netparity.conventions import Conventions
+from netparity.implementations import torch_optimizers
 from netparity.implementations.chain import Read
-from netparity.implementations.values import as_array
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -46,9 +46,9 @@ def read(module: Any, loss: Any, optimizer: Any, penalty: Any, network: Read | N
     twin_names = {place.name: name for name, place in places.items()}
     layers = None if network is None else network.layers
     data_loss = read_loss(loss, layers)
-    rule = read_optimizer(optimizer, _named(module, twin_names))
+    rule = torch_optimizers.read(optimizer, _named(module, twin_names))
     known_penalties = penalty is None and data_loss is not None
-    texts = {**({} if network is None else network.texts), **_optimizer_texts(optimizer)}
+    texts = {**({} if network is None else network.texts), **torch_optimizers.texts(optimizer)}
     if loss is not None:
         texts["loss"] = loss_text(loss)
     if penalty is not None:
@@ -156,106 +156,3 @@ def takes_indices(module: Any) -> bool:
     """Whether integer inputs are indices (of an embedding) and must stay integers."""
     kinds = (torch.nn.Embedding, torch.nn.EmbeddingBag)
     return any(isinstance(layer, kinds) for layer in module.modules())
-
-
-# ---- optimizer -------------------------------------------------------------------------------
-def read_optimizer(optimizer: Any, names: Mapping[int, str]) -> nn.Optimizer | None:
-    """The update rule of the reference network that a torch optimizer is, or ``None``.
-
-    Args:
-        optimizer: the optimizer; its groups may differ in their weight decay alone.
-        names: the twin's name of each parameter, by the tensor's identity.
-
-    Example:
-        >>> weight = torch.nn.Parameter(torch.zeros(2))
-        >>> read_optimizer(torch.optim.SGD([weight], lr=0.5), {id(weight): "w"}).learning_rate
-        0.5
-    """
-    kind = type(optimizer)
-    if kind not in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
-        return None
-    groups = optimizer.param_groups
-    settings = {k: v for k, v in groups[0].items() if k not in ("params", "weight_decay")}
-    same = all(g.get(k) == v for g in groups for k, v in settings.items() if k not in _NOT_NUMBERS)
-    decays = {float(g["weight_decay"]) for g in groups} - {0.0}
-    if not same or settings.get("maximize") or len(decays) > 1:
-        return None
-    shared: dict[str, Any] = {
-        "learning_rate": float(settings["lr"]),
-        "weight_decay": decays.pop() if decays else 0.0,
-        "decay_scope": _scope(groups, names),
-    }
-    if kind is torch.optim.SGD:
-        return nn.SGD(
-            momentum=float(settings["momentum"]),
-            form="rate-outside",
-            nesterov=bool(settings["nesterov"]),
-            dampening=float(settings["dampening"]),
-            decay="coupled",
-            **shared,
-        )
-    beta1, beta2 = settings["betas"]
-    decoupled = kind is torch.optim.AdamW or bool(settings.get("decoupled_weight_decay"))
-    return nn.Adam(
-        beta1=float(beta1),
-        beta2=float(beta2),
-        epsilon=float(settings["eps"]),
-        epsilon_placement="outside",
-        amsgrad=bool(settings["amsgrad"]),
-        decay="decoupled" if decoupled else "coupled",
-        **shared,
-    )
-
-
-#: Settings of how, not what, an optimizer computes.
-_NOT_NUMBERS: Final = ("foreach", "fused", "capturable", "differentiable", "param_names")
-
-
-def _scope(groups: Any, names: Mapping[int, str]) -> nn.Scope:
-    """Which parameters decay: all, the weights, or those named."""
-    decaying = {
-        names[id(p)]
-        for group in groups
-        for p in group["params"]
-        if float(group["weight_decay"]) != 0.0 and id(p) in names
-    }
-    if not decaying or decaying == set(names.values()):
-        return "all"
-    if decaying == {name for name in names.values() if name.endswith(".weight")}:
-        return "weights"
-    return tuple(name for name in names.values() if name in decaying)
-
-
-def _optimizer_texts(optimizer: Any) -> dict[str, str]:
-    """How the author writes the optimizer's settings."""
-    if optimizer is None:
-        return {}
-    kind = type(optimizer).__name__
-    group = optimizer.param_groups[0]
-    decays = [float(g.get("weight_decay", 0.0)) for g in optimizer.param_groups]
-    decay = decays[0] if len(set(decays)) == 1 else decays
-    written = {
-        "learning_rate": f"lr={_number(group.get('lr'))}",
-        "momentum": f"momentum={_number(group.get('momentum'))}",
-        "dampening": f"dampening={_number(group.get('dampening'))}",
-        "nesterov": f"nesterov={group.get('nesterov')}",
-        "beta1": f"betas={group.get('betas')}",
-        "beta2": f"betas={group.get('betas')}",
-        "epsilon": f"eps={_number(group.get('eps'))}",
-        "amsgrad": f"amsgrad={group.get('amsgrad')}",
-        "weight_decay": f"weight_decay={decay}",
-        "decay_scope": f"weight_decay={decay}, on all parameters of the group",
-        "decay": f"torch.optim.{kind}(weight_decay={decay})",
-    }
-    asked = {
-        "learning_rate": "lr", "epsilon": "eps", "beta1": "betas", "beta2": "betas",
-        "decay_scope": "weight_decay", "decay": "weight_decay",
-    }  # fmt: skip
-    texts = {f"optimizer.{f}": t for f, t in written.items() if asked.get(f, f) in group}
-    shown = [written["learning_rate"]]
-    shown += [written[f] for f in ("momentum", "weight_decay") if group.get(f)]
-    return {"optimizer": f"torch.optim.{kind}({', '.join(shown)})", **texts}
-
-
-def _number(value: Any) -> Any:
-    return as_array(value).item() if isinstance(value, torch.Tensor) else value
