@@ -219,3 +219,46 @@ def test_two_schedules_are_one_too_many():
         Keras(model(keras.optimizers.SGD(rate)), schedule=lambda step: 0.1)
     with pytest.raises(InputError, match="expected 12 weights; received 3"):
         Keras(model(), sample_weight=[1, 2, 3]).watch(X, Y, epochs=1, batch_size=4, limit=9)
+
+
+OF = keras.optimizers
+RULES = [
+    (lambda: OF.Adagrad(0.125, 0.5, 0.25, weight_decay=0.125), {"epsilon": 0.5}),
+    (lambda: OF.RMSprop(0.125, 0.75, 0.5, 0.25), {"rho": 0.5, "momentum": 0.25}),
+    (lambda: OF.RMSprop(0.125, 0.75, epsilon=0.25, centered=True), {"learning_rate": 0.25}),
+    (lambda: OF.Adadelta(0.125, 0.75, 0.25), {"rho": 0.5, "epsilon": 0.5}),
+    (lambda: OF.Adamax(0.125, 0.75, 0.5, 0.25), {"beta1": 0.5, "beta2": 0.75}),
+    (lambda: OF.Nadam(0.125, 0.75, 0.5, 0.25), {"epsilon": 0.5}),
+    (lambda: OF.Lion(0.125, 0.75, 0.5, weight_decay=0.25), {"beta1": 0.5, "weight_decay": 0.5}),
+    (lambda: OF.Ftrl(0.125, -0.5, 0.25, 0.125, 0.25), {"l1": 0.5, "l2": 0.125}),
+    (lambda: OF.SGD(0.125), {"momentum": 0.5}),
+]
+
+
+@pytest.mark.parametrize(("made", "changes"), RULES)
+def test_optimizers_of_keras_are_what_they_are_read_as_and_adjusted(made, changes):
+    side = Keras(model(made()))
+    said, start = side.declared(X[:3]), side.state()
+    twins = {place.name: name for name, place in said.places.items()}
+
+    def repeats(rule):
+        values = {twins[n]: v for n, v in side.parameters().items()}
+        kept = rule.initialize(values)
+        rng = np.random.default_rng(0)
+        for _ in range(4):
+            given = {n: rng.standard_normal(v.shape).astype("float32") for n, v in values.items()}
+            values, kept = rule.update(values, given, kept)
+            side.update({n: given[twins[n]] for n in twins})
+        # Four updates of some ten operations each, of numbers of order one, in float32.
+        found = side.parameters()
+        return near(found, {n: values[t] for n, t in twins.items()}, 80)
+
+    assert repeats(said.optimizer)
+    side.restore(start)
+    wanted = dataclasses.replace(said.optimizer, **changes)
+    assert side.adjust(dataclasses.replace(said, optimizer=wanted), X[:3])
+    assert side.declared(X[:3]).optimizer == wanted
+    side.restore(start)
+    assert repeats(wanted)
+    assert side.adjust(said, X[:3])
+    assert side.declared(X[:3]).optimizer == said.optimizer

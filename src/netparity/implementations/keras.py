@@ -76,6 +76,8 @@ class Keras(Authored):
         self._own_step = None if own is None else OwnStep(own, self, f"{self.name}, train_step")
         #: what the author wrote, by setting, for settings that ``adjust`` has changed
         self.written: dict[tuple[str, ...], Any] = {}
+        #: how often it was adjusted: a state does not bring back a rate of before
+        self.adjustments = 0
 
     # ---- read -------------------------------------------------------------------------
     @property
@@ -149,10 +151,11 @@ class Keras(Authored):
         """Weights, running statistics, seed generators, and the optimizer's variables."""
         live = self.live
         live.build_optimizer()
-        slots = live.optimizer.variables if live.optimizer is not None else ()
+        rate = live.rate
         return {
             "model": [live.array(variable) for variable in self.model.variables],
-            "optimizer": [live.array(variable) for variable in slots],
+            "optimizer": [live.array(variable) for variable in live.slots],
+            "rate": (self.adjustments, None if rate is None else live.array(rate)),
             "rates": self.rates.state(),
             "own": None if self._own_step is None else self._own_step.state(),
         }
@@ -164,9 +167,11 @@ class Keras(Authored):
         for variable, value in zip(self.model.variables, state["model"], strict=True):
             variable.assign(value)
         kept = state["optimizer"]
-        slots = live.optimizer.variables if live.optimizer is not None else ()
-        for index, variable in enumerate(slots):
+        for index, variable in enumerate(live.slots):
             variable.assign(kept[index] if index < len(kept) else np.zeros(variable.shape))
+        made, rate = state["rate"]
+        if rate is not None and live.rate is not None and made == self.adjustments:
+            live.rate.assign(rate)
         self.rates.restore(state["rates"])
         if self._own_step is not None:
             self._own_step.restore(state["own"])
@@ -334,6 +339,7 @@ class Keras(Authored):
             return False
         if self.rates.follow(wanted):
             self.live.forget_compiled()
+        self.adjustments += 1
         return True
 
     @property

@@ -18,12 +18,12 @@ from netparity.implementations.keras_layers import layer_names, layers_of
 from netparity.implementations.keras_losses import resolved, user_loss
 from netparity.implementations.keras_model import LiveModel
 from netparity.implementations.keras_network import effective
+from netparity.implementations.keras_optimizers import ATTRIBUTES
 from netparity.nn import (
     ELU,
     L1,
     L2,
     SGD,
-    Adam,
     Affine,
     Dropout,
     Layer,
@@ -42,14 +42,11 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Change = Callable[[], None]
-#: The attribute of an optimizer that holds a setting of the reference network's.
+#: Settings of an optimizer that are read anew at each step, by the reference network's names.
 _ATTRIBUTES = {
-    "momentum": "momentum",
-    "nesterov": "nesterov",
-    "beta1": "beta_1",
-    "beta2": "beta_2",
-    "epsilon": "epsilon",
-    "weight_decay": "weight_decay",
+    switch: attribute
+    for switch, attribute in ATTRIBUTES.items()
+    if switch not in ("initial_accumulator", "power", "centered")
 }
 #: Those that Keras casts, and with that may round to float32.
 _CAST = frozenset({"momentum", "weight_decay"})
@@ -292,13 +289,11 @@ def _reduced(function: Any, settings: Mapping[str, Any], batch: str) -> Any:
 
 
 def _optimizer(side: Keras, now: Optimizer | None, wanted: Optimizer | None) -> list[Change] | None:
-    """Constants of SGD and Adam."""
+    """The constants that are read anew at each step."""
     if wanted is None or now == wanted:
         return []
     optimizer, live = side.live.optimizer, side.live
     if now is None or optimizer is None or type(now) is not type(wanted):
-        return None
-    if not isinstance(wanted, (SGD, Adam)):
         return None
     changes: list[Change] = []
     for name in _fields(now):
@@ -317,7 +312,9 @@ def _optimizer(side: Keras, now: Optimizer | None, wanted: Optimizer | None) -> 
         elif name in _ATTRIBUTES:
             value = _castable(live, after) if name in _CAST else after
             value = None if name == "weight_decay" and not after else value
-            if name == "momentum" and not getattr(optimizer, "momentums", None):
+            if name == "momentum" and not isinstance(wanted, SGD) and not before:
+                return None
+            if name == "momentum" and not getattr(optimizer, "momentums", before):
                 changes.append(_momentum_slots(side, optimizer))
             changes.append(
                 _setting(side, optimizer, ("optimizer",), _ATTRIBUTES[name], before, value)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netparity.conventions import Conventions, Quantity
+from netparity.implementations import keras_optimizers
 from netparity.implementations.keras_layers import layer_names, recorded
 from netparity.implementations.keras_losses import declared_loss
 from netparity.implementations.keras_model import LiveModel
@@ -123,7 +124,7 @@ def _penalties(live: LiveModel, terms: int, texts: dict[str, str]) -> tuple[Pena
 
 
 def _optimizer(live: LiveModel, texts: dict[str, str]) -> Optimizer | None:
-    """SGD, Adam and AdamW; ``None`` for other rules, and for clipping."""
+    """The rule of the optimizer; ``None`` where it is none known, and for clipping."""
     import keras
 
     optimizer = live.optimizer
@@ -177,6 +178,11 @@ def _optimizer(live: LiveModel, texts: dict[str, str]) -> Optimizer | None:
             beta_power=_beta_power(live),
             **decay,
         )
+    elif own:
+        rounds = live.dtype == np.float64 and live.backend in ("tensorflow", "jax")
+        rule = keras_optimizers.rule(optimizer, learning_rate, decay, rounds=rounds)
+        held = keras_optimizers.ATTRIBUTES.items()
+        fields |= {s: a for s, a in held if hasattr(rule, s) and hasattr(optimizer, a)}
     shown = repr(learning_rate) if known else f"{type(rate).__name__}(…)"
     texts["optimizer"] = f"{type(optimizer).__name__}(learning_rate={shown})"
     for setting, attribute in fields.items():

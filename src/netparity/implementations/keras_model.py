@@ -63,6 +63,20 @@ class LiveModel:
         return self.model.optimizer if self.model.compiled else None
 
     @property
+    def rate(self) -> Any | None:
+        """The variable of the learning rate; ``None`` where a schedule works it out."""
+        import keras
+
+        rate = getattr(self.optimizer, "_learning_rate", None)
+        return rate if isinstance(rate, keras.Variable) else None
+
+    @property
+    def slots(self) -> list[Any]:
+        """The optimizer's variables but for its rate."""
+        held = self.optimizer.variables if self.optimizer is not None else ()
+        return [variable for variable in held if variable is not self.rate]
+
+    @property
     def compiled_loss(self) -> Any | None:
         """The loss given to ``compile``, as Keras wraps it."""
         return getattr(self.model, "_compile_loss", None)
