@@ -9,7 +9,7 @@ is written down here can be run (as a twin), compared field by field, and change
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -71,7 +71,41 @@ class Factored:
     rows_power: int = 0
 
 
-GradientFault = Misplaced | Factored
+@dataclass(frozen=True, slots=True)
+class Slope:
+    """A bug: a layer passes gradients back by a rule that is not its derivative.
+
+    Attributes:
+        layer: its name in the twin.
+        rule: the derivative is ``left out`` (dx = dy); only the ``diagonal`` of a Jacobian
+            (dx = dy·y·(1 − y)); taken ``of the output`` as if that were the input; or its
+            formula for outputs is taken ``of the input``.
+        head: the layer itself, where it is a softmax or sigmoid set apart from the network.
+        loss: that of the head's output.
+    """
+
+    layer: str
+    rule: Literal["left out", "diagonal", "of the output", "of the input"]
+    head: Layer | None = None
+    loss: Loss | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unbounded:
+    """No bug: the gradient is of the loss without what keeps its logarithm finite, ``p − y``."""
+
+
+GradientFault = Misplaced | Factored | Slope | Unbounded
+
+
+def bugs(faults: Iterable[GradientFault]) -> tuple[Misplaced | Factored | Slope, ...]:
+    """Those of a backward pass's peculiarities that are mistakes."""
+    return tuple(f for f in faults if not isinstance(f, Unbounded))
+
+
+def no_bugs(faults: Iterable[GradientFault]) -> tuple[Unbounded, ...]:
+    """Those that are none."""
+    return tuple(f for f in faults if isinstance(f, Unbounded))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from netparity.conventions import changed
+from netparity.conventions import GradientFault, Slope, changed
 from netparity.diagnosis.twin import decay_coefficients, sign_coefficients
 from netparity.nn import (
     L1,
     L2,
     SGD,
+    Layer,
     Loss,
     Optimizer,
     Penalty,
@@ -122,4 +124,12 @@ def _set_head_apart(known: Identified) -> None:
         known.twin = twin.with_(
             layers=layers[:-1],
             loss=_on_logits(loss),
+            faults=tuple(_of_head(f, layers[-1][0], last, loss) for f in twin.conventions.faults),
         )
+
+
+def _of_head(fault: GradientFault, name: str, head: Layer, loss: Loss) -> GradientFault:
+    """A peculiarity of the backward pass, said of the network without its head."""
+    if isinstance(fault, Slope) and fault.layer == name:
+        return replace(fault, head=head, loss=loss)
+    return fault

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from netparity.conventions import Conventions
+from netparity.conventions import Conventions, no_bugs
 from netparity.diagnosis import feeding
 from netparity.diagnosis.align import added
 from netparity.diagnosis.arithmetic import reordered
@@ -241,7 +241,7 @@ def without_left_faults(conventions: Conventions) -> Conventions:
         (n, replace(k, mask_in_backward=True) if isinstance(k, Dropout) else k)
         for n, k in conventions.layers or ()
     )
-    return replace(conventions, faults=(), frozen=(), layers=layers)
+    return replace(conventions, faults=no_bugs(conventions.faults), frozen=(), layers=layers)
 
 
 def start_of(runs: FreeRuns, plan: Plan) -> Values:

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from netparity.conventions import Conventions, Factored, Misplaced
+from netparity.conventions import Conventions, Factored, Misplaced, Slope, bugs
+from netparity.diagnosis.backward import near, own_factors, slope_guesses, without_bounds
 from netparity.diagnosis.masks import fed
 from netparity.diagnosis.noise import Measure, Reference, clear_rows, reference
 from netparity.diagnosis.penalty import Pull, as_penalties
@@ -155,7 +156,7 @@ def identify(
         got = summary(compare(live, Twin(guess), probes, rng))
         if not _different(got):
             blame = measures
-            if guess.penalties != conventions.penalties and not guess.faults:
+            if not bugs(guess.faults) and guess.layers == conventions.layers:
                 blame = got
             closed = tuple(
                 replace(r, residual=max((m.difference for m in got), default=0.0))
@@ -178,11 +179,17 @@ def _guesses(
     fitted = _fitted_penalties(bare, probes, dtype)
     if fitted:
         yield replace(conventions, penalties=fitted), ()
+    of_loss = without_bounds(conventions)
+    if of_loss is not None:
+        yield of_loss, ()
     for start in (conventions, bare):
         for fault in _common_factors(start, probes):
             rows = {0: "", 1: "·N", -1: "/N"}[fault.rows_power]
             relation = Relation(f"g = c{rows} · ∂loss/∂w: c", fault.factor, 1.0, 0.0)
             yield replace(start, faults=(fault,)), (relation,)
+        own = own_factors(start, probes, dtype)
+        if own:
+            yield replace(start, faults=own), tuple(_of_factor(f) for f in own)
         without = tuple(
             (n, replace(layer, mask_in_backward=False) if isinstance(layer, Dropout) else layer)
             for n, layer in start.layers or ()
@@ -192,11 +199,25 @@ def _guesses(
                 "g = the gradient with dropout's mask left out of the backward pass", 1.0, 1.0, 0.0
             )
             yield replace(start, layers=without), (relation,)
+        for slopes in slope_guesses(start):
+            guess = replace(start, faults=slopes)
+            if near(guess, probes):
+                yield guess, tuple(_of_slope(f) for f in slopes)
         misplaced, relations = find_misplaced(start, probes)
         if misplaced is not None:
             yield replace(start, faults=(misplaced,)), relations
         if not conventions.penalties:
             break
+
+
+def _of_factor(fault: Factored) -> Relation:
+    rows = {0: "", 1: "·N", -1: "/N"}[fault.rows_power]
+    names = ", ".join(fault.parameters or ())
+    return Relation(f"g = c{rows} · ∂loss/∂w of {names}: c", fault.factor, 1.0, 0.0)
+
+
+def _of_slope(fault: Slope) -> Relation:
+    return Relation(f"how {fault.layer} passes gradients back", fault.rule, "its derivative", 0.0)
 
 
 def _fitted_penalties(

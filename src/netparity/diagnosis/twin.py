@@ -15,6 +15,7 @@ import numpy as np
 
 from netparity.conventions import Conventions, Factored, Misplaced
 from netparity.diagnosis import scheduled
+from netparity.diagnosis.faulty import layers_of, upstream_of
 from netparity.nn import (
     L1,
     L2,
@@ -64,7 +65,7 @@ class Twin:
     @property
     def network(self) -> Network:
         """The layers as a network of ``netparity.nn``."""
-        return Network(self.conventions.layers or ())
+        return Network(layers_of(self.conventions.layers or (), self.conventions.faults))
 
     # ---- between the side's layout and the twin's ----------------------------------------
     def values(self, native: Mapping[str, Array]) -> Values:
@@ -142,11 +143,12 @@ class Twin:
             return Evaluation(
                 dict(tape.outputs), tape.prediction, float(data), penalty, {}, {}, tape
             )
-        data, upstream = loss.value_and_gradient(tape.prediction, y)
+        data, upstream = upstream_of(loss, self.conventions.faults, tape.prediction, y)
         passed = tape.backward(upstream)
         gradients = dict(passed.parameters)
         for fault in self.conventions.faults:
-            gradients = apply_fault(fault, gradients, tape, passed.deltas)
+            if isinstance(fault, Misplaced | Factored):
+                gradients = apply_fault(fault, gradients, tape, passed.deltas)
         for term in self.conventions.penalties or ():
             rows = len(tape.prediction)
             for name, gradient in term.gradients(self.parameters(parameters), rows=rows).items():

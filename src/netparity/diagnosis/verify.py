@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from netparity.conventions import Conventions, changed
+from netparity.conventions import Conventions, bugs, changed
 from netparity.diagnosis import feeding, initial, masked, modes, observe, observe_forward
 from netparity.diagnosis import loss as losses_
 from netparity.diagnosis.align import neutral, pair
@@ -328,7 +328,7 @@ def _gradient(bench: Bench, plan: Plan) -> list[Measure]:
         removed = (
             plan.left_faults_removed
             if known.side.which == "left"
-            else not plan.conventions.faults
+            else not bugs(plan.conventions.faults)
             and all(
                 k.mask_in_backward
                 for _, k in plan.conventions.layers or ()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from netparity.conventions import Factored, Misplaced
+from netparity.conventions import Factored, Misplaced, Slope, bugs, no_bugs
 from netparity.diagnosis.candidates import Both, Candidate, Plan
 from netparity.diagnosis.gradient import DIFFERENCE_FLOOR, FoundGradient, check_live
 from netparity.diagnosis.identify import Identified
@@ -76,19 +76,38 @@ def _faults(both: Both, known: Identified, found: FoundGradient) -> Iterator[Can
             (n, replace(k, mask_in_backward=True) if isinstance(k, Dropout) else k)
             for n, k in plan.conventions.layers or ()
         )
-        return replace(plan, conventions=replace(plan.conventions, faults=(), layers=layers))
+        return replace(
+            plan,
+            conventions=replace(
+                plan.conventions, faults=no_bugs(plan.conventions.faults), layers=layers
+            ),
+        )
 
-    for fault in found.conventions.faults:
+    wrongs = bugs(found.conventions.faults)
+    for fault in wrongs[:1]:
+        value: float | None = None
         if isinstance(fault, Misplaced):
             id, wrong = "layer-gradient-misplaced", "stored in another layer's place"
             said = "; ".join(
                 f"{r.text} is {r.fitted}, should be {r.expected}" for r in found.relations
             )
-        elif isinstance(fault, Factored):
-            times = f"{fault.factor:g}" + {0: "", 1: "·N", -1: "/N"}[fault.rows_power]
+        elif isinstance(fault, Slope):
+            id, wrong, said = _slopes([f for f in wrongs if isinstance(f, Slope)])
+        elif fault.parameters is not None:
+            id = "gradient-wrong"
+            wrong = "times the gradient of its loss on some parameters"
+            wrong = f"{_times(fault)} {wrong}"
+            said = "; ".join(
+                f"the gradient of {', '.join(f.parameters or ())} is {_times(f)} times that of "
+                "the loss it reports, the others are right"
+                for f in wrongs
+                if isinstance(f, Factored)
+            )
+        else:
             id = "softmax-grad-extra-batch" if fault.rows_power else "gradient-factor"
-            wrong = f"{times} times the gradient of its loss"
-            said = f"every gradient is {times} times that of the loss it reports"
+            wrong = f"{_times(fault)} times the gradient of its loss"
+            said = f"every gradient is {_times(fault)} times that of the loss it reports"
+            value = fault.factor
         texts = {side: wrong, "right" if side == "left" else "left": "the gradient of its loss"}
         yield Candidate(
             id,
@@ -98,7 +117,7 @@ def _faults(both: Both, known: Identified, found: FoundGradient) -> Iterator[Can
             texts["right"],
             f"Bug on the {side}: {said}.",
             evidence,
-            _one_sided(both, id, known, fault.factor if isinstance(fault, Factored) else None),
+            _one_sided(both, id, known, value),
             change,
             side=side,
         )
@@ -121,6 +140,28 @@ def _faults(both: Both, known: Identified, found: FoundGradient) -> Iterator[Can
             change,
             side=side,
         )
+
+
+def _times(fault: Factored) -> str:
+    return f"{fault.factor:g}" + {0: "", 1: "·N", -1: "/N"}[fault.rows_power]
+
+
+def _slopes(faults: Sequence[Slope]) -> tuple[str, str, str]:
+    """The id, what is wrong, and the sentence of layers that pass gradients back wrongly."""
+    names = ", ".join(f.layer for f in faults)
+    if faults[0].rule == "diagonal":
+        return (
+            "softmax-jacobian-diagonal",
+            "dz = dy·p·(1 − p)",
+            f"{names} passes back dy·p·(1 − p), the diagonal of its Jacobian alone, and not "
+            "p·(dy − Σ dy·p)",
+        )
+    rule = {
+        "left out": "its derivative is left out",
+        "of the output": "its derivative is taken at its output, as if that were its input",
+        "of the input": "the formula for its output, such as a·(1 − a), is given its input",
+    }[faults[0].rule]
+    return "gradient-wrong", rule, f"what {names} passes back is wrong: {rule}"
 
 
 def _one_sided(both: Both, id: str, known: Identified, value: Any) -> Fix:

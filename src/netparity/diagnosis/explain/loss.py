@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from netparity.conventions import switches
+from netparity.conventions import bugs, no_bugs, switches
 from netparity.diagnosis.align import affines
 from netparity.diagnosis.candidates import Both, Candidate, Change, Plan, set_conventions, text
 from netparity.diagnosis.explain.switches import Difference, differences, follow
+from netparity.diagnosis.faulty import NO_BOUNDS
 from netparity.nn import (
     Loss,
     MeanSquaredError,
@@ -58,12 +59,19 @@ def _without(left: Loss, right: Loss, found: Sequence[Difference]) -> Loss:
     return mended
 
 
-def _follow(found: Sequence[Difference]) -> Change:
-    """Gives right's loss left's values in these switches."""
+def _follow(both: Both, found: Sequence[Difference]) -> Change:
+    """Gives right's loss left's values in these switches.
+
+    With the bound of a logarithm goes whether the gradient knows of it.
+    """
+    bounds = any(d.switch in NO_BOUNDS for d in found)
+    known_to_left = no_bugs(both.left.conventions.faults)
 
     def change(plan: Plan) -> Plan:
         mended = follow(plan.conventions.loss, found)
-        return replace(plan, conventions=replace(plan.conventions, loss=mended))
+        faults = plan.conventions.faults
+        faults = (*bugs(faults), *known_to_left) if bounds else faults
+        return replace(plan, conventions=replace(plan.conventions, loss=mended, faults=faults))
 
     return change
 
@@ -127,7 +135,7 @@ def _switch(both: Both, id: str, found: Sequence[Difference]) -> Candidate:
             for d in found
         ),
         both.fix(id, left=first.right, right=first.left),
-        _follow(found),
+        _follow(both, found),
     )
 
 
@@ -176,7 +184,7 @@ def _reduction(
         + _ratio_words(left, right, outputs),
         tuple(evidence),
         _reduction_fix(both, id, left, right, outputs),
-        _follow(found),
+        _follow(both, found),
         also=_also(both, id),
     )
 

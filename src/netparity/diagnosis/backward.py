@@ -1,0 +1,151 @@
+"""What may be wrong with a backward pass: slopes left out or taken elsewhere, stray factors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Final, Literal, Protocol
+
+import numpy as np
+
+from netparity.conventions import Conventions, Factored, Slope, Unbounded, changed
+from netparity.diagnosis.faulty import unbounded
+from netparity.diagnosis.twin import Array, Twin, Values
+from netparity.nn import (
+    Affine,
+    Identity,
+    Sigmoid,
+    SigmoidCrossEntropy,
+    Softmax,
+    SoftmaxCrossEntropy,
+    Tanh,
+)
+
+
+class Probed(Protocol):
+    """What a side's gradients were at one place."""
+
+    @property
+    def values(self) -> Values:
+        """The parameters."""
+
+    @property
+    def x(self) -> Array:
+        """The inputs."""
+
+    @property
+    def y(self) -> Array:
+        """The targets."""
+
+    @property
+    def draws(self) -> tuple[Array, ...] | None:
+        """Dropout's draws."""
+
+    @property
+    def gradients(self) -> Values:
+        """The side's gradients."""
+
+
+#: A guess further off than this is not worth its noise runs.
+NEAR: Final = 1e-3
+
+Rule = Literal["left out", "diagonal", "of the output", "of the input"]
+
+
+def without_bounds(conventions: Conventions) -> Conventions | None:
+    """The gradient as it is usually written, ``p − y``, beside a loss with a bounded logarithm."""
+    loss = conventions.loss
+    if loss is None or unbounded(loss) == loss:
+        return None
+    return replace(conventions, faults=(Unbounded(),))
+
+
+def slope_guesses(conventions: Conventions) -> Iterator[tuple[Slope, ...]]:
+    """Layers without parameters that pass gradients back wrongly: all alike, or one alone."""
+    layers = conventions.layers or ()
+    start = next((i for i, (_, k) in enumerate(layers) if isinstance(k, Affine)), 0)
+    bends = [
+        (n, k) for n, k in layers[start:] if not k.shapes() and not isinstance(k, Affine | Identity)
+    ]
+    hidden = [(n, k) for n, k in bends if n != layers[-1][0]]
+    rules: tuple[Rule, ...] = ("left out", "diagonal", "of the output", "of the input")
+    for rule in rules:
+        fitting = [n for n, k in hidden if _fits(rule, k)]
+        if len(fitting) > 1:
+            yield tuple(Slope(n, rule) for n in fitting)
+        for name, layer in bends:
+            if _fits(rule, layer):
+                yield (Slope(name, rule),)
+    loss = conventions.loss
+    if isinstance(loss, SoftmaxCrossEntropy) and loss.input == "logits":
+        given = changed(loss, input="probabilities")
+        yield (Slope("softmax", "diagonal", Softmax(), given),)
+    if isinstance(loss, SigmoidCrossEntropy) and loss.input == "logits":
+        yield (Slope("sigmoid", "left out", Sigmoid(), changed(loss, input="probabilities")),)
+
+
+def _fits(rule: Rule, layer: object) -> bool:
+    if rule == "diagonal":
+        return isinstance(layer, Softmax)
+    return rule != "of the input" or isinstance(layer, Sigmoid | Tanh)
+
+
+def near(guess: Conventions, probes: Sequence[Probed]) -> bool:
+    """Whether a guess gives about a side's gradients."""
+    twin = Twin(guess)
+    for probe in probes:
+        with np.errstate(all="ignore"):
+            own = _wide(twin, probe)
+        for name, got in probe.gradients.items():
+            size = float(np.max(np.abs(got), initial=0.0))
+            if not float(np.max(np.abs(own[name] - got), initial=0.0)) <= NEAR * size:
+                return False
+    return True
+
+
+def own_factors(
+    conventions: Conventions, probes: Sequence[Probed], dtype: np.dtype[Any]
+) -> tuple[Factored, ...]:
+    """A factor of its own on some parameters, such as a mean over the rows in place of a sum."""
+    bare = Twin(replace(conventions, penalties=()))
+    pulls = [_pull(conventions, p) for p in probes]
+    data = [_wide(bare, p) for p in probes]
+    sizes = np.array([float(len(p.x)) for p in probes])
+    precision = 1e4 * float(np.finfo(dtype).eps)
+    groups: dict[tuple[float, int], list[str]] = {}
+    for name in probes[0].gradients:
+        ratios = []
+        for probe, true, pull in zip(probes, data, pulls, strict=True):
+            got = np.asarray(probe.gradients[name], dtype=np.float64) - pull.get(name, 0.0)
+            square = float(np.sum(true[name] ** 2))
+            if square == 0:
+                return ()
+            ratios.append(float(np.sum(got * true[name])) / square)
+        found = np.array(ratios)
+        if np.allclose(found, 1.0, rtol=precision, atol=0):
+            continue
+        for power in (-1, 1, 0):
+            factors = found / sizes**power
+            factor = float(np.median(factors))
+            if np.allclose(factors, factor, rtol=precision, atol=0) and factor:
+                near_ = float(f"{factor:.6g}")
+                groups.setdefault((near_, power), []).append(name)
+                break
+        else:
+            return ()
+    if not groups or sum(len(n) for n in groups.values()) == len(probes[0].gradients):
+        return ()
+    return tuple(Factored(f, tuple(names), power) for (f, power), names in groups.items())
+
+
+def _pull(conventions: Conventions, probe: Probed) -> Values:
+    total: Values = {}
+    for term in conventions.penalties or ():
+        for name, gradient in term.gradients(probe.values, rows=len(probe.x)).items():
+            total[name] = total.get(name, np.zeros_like(gradient)) + gradient
+    return total
+
+
+def _wide(twin: Twin, probe: Probed) -> Values:
+    wide = {n: np.asarray(v, dtype=np.float64) for n, v in probe.values.items()}
+    return twin.evaluate(wide, probe.x, probe.y, draws=probe.draws).gradients
