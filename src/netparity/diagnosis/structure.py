@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from netparity.conventions import Conventions, Place
+from netparity.diagnosis import template
 from netparity.diagnosis.noise import Measure, reference
 from netparity.diagnosis.probes import (
     probe_buffers,
@@ -123,6 +124,17 @@ def find(
             found = confirm(live, declared, x, rng)
             if found is not None:
                 return Structure(declared, found, declared=True)
+        for guess in _like(templates, native | live.buffers(), x):
+            if not _resembles(live, guess, x, rng):
+                continue
+            found = confirm(live, guess, x, rng)
+            if found is not None:
+                return Structure(
+                    replace(declared, layers=guess.layers, places=guess.places),
+                    found,
+                    declared=False,
+                )
+        live.restore(saved)
         probes = [probe_values(native, rng, scale) for scale in (1.0, 2.0)]
         answers = []
         for values in probes:
@@ -145,6 +157,36 @@ def find(
         return None
     finally:
         live.restore(saved)
+
+
+def _like(
+    templates: Sequence[Conventions], arrays: Mapping[str, Array], x: Array
+) -> Iterator[Conventions]:
+    """Networks like the other side's, where that is more than affine layers in a row."""
+    chain = (Affine, Flatten, Dropout, Identity)
+    for given in templates:
+        kinds = [k for _, k in given.layers or () if k.shapes() or k.buffers()]
+        if any(not isinstance(k, chain) for k in kinds):
+            yield from template.guesses(given, arrays, x)
+
+
+def _resembles(
+    live: Implementation, conventions: Conventions, x: Array, rng: np.random.Generator
+) -> bool:
+    """Whether a guess comes near the side's predictions at values of our choosing."""
+    twin = Twin(conventions)
+    values = probe_parameters(twin, rng) | probe_buffers(twin, rng)
+    try:
+        with np.errstate(all="ignore"):
+            guess = two_dimensional(twin.forward(values, x).prediction)
+        write(live, twin, values)
+        answer = two_dimensional(live.predict(x))
+    except Exception:
+        return False
+    if guess.shape != answer.shape:
+        return False
+    scale = float(np.max(np.abs(answer), initial=0.0))
+    return bool(np.max(np.abs(guess - answer), initial=0.0) <= SCREEN * max(scale, 1e-30))
 
 
 def _screens(twin: Twin, native: Values, x: Array, answer: Array) -> bool:
@@ -266,9 +308,9 @@ def _all_activations(length: int) -> Iterator[Activations]:
 
 def _template_activations(templates: Sequence[Conventions]) -> Any:
     def of(length: int) -> Iterable[Activations]:
-        for template in templates:
+        for given in templates:
             groups: list[tuple[Layer, ...]] = []
-            for _, layer in template.layers or ():
+            for _, layer in given.layers or ():
                 if isinstance(layer, Affine):
                     groups.append(())
                 elif groups and not isinstance(layer, Dropout | Flatten):
