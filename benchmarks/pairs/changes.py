@@ -30,7 +30,7 @@ def stage_of(id: str) -> str:
 def not_made() -> dict[str, str]:
     """The ids that no pair is made of → why."""
     return {
-        entry.id: "no pair is made of it yet"
+        entry.id: entry.not_injectable or "injectable, and no pair is made of it yet"
         for entry in catalogue.all_conventions()
         if entry.id not in MAKERS
     }

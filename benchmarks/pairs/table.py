@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from benchmarks.pairs.changes import stage_of
+from benchmarks.pairs.changes import not_made, stage_of
 from benchmarks.pairs.rivals import RULES
 
 from netparity import environment
@@ -115,6 +115,7 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
                 sum(r.get("verdict") == "divergent" for r in unchanged), len(unchanged)
             ),
         },
+        "not made": not_made(),
         "failures": [r for r in rows if not r.get("exact", False)],
     }
 
@@ -139,6 +140,12 @@ def show(found: dict[str, Any]) -> None:
         print(f"\n{key:<32}{'changes':>9}{'found':>9}{'false':>9}")
         for name, of in found[key].items():
             print(f"{name:<32}{of['changes']:>9}{of['found']:>9}{of['false']:>9}")
+    reasons: dict[str, list[str]] = {}
+    for id, why in found["not made"].items():
+        reasons.setdefault(why, []).append(id)
+    print("\nids that no pair is made of")
+    for why, ids in reasons.items():
+        print(f"  {why}: {', '.join(ids)}")
     print(f"\n{'rule':<24}{'seen':>9}{'alarms':>9}")
     for name, of in {"netparity": found["ours"], **found["rivals"]}.items():
         print(f"{name:<24}{_text(of['seen']):>9}{_text(of['false alarms']):>9}")

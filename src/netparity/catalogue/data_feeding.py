@@ -34,6 +34,9 @@ DATA_FEEDING: tuple[Convention, ...] = (
     ),
     Convention(
         id="keras-fit-shuffle-replay",
+        not_injectable=(
+            "it is a replay of Keras's own shuffle: two sides that shuffle are fed by themselves"
+        ),
         stage="data",
         title="seeded Keras on TensorFlow repeats one permutation",
         statement=(
@@ -264,6 +267,7 @@ DATA_FEEDING: tuple[Convention, ...] = (
     ),
     Convention(
         id="epochs-value",
+        not_injectable="how long a run lasts is set by the comparison",
         stage="data",
         title="duration of training",
         statement="One side trains for more epochs or steps than the other.",

@@ -59,6 +59,8 @@ class Convention:
             value to set.
         reference: where this is documented or defined.
         bug: whether it is a mistake of one side rather than a choice.
+        not_injectable: why the benchmark of the diagnosis cannot change it on one side of a
+            pair: it only raises, it needs a GPU, it is not in the reference network.
     """
 
     id: str
@@ -74,3 +76,9 @@ class Convention:
     fix: Mapping[str, str] = field(default_factory=dict)
     reference: str = ""
     bug: bool = False
+    not_injectable: str = ""
+
+    @property
+    def injectable(self) -> bool:
+        """Whether the benchmark of the diagnosis can change it on one side of a pair."""
+        return not self.not_injectable

@@ -106,6 +106,7 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
     ),
     Convention(
         id="resize-antialias",
+        not_injectable="it is not in the reference network",
         stage="forward",
         title="smoothing when images shrink",
         statement=(
@@ -302,6 +303,7 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
     ),
     Convention(
         id="dropout-rate-ignored",
+        not_injectable="it only raises",
         stage="forward",
         title="rate outside (0, 1)",
         statement=(

@@ -131,6 +131,7 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
     ),
     Convention(
         id="bn-batch-of-one",
+        not_injectable="it only raises, or gives what the other side gives",
         stage="forward",
         title="batch norm on one row",
         statement=(

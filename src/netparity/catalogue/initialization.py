@@ -164,6 +164,7 @@ INITIALIZATION: tuple[Convention, ...] = (
     ),
     Convention(
         id="initializer-instance-reuse",
+        not_injectable="the layers of one draw have other sizes, or the draws are equal by chance",
         stage="init",
         title="one initializer object for several layers",
         statement=(

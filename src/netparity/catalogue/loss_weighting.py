@@ -131,6 +131,7 @@ LOSS_WEIGHTING: tuple[Convention, ...] = (
     ),
     Convention(
         id="masked-loss-normalisation",
+        not_injectable="it is not in the reference network",
         stage="loss",
         title="denominator of masked losses",
         statement=(
@@ -152,6 +153,7 @@ LOSS_WEIGHTING: tuple[Convention, ...] = (
     ),
     Convention(
         id="ctc-reduction",
+        not_injectable="it is not in the reference network",
         stage="loss",
         title="reduction of the CTC loss",
         statement=(
@@ -174,6 +176,7 @@ LOSS_WEIGHTING: tuple[Convention, ...] = (
     ),
     Convention(
         id="multi-output-loss-sum",
+        not_injectable="it is not in the reference network",
         stage="loss",
         title="losses of several heads",
         statement=(

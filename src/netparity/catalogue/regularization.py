@@ -150,6 +150,7 @@ REGULARIZATION: tuple[Convention, ...] = (
     ),
     Convention(
         id="activity-regularizer-batch-mean",
+        not_injectable="it is not in the reference network",
         stage="regularization",
         title="activity regularizer is averaged over the batch",
         statement=(

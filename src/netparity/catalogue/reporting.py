@@ -202,6 +202,7 @@ REPORTING: tuple[Convention, ...] = (
     ),
     Convention(
         id="argmax-ties",
+        not_injectable="scores of random networks do not tie",
         stage="reporting",
         title="argmax at a tie",
         statement=(

@@ -7,6 +7,7 @@ from netparity.catalogue.entry import Convention
 RNG_NUMERICS: tuple[Convention, ...] = (
     Convention(
         id="sum-order-threads",
+        not_injectable="it is what the pairs with nothing changed are made of",
         stage="rng",
         title="order of summation",
         statement=(
@@ -33,6 +34,7 @@ RNG_NUMERICS: tuple[Convention, ...] = (
     ),
     Convention(
         id="matmul-precision",
+        not_injectable="it needs a GPU",
         stage="rng",
         title="reduced precision of matrix products on GPUs",
         statement=(
@@ -61,6 +63,7 @@ RNG_NUMERICS: tuple[Convention, ...] = (
     ),
     Convention(
         id="predict-vs-call-bitwise",
+        not_injectable="rounding of one framework against itself",
         stage="rng",
         title="batch composition changes the last bits",
         statement=(
@@ -84,6 +87,7 @@ RNG_NUMERICS: tuple[Convention, ...] = (
     ),
     Convention(
         id="python-hash-seed",
+        not_injectable="it acts between two processes, and a pair lives in one",
         stage="rng",
         title="iteration order of sets",
         statement=(
@@ -105,6 +109,7 @@ RNG_NUMERICS: tuple[Convention, ...] = (
     ),
     Convention(
         id="float32-noise",
+        not_injectable="rounding itself: it is what the pairs with nothing changed are made of",
         stage="rng",
         title="float32 rounding noise",
         statement=(

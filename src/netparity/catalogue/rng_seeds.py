@@ -67,6 +67,7 @@ RNG_SEEDS: tuple[Convention, ...] = (
     ),
     Convention(
         id="keras-init-across-backends",
+        not_injectable="it needs two Keras backends in one process",
         stage="rng",
         title="the same Keras seed on another backend",
         statement=(
@@ -178,6 +179,7 @@ RNG_SEEDS: tuple[Convention, ...] = (
     ),
     Convention(
         id="torch-randn-vectorised-16",
+        not_injectable="a stream's detail: the draw shows as another value",
         stage="rng",
         title="torch.randn changes its stream at 16 elements",
         statement=(
@@ -278,6 +280,7 @@ RNG_SEEDS: tuple[Convention, ...] = (
     ),
     Convention(
         id="torch-dtype-stream",
+        not_injectable="a stream's detail: the draw shows as another value",
         stage="rng",
         title="float32 and float64 draws in torch",
         statement=(

@@ -167,6 +167,7 @@ STRUCTURE: tuple[Convention, ...] = (
     ),
     Convention(
         id="sklearn-mlpregressor-positional",
+        not_injectable="it only raises",
         stage="structure",
         title="first argument of MLPRegressor",
         statement=(
@@ -269,6 +270,7 @@ STRUCTURE: tuple[Convention, ...] = (
     ),
     Convention(
         id="parameter-unpaired",
+        not_injectable="it is what stays where no pairing is found, not a change",
         stage="structure",
         title="parameter without a counterpart",
         statement=(

@@ -237,6 +237,7 @@ UPDATE_SCHEDULES: tuple[Convention, ...] = (
     ),
     Convention(
         id="lr-legacy-decay-arg",
+        not_injectable="it only raises, or is ignored on both sides",
         stage="update",
         title="decay= is ignored",
         statement=(
