@@ -399,7 +399,7 @@ def test_an_overridden_train_step_is_the_step() -> None:
     assert equal(side.parameters(), after)
 
 
-ON_TORCH = """
+ON_ANOTHER = """
 import keras, numpy as np
 from netparity.implementations.keras import Keras
 from netparity.nn import Network
@@ -428,14 +428,56 @@ print(side.version, said.optimizer is not None, off < 1e-6,
 """
 
 
-def test_on_the_torch_backend() -> None:
+ON_JAX = """
+import keras
+import numpy as np
+from netparity import Keras
+
+x, y = np.random.default_rng(0).standard_normal((6, 4)).astype("float32"), np.arange(6) % 3
+norm, drop = keras.layers.BatchNormalization(momentum=0.5), keras.layers.Dropout(0.5)
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), norm, drop])
+loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+model.compile(keras.optimizers.SGD(0.5), loss)
+side = Keras(model)
+draws = [np.ones((6, 3))]  # nothing is dropped, and what is kept is doubled
+before, kept = [np.array(v) for v in model.variables], side.state()
+side.gradients(x, y, draws=draws)
+looked = all(np.array_equal(v, b) for v, b in zip(model.variables, before, strict=True))
+side.step(x, y, draws=draws)
+one = [np.array(v) for v in model.variables]
+side.restore(kept)
+drop.rate = 0.0
+norm.gamma.assign(2 * norm.gamma)
+norm.beta.assign(2 * norm.beta)
+side.step(x, y)
+two = dict(zip((v.path for v in model.variables), map(np.array, model.variables), strict=True))
+paths = [v.path for v in model.variables]
+moving = [n for n in paths if "moving" in n]
+print(looked, len(moving) == 2, all(
+    np.allclose(one[paths.index(n)], two[n], atol=1e-6) and not np.array_equal(
+        one[paths.index(n)], before[paths.index(n)]) for n in moving))
+"""
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_on_another_backend(backend: str) -> None:
     """In a process of its own: twin, gradients and step as on TensorFlow."""
-    pytest.importorskip("torch")
-    run = subprocess.run(
-        [sys.executable, "-c", ON_TORCH],
-        env={**os.environ, "KERAS_BACKEND": "torch"},
+    pytest.importorskip(backend)
+    found = on(backend, ON_ANOTHER)
+    assert found.stdout.split() == [keras.__version__, f"({backend})", *["True"] * 4], found.stderr
+
+
+def test_on_jax_a_step_moves_the_running_statistics_and_a_look_does_not() -> None:
+    pytest.importorskip("jax")
+    found = on("jax", ON_JAX)
+    assert found.stdout.split() == ["True"] * 3, found.stderr
+
+
+def on(backend: str, program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "KERAS_BACKEND": backend},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert run.stdout.split() == [keras.__version__, "(torch)", *["True"] * 4], run.stderr

@@ -86,14 +86,13 @@ class Keras(Authored):
         live = self.live
         able = set(self.author.abilities)
         able |= {"activations", "draws", "adjust"}
-        differentiable = live.backend in ("tensorflow", "torch")
         if live.has_loss:
-            able |= {"loss"} | ({"gradients"} if differentiable else set())
+            able |= {"loss", "gradients"}
             able |= {"loss-of"} if live.compiled_loss is not None else set()
             able |= {"penalty"} if live.splits_loss else set()
         if live.optimizer is not None:
             able |= {"update"}
-            if live.has_loss and (differentiable or live.penalty is None):
+            if live.has_loss:
                 able |= {"step"} | ({"report"} if live.penalty is None else set())
         able |= {"weights"} if "loss" in able else set()
         able |= {"step"} if self._own_step is not None else set()
@@ -273,7 +272,8 @@ class Keras(Authored):
         """
         self._require("step")
         self.live.build_optimizer()
-        if self.live.backend == "jax" and draws is not None:
+        own = self._own_step is not None or self.live.own_train_step
+        if self.live.backend == "jax" and draws is not None and own:
             raise CannotError("draws")
         self.rates.before_step()
         counted = self.author.weights(y, weights)
@@ -288,7 +288,7 @@ class Keras(Authored):
     ) -> None:
         live = self.live
         given = () if weights is None else (live.tensor(weights),)
-        if live.penalty is not None:
+        if live.penalty is not None or (live.backend == "jax" and draws is not None):
             variables = list(live.variables.values())
             with live.fed(draws):
                 found = live.differentiate(live.tensor(x), live.tensor(y), variables, weights)

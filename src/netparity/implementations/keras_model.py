@@ -224,6 +224,14 @@ class LiveModel:
                 total = self.total(inputs, targets, self.call(inputs, True), True, weights)
             found = tape.gradient(total, list(variables))
             return [None if g is None else tf.convert_to_tensor(g) for g in found]
+        if self.backend == "jax":
+            from netparity.implementations import keras_jax
+
+            return keras_jax.differentiate(
+                self.model,
+                lambda: self.total(inputs, targets, self.call(inputs, True), True, weights),
+                variables,
+            )
         self.model.zero_grad()
         self.total(inputs, targets, self.call(inputs, True), True, weights).backward()
         found = [v.value.grad for v in variables]
