@@ -423,6 +423,16 @@ after = side.parameters()
 side.restore(kept)
 side.update(found)
 same = all(np.array_equal(after[n], v) for n, v in side.parameters().items())
+runs = []
+for _ in range(2):  # dropout's own draws: a state holds where they come from, a look leaves it
+    side.restore(kept)
+    side.loss(x, y)
+    side.step(x, y)
+    runs.append(side.parameters())
+same &= all(np.array_equal(runs[0][n], v) for n, v in runs[1].items())
+side.restore(kept)
+side.step(x, y)
+same &= all(np.array_equal(runs[0][n], v) for n, v in side.parameters().items())
 print(side.version, said.optimizer is not None, off < 1e-6,
       abs(side.loss(x, y, draws=draws).total) > 0, same)
 """

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
+from netparity import randomness
 from netparity.errors import CannotError, InputError
 from netparity.implementations import keras_schedules
 from netparity.implementations.author import Authored, Options, read_options, weighing
@@ -156,6 +157,7 @@ class Keras(Authored):
             "optimizer": [live.array(variable) for variable in live.slots],
             "rate": (self.adjustments, None if rate is None else live.array(rate)),
             "rates": self.rates.state(),
+            "streams": randomness.capture(live.streams),
             "own": None if self._own_step is None else self._own_step.state(),
         }
 
@@ -172,6 +174,7 @@ class Keras(Authored):
         if rate is not None and live.rate is not None and made == self.adjustments:
             live.rate.assign(rate)
         self.rates.restore(state["rates"])
+        state["streams"].restore()
         if self._own_step is not None:
             self._own_step.restore(state["own"])
 

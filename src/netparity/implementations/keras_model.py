@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from netparity import randomness
 from netparity.errors import InputError
 from netparity.implementations.author import Author
 from netparity.implementations.keras_layers import (
@@ -130,6 +131,11 @@ class LiveModel:
         if function is activations.softmax or isinstance(last, layers.Softmax):
             return "softmax"
         return "sigmoid" if function is activations.sigmoid else None
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The global generators a step draws from: on torch, dropout without a seed of its own."""
+        return ("torch",) if self.backend == "torch" else ()
 
     # ---- values -----------------------------------------------------------------------
     def cast(self, values: Array) -> Array:
@@ -287,9 +293,11 @@ class LiveModel:
     def undisturbed(self) -> Iterator[None]:
         """Puts back running statistics and seed generators, which a forward pass may move."""
         kept = [(v, self.array(v)) for v in self.model.non_trainable_variables]
+        streams = randomness.capture(self.streams)
         try:
             yield
         finally:
+            streams.restore()
             for variable, value in kept:
                 variable.assign(value)
 
