@@ -70,7 +70,7 @@ def show(options: argparse.Namespace) -> int:
     print("right:", pair.changed, pair.right_style)
     row = examine(pair)
     if "crash" not in row:
-        print(text.render(diagnose(pair)))
+        print(text.render_text(diagnose(pair)))
     print(json.dumps(row, indent=1, default=str))
     return 0
 

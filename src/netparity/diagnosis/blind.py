@@ -109,7 +109,8 @@ def _watched(
         return causes, nothing
     if gone is None:
         return causes, nothing
-    if gone.parted and not any(s.status == "different" for s in stages.values()):
+    equal = not any(s.status == "different" for s in stages.values())
+    if gone.parted and equal and not unguided.rounds_constants(left, right):
         failures["update"] = "the free run: the sides part, and no stage that was compared differs"
     return causes, gone.gap
 
@@ -217,6 +218,9 @@ def _compared(
             [np.abs(single.to_right({name: n[name]}, b)[other] - turned) for n in noise], axis=0
         )
         floor = FACTOR * np.maximum(spread, ULPS * ulp * channel_rms(turned))
+        if stage == "update" and unguided.rounds_constants(left, right):
+            start = single.to_right({name: values[name]}, b)[other]
+            floor = floor + unguided.ROUNDED * np.abs(turned - start)
         measures.append(measure(turned, b[other], floor, turned, name))
     return stage_of(stage, measures)
 

@@ -33,6 +33,17 @@ METRIC: Final = "largest difference of the predictions in inference mode, over l
 UPDATES: Final = 4
 
 
+#: Frameworks that pass constants of float64 runs through float32: a β₂ of 0.999 so rounded
+#: changes 1 − β₂ᵗ, and with it an update, by half a unit of 1 over 0.001.
+ROUNDING: Final = ("keras", "tensorflow")
+ROUNDED: Final = float(np.finfo(np.float32).eps) / 2 / 1e-3
+
+
+def rounds_constants(*sides: Identified) -> bool:
+    """Whether a side's updates may carry constants rounded to float32 (`float32-constants`)."""
+    return any(known.live.framework in ROUNDING for known in sides)
+
+
 class SideError(Exception):
     """A side raised while it was watched."""
 
