@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from netparity.conventions import changed, switches
+from netparity.diagnosis.faulty_losses import MISTAKES
 from netparity.diagnosis.loss_probes import NUDGE
 from netparity.diagnosis.snapping import rounded, snaps
 from netparity.diagnosis.twin import Array
@@ -162,7 +163,7 @@ def fits(data: Data, hints: Sequence[Loss]) -> Iterator[Fit]:
         data: what was observed.
         hints: losses to try before all others (the other side's).
     """
-    kinds = list(dict.fromkeys((*(bare(h) for h in hints), *KINDS)))
+    kinds = list(dict.fromkeys((*(bare(h) for h in hints), *KINDS, *MISTAKES)))
     finite = np.isfinite(data.totals)
     if not np.any(finite & data.moderate):
         return
@@ -309,7 +310,7 @@ def _solve(
         return None
     matrix, totals = matrix[here], data.totals[here]
     scale = np.max(np.abs(matrix), axis=0)
-    if np.any(scale == 0) or len(totals) <= matrix.shape[1]:
+    if np.any(scale == 0) or len(totals) <= matrix.shape[1] or not np.any(totals):
         return None
     weight = 1.0 / np.maximum(np.abs(totals), float(np.max(np.abs(totals))) * 1e-6)
     solution, *_ = np.linalg.lstsq(matrix / scale * weight[:, None], totals * weight, rcond=None)

@@ -9,9 +9,18 @@ from typing import Any, Final
 
 from netparity.conventions import bugs, no_bugs, switches
 from netparity.diagnosis.align import affines
-from netparity.diagnosis.candidates import Both, Candidate, Change, Plan, set_conventions, text
+from netparity.diagnosis.candidates import (
+    Both,
+    Candidate,
+    Change,
+    Origin,
+    Plan,
+    set_conventions,
+    text,
+)
 from netparity.diagnosis.explain.switches import Difference, differences, follow
 from netparity.diagnosis.faulty import NO_BOUNDS
+from netparity.diagnosis.faulty_losses import Mistaken
 from netparity.nn import (
     Loss,
     MeanSquaredError,
@@ -35,6 +44,10 @@ def loss(both: Both, shows: Shows) -> Iterator[Candidate]:
     """Every convention in which the two losses differ."""
     left, right = both.left.conventions.loss, both.right.conventions.loss
     if left is None or right is None or both.left.loss is None or both.right.loss is None:
+        return
+    mistaken = [isinstance(loss, Mistaken) for loss in (left, right)]
+    if any(mistaken) and not all(mistaken):
+        yield _mistake(both, left, right)
         return
     if type(left) is not type(right):
         yield _kind(both, left, right)
@@ -108,6 +121,24 @@ def _kind(both: Both, left: Loss, right: Loss) -> Candidate:
         ),
         both.fix("loss-kind", left=describe(right), right=describe(left)),
         set_conventions(loss=left),
+    )
+
+
+def _mistake(both: Both, left: Loss, right: Loss) -> Candidate:
+    """A loss that one side's author did not mean."""
+    side: Origin = "left" if isinstance(left, Mistaken) else "right"
+    wrong = left if side == "left" else right
+    assert isinstance(wrong, Mistaken)
+    fix = both.fix(wrong.id, left="-1", right="-1")
+    candidate = _kind(both, left, right)
+    return replace(
+        candidate,
+        id=wrong.id,
+        left=wrong.what if side == "left" else describe(left),
+        right=wrong.what if side == "right" else describe(right),
+        statement=f"Bug on the {side}: {wrong.what}.",
+        fix=Fix(fix.left, None) if side == "left" else Fix(None, fix.right),
+        side=side,
     )
 
 
