@@ -208,8 +208,21 @@ def test_a_network_that_is_no_chain_declares_no_layers():
         (torch.nn.MultiMarginLoss(reduction="sum"), Y.astype(float), False),
         (torch.nn.BCEWithLogitsLoss(), (REAL > 0).astype(int), False),
         (torch.nn.BCELoss(), (REAL > 0).astype(float), True),
+        (torch.nn.CrossEntropyLoss(label_smoothing=0.25), Y, False),
+        (torch.nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0, 0.5])), Y, False),
+        (torch.nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0, 0.5]), reduction="sum"), Y,
+         False),
+        (torch.nn.CrossEntropyLoss(ignore_index=1), Y, False),
+        (torch.nn.BCEWithLogitsLoss(pos_weight=torch.tensor(2.0)), (REAL > 0) * 1.0, False),
+        (torch.nn.MultiMarginLoss(p=2), Y, False),
+        (torch.nn.HuberLoss(delta=0.5), REAL, False),
+        (torch.nn.SmoothL1Loss(beta=0.5, reduction="sum"), REAL, False),
+        (functional.smooth_l1_loss, REAL, False),
+        (torch.nn.KLDivLoss(reduction="batchmean"), np.full((9, 3), 1 / 3), False),
+        (torch.nn.PoissonNLLLoss(), np.floor(np.abs(REAL) * 3), False),
+        (torch.nn.PoissonNLLLoss(log_input=False), np.floor(np.abs(REAL) * 3), True),
     ],
-)
+)  # fmt: skip
 def test_losses_are_read_and_are_what_they_are_read_as(loss, target, probabilities):
     prediction = RNG.uniform(0.1, 0.9, (9, 3)) if probabilities else RNG.standard_normal((9, 3))
     live = Torch(torch.nn.Linear(4, 3), loss)
@@ -222,10 +235,10 @@ def test_losses_are_read_and_are_what_they_are_read_as(loss, target, probabiliti
 @pytest.mark.parametrize(
     "loss",
     [
-        torch.nn.CrossEntropyLoss(label_smoothing=0.1),
-        torch.nn.CrossEntropyLoss(weight=torch.ones(3)),
+        torch.nn.BCELoss(weight=torch.ones(3)),
+        torch.nn.BCEWithLogitsLoss(pos_weight=torch.ones(3)),
         torch.nn.MSELoss(reduction="none"),
-        torch.nn.MultiMarginLoss(p=2),
+        torch.nn.GaussianNLLLoss(),
         torch.nn.NLLLoss(),
         lambda prediction, target: (prediction - target).sum(),
     ],

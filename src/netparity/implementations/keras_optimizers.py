@@ -55,9 +55,7 @@ def rule(
         )
     if kind == "Adadelta":
         return nn.Adadelta(learning_rate, float(o.rho), float(o.epsilon), **decay)
-    betas: dict[str, Any] = {
-        name: float(getattr(o, f"beta_{name[-1]}", 0.0)) for name in ("beta1", "beta2")
-    }
+    betas = _betas(o, np.float32 if rounds and kind == "Lion" else np.float64)
     if kind == "Adamax":
         return nn.Adamax(
             learning_rate, **betas, epsilon=float(o.epsilon), epsilon_placement="outside", **decay

@@ -142,7 +142,10 @@ def adjusted_losses(
 
 def scales(own: nn.Loss, wanted: nn.Loss) -> bool:
     """Whether the wanted loss is the own one times a number, plus a number."""
-    return type(own) is type(wanted) and differing(own, wanted) <= SCALING
+    batches = {getattr(loss, "batch", "mean") for loss in (own, wanted)}
+    # A mean over weights, or over those that are not 0, is no multiple of another one.
+    multiples = len(batches) == 1 or batches <= {"mean", "sum"}
+    return type(own) is type(wanted) and multiples and differing(own, wanted) <= SCALING
 
 
 def differing(a: Any, b: Any) -> set[str]:

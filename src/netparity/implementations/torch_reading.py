@@ -11,7 +11,7 @@ import torch
 
 from netparity import nn
 from netparity.conventions import Conventions
-from netparity.implementations import torch_optimizers
+from netparity.implementations import torch_losses, torch_optimizers
 from netparity.implementations.chain import Read
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -25,9 +25,14 @@ _FUNCTIONS: Final = {
     torch.nn.functional.binary_cross_entropy: torch.nn.BCELoss,
     torch.nn.functional.binary_cross_entropy_with_logits: torch.nn.BCEWithLogitsLoss,
     torch.nn.functional.multi_margin_loss: torch.nn.MultiMarginLoss,
+    torch.nn.functional.huber_loss: torch.nn.HuberLoss,
+    torch.nn.functional.smooth_l1_loss: torch.nn.SmoothL1Loss,
+    torch.nn.functional.kl_div: torch.nn.KLDivLoss,
+    torch.nn.functional.poisson_nll_loss: torch.nn.PoissonNLLLoss,
 }
 _OF_FLOATS: Final = (
     torch.nn.MSELoss, torch.nn.L1Loss, torch.nn.BCELoss, torch.nn.BCEWithLogitsLoss,
+    torch.nn.HuberLoss, torch.nn.SmoothL1Loss, torch.nn.KLDivLoss, torch.nn.PoissonNLLLoss,
 )  # fmt: skip
 _OF_CLASSES: Final = (torch.nn.CrossEntropyLoss, torch.nn.NLLLoss, torch.nn.MultiMarginLoss)
 
@@ -101,31 +106,7 @@ def read_loss(loss: Any, layers: tuple[tuple[str, nn.Layer], ...] | None = None)
         MeanSquaredError(batch='sum', outputs='sum', factor=1.0)
     """
     module = as_module(loss)
-    reduction = getattr(module, "reduction", None)
-    if module is None or reduction not in ("mean", "sum") or _weighted(module):
-        return None
-    kind = type(module)
-    if kind is torch.nn.MSELoss:
-        return nn.MeanSquaredError(batch=reduction, outputs=reduction)
-    if kind is torch.nn.L1Loss:
-        return nn.MeanAbsoluteError(batch=reduction, outputs=reduction)
-    if kind is torch.nn.BCELoss:
-        return nn.SigmoidCrossEntropy(batch=reduction, outputs=reduction, input="probabilities")
-    if kind is torch.nn.BCEWithLogitsLoss:
-        return nn.SigmoidCrossEntropy(batch=reduction, outputs=reduction)
-    if kind is torch.nn.CrossEntropyLoss and module.label_smoothing == 0:
-        return nn.SoftmaxCrossEntropy(batch=reduction)
-    if kind is torch.nn.NLLLoss and layers and isinstance(layers[-1][1], nn.LogSoftmax):
-        # The softmax of log-probabilities gives the probabilities back.
-        return nn.SoftmaxCrossEntropy(batch=reduction)
-    if kind is torch.nn.MultiMarginLoss and module.p == 1:
-        return nn.MulticlassHinge(margin=float(module.margin), batch=reduction, classes="mean")
-    return None
-
-
-def _weighted(module: Any) -> bool:
-    names = ("weight", "pos_weight")
-    return any(getattr(module, name, None) is not None for name in names)
+    return None if module is None else torch_losses.read(module, layers)
 
 
 def integer_targets(loss: Any, targets: Array) -> bool:
