@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import numpy as np
+
 from netparity import nn
 
 #: Switch → the attribute of a Keras optimizer that holds it.
