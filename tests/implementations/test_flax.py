@@ -476,7 +476,7 @@ def test_what_cannot_be_used_is_said():
         in_nnx().set_parameters({"inner.kernel": np.ones((9, 6))})
     with pytest.raises(CannotError):
         Flax(Net()).loss(X, CLASSES)
-    assert Flax(Net()).abilities == {"activations", "draws"}
+    assert Flax(Net()).abilities == {"activations", "adjust", "draws"}
     assert isinstance(adapt(Net()), Flax)
     with pytest.raises(InputError) as caught:
         adapt(Linen())

@@ -14,8 +14,7 @@ from netparity.diagnosis.candidates import Candidate, Plan
 from netparity.diagnosis.freerun import FreeRuns, Run, gap, predictions
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.noise import Measure, rms
-from netparity.diagnosis.structure import two_dimensional
-from netparity.diagnosis.twin import Array, Twin, Values
+from netparity.diagnosis.twin import Twin, Values
 from netparity.report.model import (
     Curves,
     Gap,
@@ -71,27 +70,16 @@ def twin_holds(runs: FreeRuns, known: Identified, run: Run, batches: freerun.Bat
     steps = _compared_steps(runs, len(batches))
     with np.errstate(all="ignore"):
         own = twin.run(run.trajectory[0], batches[:steps], run.draws)
-    if run is runs.left:
-        return _within(runs.floor, twin, own, run, runs.rows)
-    # One run each way first; where that does not do, the whole rule of the measured floor.
-    return any(
-        _within(
-            freerun.floor_of(
-                runs.bench, twin, run.trajectory[0], batches[:steps], run.draws, runs.rows,
-                times=times,
-            ),
-            twin, own, run, runs.rows,
+    floor = runs.floor
+    if run is not runs.left:
+        # One run each way: the rule of the measured floor, at half its price.
+        floor = freerun.floor_of(
+            runs.bench, twin, run.trajectory[0], batches[:steps], run.draws, runs.rows, times=1
         )
-        for times in (1, 2)
-    )  # fmt: skip
-
-
-def _within(floor: freerun.Floor, twin: Twin, own: Sequence[Values], run: Run, rows: Array) -> bool:
-    """Whether two runs predict alike at the last step that can be compared."""
-    steps = len(own) - 1
     last = steps if floor.horizon is None else min(steps, floor.horizon)
-    a = two_dimensional(twin.forward(own[last], rows).prediction)
-    b = two_dimensional(twin.forward(run.trajectory[last], rows).prediction)
+    # As the floor's own predictions are taken: through the head that makes the sides alike.
+    a = predictions(runs.bench, runs.bench.left, twin, own[last], runs.rows)
+    b = predictions(runs.bench, runs.bench.left, twin, run.trajectory[last], runs.rows)
     if not np.all(np.isfinite(a)) or not np.all(np.isfinite(b)):
         return bool(np.array_equal(np.isfinite(a), np.isfinite(b)))
     return bool(np.all(np.abs(a - b) <= floor.at(last)))
