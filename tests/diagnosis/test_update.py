@@ -11,6 +11,7 @@ import pytest
 
 from netparity.diagnosis import update
 from netparity.diagnosis.update.calls import at, wide
+from netparity.diagnosis.update.rates import at_schedule
 from netparity.nn import (
     SGD,
     Adadelta,
@@ -20,12 +21,17 @@ from netparity.nn import (
     ClipByNorm,
     ClipByValue,
     Clipping,
+    ExponentialDecay,
     Ftrl,
+    InverseTimeDecay,
     Lion,
     NAdam,
     Optimizer,
+    PiecewiseConstant,
+    PolynomialDecay,
     RAdam,
     RMSProp,
+    Schedule,
 )
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -171,6 +177,25 @@ def test_no_rule_is_named_for_what_is_none() -> None:
     seen = updates(SGD(0.1))
     odd = tuple({n: v + 0.01 * np.sin(37 * v) for n, v in values.items()} for values in seen.after)
     assert identified(replace(seen, after=odd)) is None
+
+
+@pytest.mark.parametrize("dtype", [F64, F32], ids=str)
+@pytest.mark.parametrize(
+    ("rule", "schedule"),
+    [
+        (SGD(0.1, 0.9), ExponentialDecay(0.1, 0.95)),
+        (Adam(0.01), InverseTimeDecay(0.01, 1, 0.1)),
+        (SGD(0.1, 0.9), PiecewiseConstant((4.0,), (0.1, 0.01))),
+        (RMSProp(0.01, 0.99), PolynomialDecay(0.01, 100.0)),
+    ],
+    ids=repr,
+)
+def test_the_rate_of_each_update(rule: Optimizer, schedule: Schedule, dtype: np.dtype[Any]) -> None:
+    calls = update.calls_to_make(weights(), rng(2))
+    after = update.repeat(rule, at(dtype, at_schedule(calls, schedule)))
+    found = identified(update.Updates(calls, tuple(wide(v) for v in after)), dtype)
+    assert found is not None
+    assert (found.optimizer, found.schedule) == (rule, schedule)
 
 
 # ---- programs ------------------------------------------------------------------------------------

@@ -37,6 +37,14 @@ def adam(rate: float = 1e-3, beta2: float = 0.999, epsilon: float = 1e-8) -> Rul
     return rule
 
 
+def falling(rate: float = 0.1, factor: float = 0.9) -> Rule:
+    def rule(w: Array, g: Array, kept: dict[str, Any]) -> Array:
+        kept["rate"] = kept.get("rate", rate / factor) * factor
+        return w - kept["rate"] * g
+
+    return rule
+
+
 def rmsprop(rho: float = 0.99, *, inside: bool = False) -> Rule:
     def rule(w: Array, g: Array, kept: dict[str, Any]) -> Array:
         kept["c"] = rho * kept.get("c", 0) + (1 - rho) * g * g
@@ -170,3 +178,10 @@ def test_a_clip_that_no_gradient_reaches_is_latent() -> None:
     report = compare(by_hand(sgd()), by_hand(sgd(), limit=50.0))
     assert report.verdict == "parity"
     assert [one.id for one in report.latent] == ["clip-value"]
+
+
+def test_a_rate_that_falls_on_one_side() -> None:
+    report = compare(by_hand(sgd(0.1)), by_hand(falling()))
+    assert causes(report) == ["schedule-kind"]
+    same = compare(by_hand(falling()), by_hand(falling()))
+    assert same.verdict == "parity"

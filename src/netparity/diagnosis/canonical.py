@@ -55,7 +55,7 @@ def make_canonical(known: Identified) -> None:
         penalties=penalties,
         optimizer=optimizer,
         clipping=clipping,
-        schedule=known.declared.schedule,
+        schedule=known.declared.schedule or (known.update.schedule if known.update else None),
         schedule_every=known.declared.schedule_every,
     )
     _set_head_apart(known)

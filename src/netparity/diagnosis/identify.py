@@ -343,11 +343,16 @@ def _update(
         if "update" in live.abilities:
             followed = _follow_steps(known, twin, start, batches)
             if followed is not None:
-                followed = update.at_rates(followed, known.declared)
+                said = known.declared
+                if found is not None and found.schedule is not None:
+                    said = replace(said, schedule=found.schedule)
+                followed = update.at_rates(followed, said)
                 followed, frozen = _without_frozen(followed, live.dtype)
                 if frozen and "gradients" in live.abilities:
                     known.twin = twin.with_(frozen=frozen)
                 stepped = update.identify_steps(followed, live.dtype, rng, declared, hints, own)
+                if stepped is not None and found is not None:
+                    stepped = replace(stepped, schedule=found.schedule)
         else:
             stepped = _steps_alone(known, twin, batches, rng, declared, hints, other)
     known.update = stepped or found

@@ -58,11 +58,13 @@ class Flat:
     after: tuple[Values, ...]
     use: tuple[int, ...]
     dtype: np.dtype[Any]
+    #: Whether every call has a learning rate of its own.
+    free: bool = False
 
     def until(self, end: int) -> Flat:
         """The first calls alone."""
         use = tuple(i for i in self.use if i < end)
-        return Flat(self.calls[:end], self.after[:end], use, self.dtype)
+        return Flat(self.calls[:end], self.after[:end], use, self.dtype, self.free)
 
 
 def flatten(
@@ -120,8 +122,30 @@ def residuals(optimizer: Optimizer, seen: Flat, *, near: bool = False) -> Array:
         for index in seen.use:
             before = vector(seen.calls[index].before)
             step, theirs = vector(own[index]) - before, vector(seen.after[index]) - before
+            step = step * _ratio(step, theirs) if seen.free else step
             parts.append(misses(step, theirs, before, seen.dtype, near=near))
     return np.concatenate(parts)
+
+
+def _ratio(step: Array, seen: Array) -> float:
+    """How much larger the steps seen are, in the median; 1 where none says."""
+    with np.errstate(all="ignore"):
+        ratio = seen / step
+    ratio = ratio[np.isfinite(ratio) & (ratio > 0)]
+    return float(np.median(ratio)) if ratio.size else 1.0
+
+
+def step_ratios(optimizer: Optimizer, seen: Flat) -> list[float]:
+    """The ratio of the steps seen to the rule's own, in each call; NaN where nothing moves."""
+    ratios = []
+    with np.errstate(all="ignore"):
+        own = repeat(optimizer, seen.calls)
+        for call, mine, theirs in zip(seen.calls, own, seen.after, strict=True):
+            before = vector(call.before)
+            step = vector(mine) - before
+            moves = bool(np.any(step != 0))
+            ratios.append(_ratio(step, vector(theirs) - before) if moves else float("nan"))
+    return ratios
 
 
 def misfit(optimizer: Optimizer, seen: Flat) -> float:
@@ -216,10 +240,10 @@ def written(optimizer: Optimizer, dtype: np.dtype[Any]) -> Iterator[Optimizer]:
     names = unknowns(optimizer)
     tried = []
     for precision in _PRECISIONS[dtype]:
-        simple = {n: _simple(n, getattr(optimizer, n), precision) for n in names}
-        tried.append(simple)
+        short = {n: nice(n, getattr(optimizer, n), precision) for n in names}
+        tried.append(short)
         if dtype == np.float64:
-            tried.append({n: as_float32(n, v) for n, v in simple.items()})
+            tried.append({n: as_float32(n, v) for n, v in short.items()})
     yield from dict.fromkeys((*_rules(optimizer, tried), optimizer))
 
 
@@ -237,14 +261,14 @@ def rounded(optimizer: Optimizer) -> Iterator[Optimizer]:
 
     Fitted without, its constants are off by as much.
     """
-    simple = {n: _simple(n, getattr(optimizer, n), _ROUGH) for n in unknowns(optimizer)}
+    simple = {n: nice(n, getattr(optimizer, n), _ROUGH) for n in unknowns(optimizer)}
     for switch, words in _ROUNDED.items():
         if hasattr(optimizer, switch):
             for word in words:
                 yield from _rules(optimizer, [{**simple, switch: word}])
 
 
-def _simple(name: str, value: float, precision: float) -> float:
+def nice(name: str, value: float, precision: float) -> float:
     """The shortest decimal, or a simple fraction, that is as near as that."""
     if name in COMPLEMENTS:  # 1 − β is what was measured, β is what was written
         options = [round(value, digits) for digits in range(1, 8)]

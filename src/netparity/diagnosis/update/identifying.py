@@ -25,8 +25,9 @@ from netparity.diagnosis.update.fitting import (
     written,
 )
 from netparity.diagnosis.update.floors import compare, floors
-from netparity.diagnosis.update.guesses import families, first_update
-from netparity.nn import SGD, Clipping, Optimizer
+from netparity.diagnosis.update.guesses import First, families, first_update
+from netparity.diagnosis.update.rates import at_schedule, freed, schedules
+from netparity.nn import SGD, Clipping, Optimizer, Schedule
 
 #: Constants that miss less in the median are near the right ones.
 _NEAR: Final = 0.05
@@ -52,6 +53,7 @@ class FoundUpdate:
     measures: tuple[Measure, ...]
     declared: bool
     clipping: Clipping | None = None
+    schedule: Schedule | None = None
 
 
 def confirm(
@@ -104,6 +106,30 @@ def identify(
         both = None if alone is None else _with_others(alone.optimizer, seen, dtype, rng)
         if both is not None:
             return both
+    return None if first is None else _scheduled(seen, flat, first, rng)
+
+
+def _scheduled(
+    seen: Updates, flat: Flat, first: First, rng: np.random.Generator
+) -> FoundUpdate | None:
+    """The rule with a rate that changes from update to update."""
+    free = freed(flat)
+    part = free if first.line else free.until(DECAY_CALLS[0])
+
+    def followed(rule: Optimizer, schedule: Schedule) -> FoundUpdate | None:
+        paced = Updates(at_schedule(seen.calls, schedule), seen.after)
+        started = changed(rule, learning_rate=schedule(0))
+        found = held(started, paced, flat.dtype, rng)
+        return None if found is None else replace(found, schedule=schedule)
+
+    for family in families(first):
+        best = _shortest(
+            followed(rule, schedule)
+            for rule in fitted(family, free, part)
+            for schedule in schedules(rule, flat)
+        )
+        if best is not None:
+            return best
     return None
 
 
