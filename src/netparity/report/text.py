@@ -138,9 +138,8 @@ def _cause(index: int, cause: Cause) -> Iterator[RenderableType]:
     grid.add_row("right", cause.right)
     grid.add_row("what", cause.statement)
     for position, evidence in enumerate(cause.evidence):
-        told = f"{evidence.relation}: {words.exact(evidence.fitted)}"
-        if evidence.expected is not None:
-            told += f", expected {words.exact(evidence.expected)}"
+        relation, fitted, against = words.evidence(evidence)
+        told = f"{relation}: {', '.join(filter(None, (fitted, against)))}"
         if evidence.residual is not None:
             told += f", residual {words.number(evidence.residual)}"
         grid.add_row("" if position else "evidence", told)

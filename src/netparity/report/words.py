@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from netparity.report.model import Cause, Divergence, Gap, Report
+from netparity.report.model import Cause, Divergence, Evidence, Gap, Report
 
 VERDICTS: Final = {
     "root-cause": "root cause: removing it alone brings its stage to the noise floor",
@@ -45,6 +45,24 @@ def exact(value: Any) -> str:
     if isinstance(value, float) and math.isfinite(value):
         return f"{value:.10g}"
     return number(value)
+
+
+def evidence(found: Evidence) -> tuple[str, str, str]:
+    """A relation, what was measured and what stands against it; of two sides, whose each is.
+
+    Example:
+        >>> from netparity.report.model import Evidence
+        >>> evidence(Evidence("rows in a batch, left against right", 32, 16, None))
+        ('rows in a batch', 'left 32', 'right 16')
+        >>> evidence(Evidence("loss_R / loss_L", 0.5, 0.5, 0.0))
+        ('loss_R / loss_L', '0.5', 'expected 0.5')
+    """
+    relation, fitted = found.relation, exact(found.fitted)
+    for ending in (", left against right", ": left against right"):
+        if relation.endswith(ending):
+            return relation.removesuffix(ending), f"left {fitted}", f"right {exact(found.expected)}"
+    expected = "" if found.expected is None else f"expected {exact(found.expected)}"
+    return relation, fitted, expected
 
 
 def share(effect: Any) -> str:

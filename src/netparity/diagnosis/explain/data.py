@@ -12,7 +12,7 @@ from netparity.diagnosis import exchange as exchanges
 from netparity.diagnosis import feeding, matching
 from netparity.diagnosis.candidates import Both, Candidate, Change, Plan
 from netparity.diagnosis.exchange import PARTS, Exchange
-from netparity.diagnosis.explain.orders import order, portions
+from netparity.diagnosis.explain.orders import beside, order, portions
 from netparity.diagnosis.feeding import Fed
 from netparity.report.model import Evidence
 
@@ -136,7 +136,7 @@ def _targets(both: Both, exchange: Exchange) -> Candidate:
             said[1],
             f"The same classes are coded otherwise: where left feeds {said[0]}, right feeds "
             f"{said[1]}, each value of one for one value of the other.",
-            (Evidence("values of the targets", said[0], said[1], None),),
+            (beside("values of the targets", said[0], said[1]),),
             both.fix("label-encoding", left=said[1], right=said[0]),
             take("targets"),
         )
@@ -178,7 +178,7 @@ def _weights(both: Both, exchange: Exchange) -> Candidate:
         said[0],
         said[1],
         f"Beside the rows left feeds {said[0]}, right {said[1]}: the same rows count otherwise.",
-        (Evidence("weights of the rows", said[0], said[1], None),),
+        (beside("weights of the rows", said[0], said[1]),),
         both.fix("preprocessing", left="the right's weights", right="the left's weights"),
         take("weights"),
     )
@@ -195,7 +195,7 @@ def _changed(both: Both, exchange: Exchange) -> Candidate:
         "rows as given" if right.known else "rows changed on the way",
         "What one side feeds are not rows of the data, nor these scaled and shifted: it encodes "
         "or augments them.",
-        (Evidence("fed rows that are rows of the data", _share(left), _share(right), None),),
+        (beside("fed rows that are rows of the data", _share(left), _share(right)),),
         both.fix("preprocessing", left="the right's", right="the left's"),
         take(*PARTS),
     )

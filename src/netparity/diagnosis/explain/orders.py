@@ -28,6 +28,11 @@ DEFAULTS: Final[dict[str, tuple[str, int]]] = {
 CHANCE: Final = math.log(1e-6)
 
 
+def beside(relation: str, left: Any, right: Any) -> Evidence:
+    """What was measured on left against what was measured on right."""
+    return Evidence(f"{relation}, left against right", left, right, None)
+
+
 def portions(part: str, both: Both, exchange: Exchange, change: Change) -> Candidate:
     """The rows that are used, the size of a batch, the last partial one, or the epochs."""
     make = {"rows": _rows, "size": _size, "partial": _partial, "epochs": _epochs}[part]
@@ -51,7 +56,7 @@ def _size(both: Both, left: Fed, right: Fed, change: Change) -> Candidate:
         f"{b} rows",
         f"Left feeds {a} rows a batch, right {b}"
         + (": each what its framework takes where nothing is said." if all(own) else "."),
-        (Evidence("rows in a batch", a, b, None),),
+        (beside("rows in a batch", a, b),),
         both.fix(id, left=b, right=a),
         change,
     )
@@ -67,7 +72,7 @@ def _partial(both: Both, left: Fed, right: Fed, change: Change) -> Candidate:
         b,
         f"The last, smaller batch of an epoch is {_fate(a)} on the left and {_fate(b)} on the "
         "right.",
-        (Evidence("batches in one epoch", left.epochs.count(0), right.epochs.count(0), None),),
+        (beside("batches in one epoch", left.epochs.count(0), right.epochs.count(0)),),
         both.fix("partial-batch-kept", left=b == "dropped", right=a == "dropped"),
         change,
         also=("validation-split-tail",) if _looks_held(left, right) else (),
@@ -99,7 +104,7 @@ def _epochs(both: Both, left: Fed, right: Fed, change: Change) -> Candidate:
         said[0],
         said[1],
         f"The sides train for other times: left {said[0]}, right {said[1]}.",
-        (Evidence("batches fed", len(left.batches), len(right.batches), None),),
+        (beside("batches fed", len(left.batches), len(right.batches)),),
         both.fix("epochs-value", left=counts[1], right=counts[0]),
         change,
     )
@@ -129,7 +134,7 @@ def _rows(both: Both, left: Fed, right: Fed, change: Change) -> Candidate:
         said[1],
         f"The sides hold other rows out of the training: left feeds {said[0]}, right {said[1]}; "
         f"{shared} of {left.total} rows are fed by both.",
-        (Evidence("rows of the data that are fed", len(left.used), len(right.used), None),),
+        (beside("rows of the data that are fed", len(left.used), len(right.used)),),
         both.fix("validation-split-tail", left="the right's rows", right="the left's rows"),
         change,
     )
@@ -150,21 +155,15 @@ def order(both: Both, exchange: Exchange, change: Change) -> Candidate:
         )
     else:
         statement = f"The same rows in another order: left {said[0]}, right {said[1]}."
-    evidence = [
-        Evidence("share of the rows seen in one epoch", _coverage(left), _coverage(right), None)
-    ]
+    evidence = [beside("share of the rows seen in one epoch", _coverage(left), _coverage(right))]
     if "replacement" in kinds:
         evidence.append(
-            Evidence("rows fed twice or more in one epoch", _repeats(left), _repeats(right), None)
+            beside("rows fed twice or more in one epoch", _repeats(left), _repeats(right))
         )
     if id in {"shuffle-reshuffle", "keras-fit-shuffle-replay"}:
-        evidence.append(
-            Evidence("epochs in the order of the first", _replays(left), _replays(right), None)
-        )
+        evidence.append(beside("epochs in the order of the first", _replays(left), _replays(right)))
     if id == "shuffle-buffer":
-        evidence.append(
-            Evidence("places a row comes early, at most", _early(left), _early(right), None)
-        )
+        evidence.append(beside("places a row comes early, at most", _early(left), _early(right)))
     return Candidate(
         id,
         "data",
