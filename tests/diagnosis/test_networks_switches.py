@@ -174,3 +174,17 @@ def test_the_same_network_twice_is_parity(
 ) -> None:
     report = netparity.compare(solver(layers), solver(layers), data=data(), steps=3, batch_size=8)
     assert report.verdict == "parity"
+
+
+def test_running_statistics_handed_over_are_compared() -> None:
+    layers = after(BN, ReLU())
+
+    def other() -> Solver:
+        made = solver(layers)()
+        made.load({"layer0.running_mean": made.buffers["layer0.running_mean"] + 0.5})
+        return made
+
+    report = netparity.compare(solver(layers), other, data=images(), steps=3, batch_size=8)
+    assert found(report) == {"init-value"}
+    assert report.causes[0].where == ("layer0.running_mean",)
+    assert report.gap.after == pytest.approx(0.0, abs=1e-13)

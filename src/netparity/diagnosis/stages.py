@@ -166,6 +166,16 @@ def _initial(diagnosis: Diagnosis, both: Both) -> None:
         diagnosis.explained.add("structure")
         stage = replace(stage, measures=tuple(m for m in stage.measures if m.where not in names))
         stage = stage_of("init", stage.measures)
+    kept = [m for m in stage.measures if m.different and _is_kept(bench, m.where)]
+    if kept and not _rounded_copy(bench):
+        diagnosis.stages["init"] = stage
+        diagnosis.take(verify.verify(bench, "init", [explain.kept_values(both, kept)]))
+        diagnosis.explained.add("init")
+        names = {m.where for m in kept}
+        rest = tuple(m for m in stage.measures if m.where not in names)
+        if not any(m.different for m in rest):
+            return
+        stage = stage_of("init", rest)
     if stage.status == "different" and _rounded_copy(bench):
         diagnosis.latent.append(_dtype_default(both, stage))
         diagnosis.stages["init"] = replace(
@@ -189,6 +199,12 @@ def _initial(diagnosis: Diagnosis, both: Both) -> None:
     # One draw leaves more than one law open: other builds of a side give others.
     draws = streams.drawn_again(both, pair)
     diagnosis.add(stage, list(explain.initial_values(both, bench.pairing, places, draws)))
+
+
+def _is_kept(bench: Bench, name: str) -> bool:
+    """Whether a value handed over is kept, and not trained: a running statistic."""
+    twin = bench.left.twin
+    return twin is not None and name not in twin.network.parameter_shapes()
 
 
 def _rounded_copy(bench: Bench) -> bool:

@@ -7,7 +7,7 @@ reproduce its side) and proposes candidates; none is a cause before it is verifi
 from netparity.diagnosis.explain.data import data
 from netparity.diagnosis.explain.forward import forward
 from netparity.diagnosis.explain.gradient import gradient
-from netparity.diagnosis.explain.initialization import initial_values
+from netparity.diagnosis.explain.initialization import initial_values, kept_values
 from netparity.diagnosis.explain.loss import loss
 from netparity.diagnosis.explain.regularization import regularization
 from netparity.diagnosis.explain.structure import rearranged, structure
@@ -19,6 +19,7 @@ __all__ = [
     "forward",
     "gradient",
     "initial_values",
+    "kept_values",
     "loss",
     "rearranged",
     "regularization",

@@ -14,6 +14,7 @@ from netparity.diagnosis.candidates import Both, Candidate, start_from_left
 from netparity.diagnosis.explain.laws import said, written_law
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.initial import KINDS, Group, Laws
+from netparity.diagnosis.noise import Measure
 from netparity.diagnosis.twin import Values
 from netparity.errors import InputError
 from netparity.nn import NAMED, Law
@@ -259,3 +260,24 @@ def _deviation(group: Group) -> str:
     kurtosis = float(np.mean((values - values.mean()) ** 4)) / deviation**4
     error = deviation * np.sqrt(max(kurtosis - 1, 0.0) / (4 * n))
     return f"{deviation:.3g} ± {2 * error:.1g}"
+
+
+def kept_values(both: Both, different: Sequence[Measure]) -> Candidate:
+    """Running statistics that were handed over with other values."""
+    names = tuple(m.where for m in different)
+    apart = max(m.difference for m in different)
+    return Candidate(
+        "init-value",
+        "init",
+        names,
+        "running statistics as handed over",
+        "other running statistics",
+        f"The running statistics handed over differ ({', '.join(names)}); in inference mode the "
+        "network computes with them.",
+        (Evidence("right − left as handed over: largest difference", apart, 0.0, apart),),
+        both.fix("init-value", left="the right's", right="the left's"),
+        start_from_left(names),
+        verified="live",
+        residual=0.0,
+        floor=max(m.floor for m in different),
+    )
