@@ -22,6 +22,8 @@ from netparity.report.model import Evidence
 
 #: What the structure stage explains: sizes, biases, parameters.
 SIZES = ("layer-width", "bias-absent", "rnn-weight-layout")
+#: Why a constant that is kept in float32 makes no difference elsewhere.
+BELOW = "below float32 noise but real in float64"
 #: Left's name, right's name, left's layer, right's layer, the switches on which they differ.
 _Place = tuple[str, str, Layer, Layer, tuple[Difference, ...]]
 
@@ -113,7 +115,8 @@ def _by_entry(a: Layer, b: Layer) -> dict[str, tuple[Difference, ...]]:
     for difference in differences(a, b):
         entry = difference.entry
         if entry is not None and entry.stage != "gradient":
-            named[entry.id] = (*named.get(entry.id, ()), difference)
+            id = "float32-constants" if difference.rounded else entry.id
+            named[id] = (*named.get(id, ()), difference)
     return named
 
 
@@ -159,6 +162,7 @@ def _layer_candidate(both: Both, id: str, places: Sequence[_Place]) -> Candidate
         evidence,
         both.fix(id, left=values[0], right=values[1]),
         change,
+        latent=BELOW if id == "float32-constants" else None,
     )
 
 

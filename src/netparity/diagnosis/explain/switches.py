@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from netparity import catalogue
 from netparity.catalogue import Convention
 from netparity.conventions import changed, switches
@@ -30,6 +32,12 @@ class Difference:
     left: Any
     right: Any
     entry: Convention | None
+
+    @property
+    def rounded(self) -> bool:
+        """Whether the values are one constant, which a framework keeps in float32."""
+        both = isinstance(self.left, float) and isinstance(self.right, float)
+        return both and bool(np.float32(self.left) == np.float32(self.right))
 
     @property
     def words(self) -> str:
