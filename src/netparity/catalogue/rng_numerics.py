@@ -162,6 +162,7 @@ RNG_NUMERICS: tuple[Convention, ...] = (
             "6e-8, in Adam's first update 6.7e-6"
         ),
         imitate="L2(coefficient=float(np.float32(0.1)), factor=1.0)",
+        switches=("Adam.beta_power", "NAdam.rounding"),
         fix={
             "keras": (
                 "kernel_regularizer=keras.regularizers.L2({value})  # a value exact in binary "

@@ -19,8 +19,8 @@ from netparity.report.model import Evidence, Fix
 
 #: What else may make steps of another size, where a side shows its steps alone.
 _FACTORS = ("loss-factor", "gradient-factor")
-#: Decay is compared with the penalties; how a framework rounds the powers of β is no convention.
-ELSEWHERE = ("weight_decay", "decay", "decay_scope", "beta_power", "rounding")
+#: Decay is compared with the penalties.
+ELSEWHERE = ("weight_decay", "decay", "decay_scope")
 
 
 def update(both: Both) -> Iterator[Candidate]:
@@ -69,7 +69,7 @@ def update(both: Both) -> Iterator[Candidate]:
             if not all(k.update is not None and k.update.declared for k in (both.left, both.right)):
                 continue
             latent = "inactive on this data: the learning rate does not change"
-        if isinstance(a, float) and isinstance(b, float) and np.float32(a) == np.float32(b):
+        if difference.rounded:
             if np.float32 in {both.left.live.dtype.type, both.right.live.dtype.type}:
                 continue
             id = "float32-constants"
