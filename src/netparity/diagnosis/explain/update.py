@@ -26,12 +26,12 @@ ELSEWHERE = ("weight_decay", "decay", "decay_scope")
 def update(both: Both) -> Iterator[Candidate]:
     """The kind of optimizer and its constants."""
     yield from _frozen(both)
+    left, right = both.left.conventions.optimizer, both.right.conventions.optimizer
+    if left is None or right is None:
+        return  # a rule that is not known may clip, or follow a schedule, as well
     yield from clipping(both)
     schedules = list(schedule(both))
     yield from schedules
-    left, right = both.left.conventions.optimizer, both.right.conventions.optimizer
-    if left is None or right is None:
-        return
     residual = max(
         (m.difference for k in (both.left, both.right) for m in k.checks.get("update", ())),
         default=None,
