@@ -157,6 +157,24 @@ def test_behind_a_softmax_that_the_loss_takes_apart() -> None:
         check(compared(side, in_torch(CLASSES), CLASSES), id)
 
 
+def never_cleared(net: Net) -> None:
+    """Gradients are added to arrays that are made once."""
+    true, kept = net.gradients, {n: np.zeros_like(v) for n, v in net.values.items()}
+
+    def gradients(x: Array, y: Array) -> Values:
+        for name, gradient in true(x, y).items():
+            kept[name] += gradient
+        return kept
+
+    net.gradients = gradients  # type: ignore[method-assign]
+
+
+def test_gradients_that_pile_up() -> None:
+    report = compared(in_numpy(CLASSES), wrong(CLASSES, never_cleared), CLASSES)
+    assert [c.id for c in report.causes] == ["gradients-not-zeroed"]
+    assert "Bug on the right" in report.causes[0].statement
+
+
 def test_right_backward_passes_are_parity() -> None:
     for program in (CLASSES, NUMBERS):
         check(compared(in_numpy(program), in_numpy(program), program))

@@ -304,6 +304,9 @@ def _gradient(
         twin = twin.with_(loss=guess, penalties=())
     probes = gradients_.observe(known.live, twin, batches, rng, known.draws)
     found = gradients_.identify(known.live, twin.conventions, probes, rng)
+    if any(p.piled for p in probes):
+        again = Measure("the same batch again", 1.0, 0.0)
+        found = replace(found, measures=(*found.measures, again))
     known.gradient = found
     known.gradient_probes = probes
     known.checks["gradient"] = found.residual

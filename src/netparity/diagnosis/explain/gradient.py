@@ -22,16 +22,52 @@ def gradient(both: Both) -> Iterator[Candidate]:
         found = known.gradient
         if found is None:
             continue
+        if any(p.piled for p in known.gradient_probes):
+            yield _piled(both, known)
         if found.understood:
             yield from _faults(both, known, found)
         elif known.loss is not None:
             yield from _wrong(both, known, found)
 
 
+def _piled(both: Both, known: Identified) -> Candidate:
+    """Gradients that are added to those of the calls before."""
+    side = known.side.which
+
+    def change(plan: Plan) -> Plan:
+        if side == "left":
+            return replace(plan, left_faults_removed=True)
+        return replace(plan, right_faults_removed=True)
+
+    texts = {side: "added to those before", "right" if side == "left" else "left": "new each time"}
+    return Candidate(
+        "gradients-not-zeroed",
+        "gradient",
+        ("the same batch again",),
+        texts["left"],
+        texts["right"],
+        f"Bug on the {side}: each call adds the gradients of its batch to those of the calls "
+        "before, and nothing clears them.",
+        (
+            Evidence(
+                "what the same batch adds when it is asked for again, over its gradient", 1, 0, 0
+            ),
+        ),
+        _one_sided(both, "gradients-not-zeroed", known, None),
+        change,
+        side=side,
+        verified="live",
+        residual=0.0,
+        floor=DIFFERENCE_FLOOR,
+    )
+
+
 def _wrong(both: Both, known: Identified, found: FoundGradient) -> Iterator[Candidate]:
     """A gradient that is not that of the side's own loss, in no way known here."""
     side = known.side.which
-    where = tuple(m.where for m in found.measures if m.different)
+    where = tuple(
+        m.where for m in found.measures if m.different and m.where in found.conventions.places
+    )
     checked = check_live(known, found, where)
     if checked is None:
         return
