@@ -71,6 +71,16 @@ def test_clipping_in_a_step_of_ones_own_shows(kind, compiled):
         side.restore(start)
 
 
+@pytest.fixture(autouse=True)
+def _single_precision():
+    before = keras.config.floatx(), keras.config.dtype_policy().name
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+    yield
+    keras.config.set_floatx(before[0])
+    keras.config.set_dtype_policy(before[1])
+
+
 @pytest.mark.parametrize("inside", [True, False])
 def test_schedules_are_read_followed_and_replaced(inside):
     s = keras.optimizers.schedules

@@ -95,9 +95,15 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Search:
         target=lambda: results.append(run(SMALL, folder, PLAN, workers=2, progress=NullProgress()))
     )
     search.start()
-    while not (found := running(sqlite_in(folder))):
+    while True:
         assert search.is_alive()
-    os.kill(process_of(found[0][1]), signal.SIGKILL)
+        found = running(sqlite_in(folder))
+        if found:
+            os.kill(process_of(found[0][1]), signal.SIGKILL)
+            # On a busy machine the trial may have ended before the signal came.
+            study = studies(sqlite_in(folder))[found[0][0].study_name]
+            if study.trials[found[0][1].number].state in (STATES.RUNNING, STATES.FAIL):
+                break
     search.join()
     return Search(folder, found[0][1].number, results[0])
 
