@@ -377,7 +377,7 @@ def test_one_keras_model_on_two_backends_is_parity(common: Path) -> None:
     assert found["gap"]["after"] is not None
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_what_really_differs_between_two_backends_is_found(common: Path) -> None:
     left = keras_program(common, "a.py", "jax")
     right = keras_program(common, "b.py", "torch", activation="elu")
@@ -387,7 +387,7 @@ def test_what_really_differs_between_two_backends_is_found(common: Path) -> None
     assert not found["unexplained"]
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 def test_float64_keras_beside_float32_keras(common: Path) -> None:
     wide = "keras.config.set_floatx('float64')"
     left = keras_program(common, "a.py", "tensorflow", wide)
