@@ -10,6 +10,8 @@ from tests.diagnosis.programs import Array, Net, Program, in_numpy
 from tests.diagnosis.test_gradients import check, compared
 from tests.diagnosis.test_losses_between import softmax
 
+import netparity
+
 CLASSES = Program("tanh", "cross-entropy", "sgd", sizes=(5, 8, 4))
 
 
@@ -77,3 +79,43 @@ def test_the_mistake_and_its_side(program: Program, judge: Any, right: Any, id: 
     check(compared(judged(program, right), judged(program, right), program))
     # What both sides have sets them not apart.
     check(compared(judged(program, judge), judged(program, judge), program))
+
+
+def regression(*, probabilities: bool, shown: bool) -> Any:
+    """A softmax regression that predicts scores or probabilities, and may show its steps alone."""
+    rng = np.random.default_rng(3)
+    kept = {"w": rng.standard_normal((5, 4)), "b": 0.1 * rng.standard_normal(4)}
+
+    def scores(x: Array) -> Array:
+        return x @ kept["w"] + kept["b"]
+
+    def loss(x: Array, y: Array) -> float:
+        return -float(np.mean(np.log(softmax(scores(x))[np.arange(len(x)), y])))
+
+    def gradients(x: Array, y: Array) -> dict[str, Array]:
+        slope = softmax(scores(x))
+        slope[np.arange(len(x)), y] -= 1
+        slope /= len(x)
+        return {"w": x.T @ slope, "b": slope.sum(axis=0)}
+
+    def step(x: Array, y: Array) -> None:
+        for name, gradient in gradients(x, y).items():
+            kept[name] -= 0.1 * gradient
+
+    more: dict[str, Any] = {"loss": loss, "gradients": gradients} if shown else {}
+    return netparity.Scratch(
+        parameters=kept,
+        predict=(lambda x: softmax(scores(x))) if probabilities else scores,
+        step=step,
+        **more,
+    )
+
+
+def test_a_last_softmax_whose_loss_is_not_shown_is_not_one_too_many() -> None:
+    report = netparity.compare(
+        lambda: regression(probabilities=True, shown=False),
+        lambda: regression(probabilities=False, shown=True),
+        data=CLASSES.data(),
+        steps=4,
+    ).to_dict()
+    assert not report["causes"]

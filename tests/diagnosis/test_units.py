@@ -19,6 +19,7 @@ from netparity.diagnosis import (
     initial,
     loss,
     noise,
+    reported,
     reporting,
     structure,
 )
@@ -635,6 +636,19 @@ class TestReporting:
             best = reporting.closest(series(none), series(replace(self.before, dropout=dropout)))
             assert best is not None
             assert best[2] == ()
+
+    @pytest.mark.parametrize(("dtype", "different"), [(F32, False), (F64, True)])
+    def test_printed_values_are_held_against_the_rounding_of_their_width(
+        self, dtype: np.dtype[Any], different: bool
+    ) -> None:
+        rounding = reporting.rounding_of(dtype)
+        one, two = (
+            reporting.Series("other", values, (), None, rounding)
+            for values in (np.ones(3), np.ones(3) * (1 + 1e-6))
+        )
+        measured, _ = reported._series(None, "other", one, two, alike=True)  # type: ignore[arg-type]
+        assert measured is not None
+        assert measured.different == different
 
     def test_what_fits_nothing_is_not_described(self) -> None:
         assert reporting.closest(series(), series(self.before)) is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -69,6 +69,8 @@ class SoftmaxBefore(Mistaken):
 
     id = "softmax-twice"
     what = "the loss takes the softmax of a softmax"
+    softmax: ClassVar[Softmax] = Softmax()
+    takes: ClassVar[Literal["logits", "probabilities"]] = "logits"
 
     batch: BatchReduction = "mean"
     factor: float = 1.0
@@ -81,40 +83,23 @@ class SoftmaxBefore(Mistaken):
         weights: Array | None = None,
         memory: Memory = FRESH,
     ) -> tuple[float, Array]:
-        """Of the softmax as if it were scores."""
-        p, backward = Softmax().apply({}, prediction)
-        inner = SoftmaxCrossEntropy(self.batch, self.factor)
+        """Of what the softmax gives for ``prediction``, (N, C)."""
+        if prediction.ndim != 2:
+            raise InputError(f"expected predictions (N, C); received {prediction.shape}")
+        p, backward = self.softmax.apply({}, prediction)
+        inner = SoftmaxCrossEntropy(self.batch, self.factor, self.takes)
         value, gradient = inner.value_and_gradient(p, target, weights=weights)
         return value, backward(gradient)[0]
 
 
 @dataclass(frozen=True, slots=True)
-class SoftmaxOverBatch(Mistaken):
-    """A softmax over the rows of the batch in place of the classes."""
+class SoftmaxOverBatch(SoftmaxBefore):
+    """Probabilities that sum to 1 over the rows of the batch."""
 
     id = "softmax-axis"
     what = "the softmax is taken over the rows of the batch and not over the classes"
-
-    batch: BatchReduction = "mean"
-    factor: float = 1.0
-
-    def value_and_gradient(
-        self,
-        prediction: Array,
-        target: Array,
-        *,
-        weights: Array | None = None,
-        memory: Memory = FRESH,
-    ) -> tuple[float, Array]:
-        """Of probabilities that sum to 1 over the batch."""
-        if prediction.ndim != 2:
-            raise InputError("a softmax over the batch needs predictions (N, C)")
-        p, backward = Softmax().apply({}, np.ascontiguousarray(prediction.T))
-        inner = SoftmaxCrossEntropy(self.batch, self.factor, "probabilities")
-        value, gradient = inner.value_and_gradient(
-            np.ascontiguousarray(p.T), target, weights=weights
-        )
-        return value, np.ascontiguousarray(backward(np.ascontiguousarray(gradient.T))[0].T)
+    softmax = Softmax(axis=0)
+    takes = "probabilities"
 
 
 #: As bare sums, like the losses that are none of these.

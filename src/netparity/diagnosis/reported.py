@@ -135,18 +135,18 @@ def _merged(old: Candidate | None, new: Candidate) -> Candidate:
 def _series(
     both: Both, name: str, left: Series, right: Series, *, alike: bool
 ) -> tuple[Measure | None, list[Candidate]]:
+    rounding = max(left.rounding, right.rounding)
     if not left.fits and not right.fits:
         if alike and left.values.shape == right.values.shape:
-            unit = reporting.ULPS * float(np.finfo(np.float64).eps)
             scale = float(np.max(np.abs(left.values), initial=0.0)) or 1.0
             apart = float(np.max(np.abs(left.values - right.values), initial=0.0)) / scale
-            return Measure(name, apart, unit), []
+            return Measure(name, apart, rounding), []
         return None, []
     pair = reporting.closest(left, right)
     if pair is not None and not pair[2]:
-        return Measure(name, 0.0, reporting.ULPS * float(np.finfo(np.float64).eps)), []
-    apart = _distance(left, right)
-    measured = Measure(name, apart, reporting.ULPS * float(np.finfo(np.float64).eps))
+        return Measure(name, 0.0, rounding), []
+    # Two quantities are two, however near their numbers happen to lie.
+    measured = Measure(name, max(_distance(left, right), 2 * rounding), rounding)
     if pair is None:
         return measured, [_other(both, name, left, right)]
     return measured, list(_differing(both, name, left, right, *pair))
@@ -156,11 +156,10 @@ def _distance(left: Series, right: Series) -> float:
     """How far the printed value is from the nearest quantity both sides could have printed."""
     ends = [s for s in (left, right) if not s.fits]
     if ends and ends[0].nearest is not None:
-        return float(ends[0].nearest[1]) * reporting.ULPS * float(np.finfo(np.float64).eps)
+        return float(ends[0].nearest[1]) * ends[0].rounding
     n = min(len(left.values), len(right.values))
     scale = float(np.max(np.abs(left.values[:n]), initial=0.0)) or 1.0
-    apart = float(np.max(np.abs(left.values[:n] - right.values[:n]), initial=0.0)) / scale
-    return max(apart, 1e-6)
+    return float(np.max(np.abs(left.values[:n] - right.values[:n]), initial=0.0)) / scale
 
 
 def words(quantity: Quantity) -> str:
@@ -248,7 +247,7 @@ def _differing(
             both.fix(id, left=values[0], right=values[1]),
             verified="live",
             residual=max(_residual(left, a), _residual(right, b)),
-            floor=_unit(),
+            floor=max(left.rounding, right.rounding),
         )
 
 
@@ -258,14 +257,10 @@ def _average(quantity: Quantity) -> str:
     ]
 
 
-def _unit() -> float:
-    return reporting.ULPS * float(np.finfo(np.float32).eps)
-
-
 def _residual(series: Series, quantity: Quantity) -> float:
     for fitted, residual in series.fits:
         if fitted == quantity:
-            return residual * reporting.ULPS * float(np.finfo(np.float64).eps)
+            return residual * series.rounding
     return float("inf")
 
 
@@ -274,7 +269,7 @@ def _other(both: Both, name: str, left: Series, right: Series) -> Candidate:
     side = "left" if odd is left else "right"
     known = words(even.fits[0][0])
     nearest, residual = odd.nearest or (Quantity("other"), float("inf"))
-    relative = residual * reporting.ULPS * float(np.finfo(np.float64).eps)
+    relative = residual * odd.rounding
     texts = {side: "another quantity", "right" if side == "left" else "left": known}
     return Candidate(
         "reported-quantity",
@@ -301,7 +296,7 @@ def _other(both: Both, name: str, left: Series, right: Series) -> Candidate:
         ),
         verified="live",
         residual=_residual(even, even.fits[0][0]),
-        floor=_unit(),
+        floor=even.rounding,
     )
 
 

@@ -28,14 +28,28 @@ ULPS: Final = 160.0
 FIELDS: Final = ("kind", "penalty", "moment", "dropout", "average")
 
 
+def rounding_of(dtype: np.dtype[Any]) -> float:
+    """The relative rounding of a value that a side of this width prints."""
+    return ULPS * float(np.finfo(np.float32 if dtype == np.float32 else np.float64).eps)
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
-    """What one side printed under one name, and the quantities that reproduce it."""
+    """What one side printed under one name, and the quantities that reproduce it.
+
+    Attributes:
+        name: as the side prints it.
+        values: as printed.
+        fits: the quantities that reproduce it, each with its deviation in units of ``rounding``.
+        nearest: the one that comes nearest, likewise.
+        rounding: the relative rounding of such a value.
+    """
 
     name: str
     values: Array
     fits: tuple[tuple[Quantity, float], ...]
     nearest: tuple[Quantity, float] | None
+    rounding: float = ULPS * float(np.finfo(np.float64).eps)
 
 
 def identify(
@@ -75,7 +89,7 @@ def identify(
             fits = [(replace(q, dropout="none"), r) for q, r in fits]
         if not fits:
             fits = _scaled(values, computed, watched, at, every, live.dtype)
-        found[name] = Series(name, values, tuple(fits), nearest)
+        found[name] = Series(name, values, tuple(fits), nearest, rounding_of(live.dtype))
     return found
 
 
@@ -84,8 +98,8 @@ def _residual(values: Array, series: Array, dtype: np.dtype[Any]) -> float:
     if series.shape != values.shape or not np.all(np.isfinite(series)):
         return float("inf")
     scale = np.maximum(np.abs(values), np.max(np.abs(values), initial=0.0) * 1e-3)
-    unit = ULPS * float(np.finfo(np.float32 if dtype == np.float32 else np.float64).eps)
-    return float(np.max(np.abs(values - series) / np.maximum(unit * scale, 1e-300), initial=0.0))
+    unit = np.maximum(rounding_of(dtype) * scale, 1e-300)
+    return float(np.max(np.abs(values - series) / unit, initial=0.0))
 
 
 def _scaled(

@@ -11,10 +11,9 @@ import numpy as np
 
 from netparity.conventions import Conventions
 from netparity.errors import CannotError, InputError, MissingDependencyError
-from netparity.implementations.author import Authored, Options, read_options
-from netparity.implementations.base import Loss, Values, Watched
+from netparity.implementations.author import Options, read_options
+from netparity.implementations.base import Loss, Values
 from netparity.implementations.own_step import OwnStep
-from netparity.implementations.scaling import Adjusted
 
 try:
     import flax
@@ -29,21 +28,21 @@ except ImportError as error:
 from netparity.implementations import flax_network, jax_adjusting, jax_optax, jax_schedules
 from netparity.implementations.flax_draws import Draws
 from netparity.implementations.flax_models import LinenModel, NnxModel
-from netparity.implementations.jax import (
+from netparity.implementations.jax_program import Program
+from netparity.implementations.jax_side import (
+    ProgramSide,
     check_arguments,
     make_own_step,
     program_abilities,
     program_texts,
     refuse,
-    told_params,
 )
-from netparity.implementations.jax_program import Program
 from netparity.implementations.jax_step import JaxStep
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class Flax(Authored):
+class Flax(ProgramSide):
     """A Flax model, the loss it is trained on, and its optimizer.
 
     An NNX module stays the author's own: its variables are lifted to float64 in place, and what
@@ -82,8 +81,6 @@ class Flax(Authored):
     ``lecun_normal``, with a bias of zeros; a fresh NNX module is in training mode; ``gelu`` is
     the tanh form.
     """
-
-    framework = "jax"
 
     def __init__(
         self,
@@ -174,16 +171,6 @@ class Flax(Authored):
 
     # ---- read -------------------------------------------------------------------------
     @property
-    def notes(self) -> list[str]:
-        """Remarks for the report."""
-        return self.program.notes
-
-    @property
-    def lifted(self) -> bool:
-        """Whether it computes in float64 though it was handed over in another dtype."""
-        return self.program.lifted
-
-    @property
     def _may_feed(self) -> bool:
         return self._feedable is not False
 
@@ -192,11 +179,6 @@ class Flax(Authored):
         """What follows from the loss, the optimizer and the functions given."""
         able = program_abilities(self.program, self.author) | {"activations"}
         return frozenset(able | ({"draws"} if self._may_feed else set()))
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype of the first parameter."""
-        return self.program.dtype
 
     def parameters(self) -> Values:
         """Copies of the parameters, named by their paths in the model."""
@@ -287,10 +269,6 @@ class Flax(Authored):
             data, penalty = self.program.losses(x, y, training, inline, weights)
         return Loss(data) if penalty is None else Loss(data + penalty, data=data, penalty=penalty)
 
-    def loss_of(self, prediction: Array, y: Array) -> float:
-        """The data loss of a prediction."""
-        return self.program.loss_of(prediction, y)
-
     def gradients(
         self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
         weights: Array | None = None,
@@ -346,37 +324,7 @@ class Flax(Authored):
         for variable, value in zip(held, leaves, strict=True):
             variable.set_value(value)
 
-    def end_epoch(self) -> None:
-        """A schedule that counts epochs moves on."""
-        self._rates.end_epoch()
-
-    def watch(self, x: Array, y: Array, *, epochs: int, batch_size: int, limit: int) -> Watched:
-        """Trains as the author does, and records."""
-        with self.program.context():
-            return super().watch(x, y, epochs=epochs, batch_size=batch_size, limit=limit)
-
-    def _function(self, key: str) -> Callable[..., Any]:
-        found: Callable[..., Any] = told_params(super()._function(key), self.program)
-        return found
-
     # ---- adjust -----------------------------------------------------------------------
-    has_plain_loss = False
-
-    @property
-    def adjustment(self) -> Adjusted:
-        """What ``adjust`` changed of the loss and the penalties."""
-        return self.program.adjusted
-
-    @property
-    def has_penalty(self) -> bool:
-        """Whether the author gave the penalty apart from the loss."""
-        return self.program.penalty is not None
-
-    @property
-    def has_own_step(self) -> bool:
-        """Whether a step is the author's own, in which nobody can change the loss."""
-        return self._own_step is not None
-
     def adjust(self, wanted: Conventions, x: Array) -> bool:
         """As ``Jax`` does, and the dropout rates of an NNX module."""
         present = self._read(x)

@@ -18,8 +18,8 @@ from flax import nnx
 
 from netparity import nn
 from netparity.conventions import Place
-from netparity.implementations.jax import mode_of
 from netparity.implementations.jax_program import named_leaves
+from netparity.implementations.jax_side import mode_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Layers = tuple[tuple[str, nn.Layer], ...] | None

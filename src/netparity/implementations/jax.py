@@ -9,19 +9,10 @@ from typing import Any, Final, Unpack
 import numpy as np
 
 from netparity.conventions import Conventions
-from netparity.errors import CannotError, InputError, MissingDependencyError
-from netparity.implementations.author import (
-    Author,
-    Authored,
-    Options,
-    argument_names,
-    check_function,
-    read_options,
-    weighing,
-)
-from netparity.implementations.base import Loss, Values, Watched
+from netparity.errors import CannotError, MissingDependencyError
+from netparity.implementations.author import Options, argument_names, read_options
+from netparity.implementations.base import Loss, Values
 from netparity.implementations.own_step import OwnStep
-from netparity.implementations.scaling import Adjusted
 
 try:
     import jax
@@ -32,16 +23,24 @@ except ImportError as error:
 
 from netparity.implementations import jax_adjusting, jax_optax, jax_schedules
 from netparity.implementations.jax_program import Program, named_leaves
+from netparity.implementations.jax_side import (
+    ProgramSide,
+    check_arguments,
+    make_own_step,
+    mode_of,
+    program_abilities,
+    program_texts,
+    refuse,
+)
 from netparity.implementations.jax_step import JaxStep
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-#: Arguments by which ``apply`` may be told the mode, and whether they mean training.
-_MODES: Final = {"training": True, "train": True, "is_training": True, "deterministic": False}
+#: Arguments by which ``apply`` is given a key.
 _KEYS: Final = ("key", "rng")
 
 
-class Jax(Authored):
+class Jax(ProgramSide):
     """A function of parameters and inputs, the loss it is trained on, and its optimizer.
 
     The parameters are lifted to float64, for the time of each call only: JAX's own setting
@@ -86,8 +85,6 @@ class Jax(Authored):
     value for each row; its Adam has ε outside the root, its momentum the rate outside.
     """
 
-    framework = "jax"
-
     def __init__(
         self,
         apply: Callable[..., Any],
@@ -121,24 +118,9 @@ class Jax(Authored):
 
     # ---- read -------------------------------------------------------------------------
     @property
-    def notes(self) -> list[str]:
-        """Remarks for the report."""
-        return self.program.notes
-
-    @property
-    def lifted(self) -> bool:
-        """Whether it computes in float64 though it was handed over in another dtype."""
-        return self.program.lifted
-
-    @property
     def abilities(self) -> frozenset[str]:
         """What follows from the loss, the optimizer and the functions given."""
         return program_abilities(self.program, self.author)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype of the first parameter."""
-        return self.program.dtype
 
     def parameters(self) -> Values:
         """Copies of the parameters, named by their paths in the pytree."""
@@ -191,10 +173,6 @@ class Jax(Authored):
         data, penalty = self.program.losses(x, y, training, weights=weights)
         return Loss(data) if penalty is None else Loss(data + penalty, data=data, penalty=penalty)
 
-    def loss_of(self, prediction: Array, y: Array) -> float:
-        """The data loss of a prediction."""
-        return self.program.loss_of(prediction, y)
-
     def gradients(
         self, x: Array, y: Array, *, draws: Sequence[Array] | None = None,
         weights: Array | None = None,
@@ -224,37 +202,7 @@ class Jax(Authored):
             self.program.step(x, y, weights=weights)
         self._rates.after_step()
 
-    def end_epoch(self) -> None:
-        """A schedule that counts epochs moves on."""
-        self._rates.end_epoch()
-
-    def watch(self, x: Array, y: Array, *, epochs: int, batch_size: int, limit: int) -> Watched:
-        """Trains as the author does, and records."""
-        with self.program.context():
-            return super().watch(x, y, epochs=epochs, batch_size=batch_size, limit=limit)
-
-    def _function(self, key: str) -> Callable[..., Any]:
-        found: Callable[..., Any] = told_params(super()._function(key), self.program)
-        return found
-
     # ---- adjust -----------------------------------------------------------------------
-    has_plain_loss = False
-
-    @property
-    def adjustment(self) -> Adjusted:
-        """What ``adjust`` changed of the loss and the penalties."""
-        return self.program.adjusted
-
-    @property
-    def has_penalty(self) -> bool:
-        """Whether the author gave the penalty apart from the loss."""
-        return self.program.penalty is not None
-
-    @property
-    def has_own_step(self) -> bool:
-        """Whether a step is the author's own, in which nobody can change the loss."""
-        return self._own_step is not None
-
     def adjust(self, wanted: Conventions, x: Array) -> bool:
         """Constants of the optimizer, the schedule, the loss's scale, and penalties."""
         program = self.program
@@ -266,80 +214,6 @@ class Jax(Authored):
         penalties = None if program.penalty is not None else ()
         present = program.adjusted.applied_to(Conventions(penalties=penalties, optimizer=rule))
         return jax_adjusting.adjust(self, self._rates, present, wanted, {}, x)
-
-
-# ---- shared with Flax ----------------------------------------------------------------------------
-def check_arguments(name: str, callables: dict[str, Any], optimizer: Any) -> None:
-    """Raises unless the functions are functions and the optimizer is one of optax's kind."""
-    for key, function in callables.items():
-        if function is not None:
-            check_function(name, key, function)
-    if optimizer is not None and not all(hasattr(optimizer, a) for a in ("init", "update")):
-        raise InputError(
-            f"{name}, optimizer: expected an optax transformation; received "
-            f"{type(optimizer).__name__}",
-            hint="for example optax.sgd(0.1)",
-        )
-
-
-def program_abilities(program: Program, author: Author) -> frozenset[str]:
-    """What a program can do by its loss, penalty and optimizer, and what its author gave."""
-    able = {"adjust", *author.abilities}
-    able |= {"step"} if "train-step" in able else set()
-    able |= {"weights"} if program.weighable else set()
-    if program.loss is not None:
-        able |= {"loss", "loss-of", "gradients"}
-    if program.optimizer is not None:
-        able.add("update")
-        able |= {"step"} if program.loss is not None else set()
-    if program.penalty is not None or program.adjusted.penalties is not None:
-        able.add("penalty")
-    return frozenset(able)
-
-
-def program_texts(program: Program) -> dict[str, str]:
-    """How the author writes loss, penalty and optimizer."""
-    written = {} if program.optimizer is None else jax_optax.texts(program.optimizer)
-    for key, function in (("loss", program.loss), ("penalties", program.penalty)):
-        if function is not None:
-            written[key] = str(getattr(function, "__name__", type(function).__name__)).strip("<>")
-    return written
-
-
-def refuse(draws: Sequence[Array] | None) -> None:
-    """Raises where draws are to be fed: nobody knows what a function does with its key."""
-    if draws is not None:
-        raise CannotError("draws")
-
-
-def make_own_step(
-    step: OwnStep, program: Program, x: Array, y: Array, weights: Array | None
-) -> None:
-    """One step of the author's own, in the program's width."""
-    author = program.author
-    function = getattr(step.function, "function", step.function)
-    counted = weighing(function, f"{author.name}, train_step", author.weights(y, weights))
-
-    def arrays() -> Any:
-        named = {key: program.array(value) for key, value in counted.items()}
-        return (program.array(x), program.array(y)), named
-
-    with program.context():
-        step.call(arrays, lambda: ((np.array(x), np.array(y)), counted))
-    program.key = jax.random.split(program.key)[0]
-
-
-def told_params(function: Any, program: Program) -> Any:
-    """A function of the author's, given the present parameters where it asks for them."""
-    if "params" not in argument_names(function):
-        return function
-    return lambda *args: function(*args, params=program.params)
-
-
-def mode_of(function: Any) -> Callable[[bool], dict[str, bool]]:
-    """How a function is told the mode: its own argument for it, if it has one."""
-    names = [name for name in _MODES if name in argument_names(function)]
-    return lambda training: {name: training == _MODES[name] for name in names[:1]}
 
 
 def _forward_of(apply: Callable[..., Any]) -> Any:

@@ -133,12 +133,6 @@ def dropouts(targets: Iterable[Any]) -> list[Node]:
     return sorted(nodes, key=lambda n: sum(m.op.name in behind[n.name] for m in nodes))
 
 
-def random_ops(targets: Iterable[Any]) -> list[Any]:
-    """Stateful random ops on the way to some tensors."""
-    kinds = ("RandomUniform", "RandomStandardNormal", "TruncatedNormal", "RandomUniformInt")
-    return [op for op in ancestors(targets).values() if op.type in kinds]
-
-
 def _activation(tensor: Any) -> Node | None:
     if tensor.op.type not in ACTIVATIONS:
         return None

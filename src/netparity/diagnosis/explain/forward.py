@@ -63,7 +63,9 @@ def _lone_layers(both: Both, lone: Sequence[tuple[str, str, Layer]]) -> Candidat
         for side, n, k in lone
         if isinstance(k, Softmax) and _last(both.left if side == "left" else both.right) == n
     ]
-    id = "softmax-twice" if softmax_again and len(lone) == 1 else "layer-missing"
+    # Only beside a loss that is known is a softmax one too many.
+    trained = all(k.loss is not None for k in (both.left, both.right))
+    id = "softmax-twice" if softmax_again and len(lone) == 1 and trained else "layer-missing"
     names = [f"{side}: {name}" for side, name, _ in lone]
     layers = both.left.conventions.layers
     return Candidate(
@@ -86,7 +88,7 @@ def _may_be_undone(both: Both, lone: Sequence[tuple[str, str, Layer]]) -> bool:
     known = {"left": both.left, "right": both.right}
     return any(
         known[side].loss is None
-        and "loss" in known[side].live.abilities
+        and {"loss", "step"} & known[side].live.abilities
         and _last(known[side]) == n
         for side, n, _ in lone
     )
