@@ -86,7 +86,9 @@ def test_entry_is_well_formed(entry: Convention) -> None:
     assert not entry.reference.endswith(".")
     assert set(entry.defaults) <= FRAMEWORKS
     assert entry.fix
-    assert set(entry.fix) <= FRAMEWORKS
+    assert {key.partition(":")[0] for key in entry.fix} <= FRAMEWORKS
+    own = {switch.partition(".")[2] for switch in entry.switches}
+    assert {k.partition(":")[2].partition("=")[0] for k in entry.fix if ":" in k} <= own
     for text in (*entry.defaults.values(), *entry.fix.values()):
         assert text.strip() == text != ""
 
@@ -124,6 +126,39 @@ def test_switches_are_fields_of_the_reference_network(entry: Convention) -> None
     for switch in entry.switches:
         piece, field = switch.split(".")
         assert field in {f.name for f in dataclasses.fields(getattr(netparity.nn, piece))}
+
+
+SWITCHED = [(entry, switch) for entry in all_conventions() for switch in entry.switches]
+
+
+@pytest.mark.parametrize(("entry", "switch"), SWITCHED, ids=lambda v: getattr(v, "id", v))
+def test_no_word_of_the_reference_network_stands_in_a_line_for_another_switch(
+    entry: Convention, switch: str
+) -> None:
+    name = switch.partition(".")[2]
+    for framework in sorted(FRAMEWORKS):
+        line = entry.line(framework, name, "no-such-word")
+        # Lines for that switch alone may quote its words (paddings, modes).
+        assert (
+            line is None
+            or "{value}" not in line
+            or {f"{framework}:{name}", f"numpy:{name}"} & set(entry.fix)
+        )
+
+
+def test_lines_are_in_the_words_of_the_framework() -> None:
+    momentum = find("bn-momentum")
+    torch, keras = (momentum.line(f, "momentum", 0.99) for f in ("torch", "keras"))
+    assert torch is not None
+    assert "momentum=1 - {value}" in torch
+    assert keras is not None
+    assert "momentum={value}" in keras
+    assert find("beta-value").line("keras", "beta2", 0.99) == (
+        "optimizer.beta_2 = {value}  # or where it is made"
+    )
+    aligned = find("upsample-align-corners").line("torch", "grid", "align-corners")
+    assert aligned is not None
+    assert aligned.endswith("align_corners=True)")
 
 
 def test_no_two_entries_name_the_same_difference() -> None:
@@ -305,8 +340,9 @@ def _chain(node: ast.expr) -> list[str] | None:
 
 def _calls(framework: str) -> Iterator[Any]:
     for entry in all_conventions():
-        if framework in entry.fix:
-            line = entry.fix[framework]
+        for key, line in entry.fix.items():
+            if key.partition(":")[0] != framework:
+                continue
             tree = ast.parse(line.format(value="value"))
             calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
             for call in calls:

@@ -56,7 +56,8 @@ class Convention:
         when: of two pieces that differ in one of those switches, whether this entry names the
             difference; an entry that says so goes before one that does not.
         fix: framework → the line of code that changes it there. ``{value}`` stands for the
-            value to set.
+            value to set. ``"torch:alpha"`` is the line for one switch in torch,
+            ``"torch:alpha=word"`` for one value of it.
         reference: where this is documented or defined.
         bug: whether it is a mistake of one side rather than a choice.
         not_injectable: why the benchmark of the diagnosis cannot change it on one side of a
@@ -82,3 +83,23 @@ class Convention:
     def injectable(self) -> bool:
         """Whether the benchmark of the diagnosis can change it on one side of a pair."""
         return not self.not_injectable
+
+    def line(self, framework: str, switch: str = "", value: object = None) -> str | None:
+        """The line of code for one framework; NumPy's where there is none.
+
+        A word of the reference network is not one of a framework: it stands in a line only
+        where the line is for that switch.
+
+        Args:
+            framework: as in ``fix``; the reference network is written as NumPy programs are.
+            switch: of the reference network, where the entry speaks of several.
+            value: that the switch is to have.
+        """
+        for of in (framework, "numpy"):
+            for key in (f"{of}:{switch}={value}", f"{of}:{switch}"):
+                if key in self.fix:
+                    return self.fix[key]
+            line = self.fix.get(of)
+            if line is not None and not (isinstance(value, str) and "{value}" in line):
+                return line
+        return None

@@ -101,6 +101,7 @@ FORWARD_ACTIVATIONS: tuple[Convention, ...] = (
         switches=("Softplus.threshold",),
         fix={
             "torch": "nn.Softplus(threshold={value})",
+            "torch:threshold=None": "y = torch.logaddexp(x, torch.zeros_like(x))",
             "numpy": "y = np.logaddexp(0, x)",
         },
         reference="PyTorch documentation, torch.nn.Softplus",

@@ -72,7 +72,9 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
         switches=("UpSample2D.mode",),
         fix={
             "torch": "nn.Upsample(scale_factor=scale, mode={value})",
+            "torch:mode": "nn.Upsample(scale_factor=scale, mode={value})",
             "keras": "layers.UpSampling2D(size, interpolation={value})",
+            "keras:mode": "layers.UpSampling2D(size, interpolation={value})",
         },
         reference="PyTorch documentation, torch.nn.Upsample",
     ),
@@ -97,6 +99,12 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
         switches=("UpSample2D.grid",),
         fix={
             "torch": 'F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners={value})',
+            "torch:grid=align-corners": (
+                'F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=True)'
+            ),
+            "torch:grid=half-pixel": (
+                'F.interpolate(x, scale_factor=scale, mode="bilinear", align_corners=False)'
+            ),
             "tensorflow": "tf.compat.v1.image.resize_bilinear(x, size, half_pixel_centers={value})",
         },
         reference=(
@@ -272,8 +280,10 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
         imitate="Dropout(0.5, channel_axis=-1)",
         switches=("Dropout.channel_axis",),
         fix={
-            "torch": "nn.Dropout2d(p={value})",
-            "keras": "layers.SpatialDropout2D({value})",
+            "torch": "nn.Dropout2d(p=rate)",
+            "torch:channel_axis=None": "nn.Dropout(p=rate)",
+            "keras": "layers.SpatialDropout2D(rate)",
+            "keras:channel_axis=None": "layers.Dropout(rate)",
         },
         reference=(
             'Tompson et al., "Efficient Object Localization Using Convolutional Networks" (2015)'
@@ -336,8 +346,11 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
         imitate='LSTM(8, 16, gate_activation="hard-sigmoid")',
         switches=("LSTM.gate_activation", "GRU.gate_activation"),
         fix={
-            "keras": "layers.LSTM(units, recurrent_activation={value})",
             "torch": "torch.nn.LSTM(inputs, hidden)  # always the sigmoid: change the other side",
+            "keras": "layers.LSTM(units, recurrent_activation={value})",
+            "keras:gate_activation=hard-sigmoid": (
+                'layers.LSTM(units, recurrent_activation="hard_sigmoid")'
+            ),
             "numpy": "gate = 1 / (1 + np.exp(-z))",
         },
         reference='Keras documentation, "LSTM layer"',

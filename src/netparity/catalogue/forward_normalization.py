@@ -47,10 +47,13 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
         imitate="BatchNorm(8, momentum=0.99)",
         switches=("BatchNorm.momentum",),
         fix={
-            "torch": "nn.BatchNorm2d(channels, momentum={value})  # 1 - Keras's momentum",
-            "keras": "layers.BatchNormalization(momentum={value})  # 1 - torch's momentum",
+            "torch": (
+                "nn.BatchNorm2d(channels, momentum=1 - {value})  # torch weighs the "
+                "new value, Keras the old"
+            ),
+            "keras": "layers.BatchNormalization(momentum={value})  # 1 - the momentum of torch",
             "jax": "nn.BatchNorm(momentum={value})",
-            "numpy": "running = (1 - {value}) * running + {value} * batch",
+            "numpy": "running = {value} * running + (1 - {value}) * batch",
         },
         reference=(
             'PyTorch documentation, torch.nn.BatchNorm2d; Keras documentation, "BatchNormalization '
@@ -77,6 +80,12 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
             "torch": "bn.running_var.mul_((n - 1) / n)  # before it is compared or handed over",
             "keras": "moving_variance.assign(moving_variance * n / (n - 1))",
             "numpy": "running_var = (1 - m) * running_var + m * x.var(axis=0, ddof={value})",
+            "numpy:running_variance=unbiased": (
+                "running_var = (1 - m) * running_var + m * x.var(axis=0, ddof=1)"
+            ),
+            "numpy:running_variance=biased": (
+                "running_var = (1 - m) * running_var + m * x.var(axis=0, ddof=0)"
+            ),
         },
         reference="PyTorch documentation, torch.nn.BatchNorm2d",
     ),
@@ -199,8 +208,10 @@ FORWARD_NORMALIZATION: tuple[Convention, ...] = (
             "RMSNorm.epsilon_placement",
         ),
         fix={
-            "torch": "y = (x - mean) / torch.sqrt(variance + {value})",
-            "numpy": "y = (x - mean) / np.sqrt(variance + {value})",
+            "torch": "y = (x - mean) / torch.sqrt(variance + epsilon)",
+            "torch:epsilon_placement=outside": "y = (x - mean) / (torch.sqrt(variance) + epsilon)",
+            "numpy": "y = (x - mean) / np.sqrt(variance + epsilon)",
+            "numpy:epsilon_placement=outside": "y = (x - mean) / (np.sqrt(variance) + epsilon)",
         },
         reference='Ioffe and Szegedy, "Batch Normalization" (2015)',
     ),

@@ -64,6 +64,10 @@ LOSS_CLASSIFICATION: tuple[Convention, ...] = (
         fix={
             "torch": "loss = nn.CrossEntropyLoss()(logits, y)  # no softmax before",
             "keras": "keras.losses.SparseCategoricalCrossentropy(from_logits={value})",
+            "keras:input=logits": "keras.losses.SparseCategoricalCrossentropy(from_logits=True)",
+            "keras:input=probabilities": (
+                "keras.losses.SparseCategoricalCrossentropy(from_logits=False)"
+            ),
             "tensorflow": "tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)",
             "jax": "optax.softmax_cross_entropy_with_integer_labels(logits, y)",
         },

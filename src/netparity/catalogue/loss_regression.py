@@ -77,11 +77,21 @@ LOSS_REGRESSION: tuple[Convention, ...] = (
         switches=("Huber.form", "Huber.delta"),
         fix={
             "torch": (
-                "loss = {value} * F.smooth_l1_loss(prediction, y, beta={value})  # equals Huber "
-                "with δ = {value}"
+                "loss = {value} * F.smooth_l1_loss(prediction, y, beta={value})  # "
+                "equals Huber with δ = {value}"
+            ),
+            "torch:form=huber": "loss = F.huber_loss(prediction, y, delta=delta)",
+            "torch:form=smooth-l1": "loss = F.smooth_l1_loss(prediction, y, beta=delta)",
+            "torch:delta": (
+                "loss = F.huber_loss(prediction, y, delta={value})  # or beta={value} "
+                "of smooth_l1_loss"
             ),
             "keras": "keras.losses.Huber(delta={value})",
+            "keras:form=smooth-l1": "loss = keras.losses.huber(y, prediction, delta) / delta",
+            "keras:form=huber": "loss = keras.losses.huber(y, prediction, delta)",
             "jax": "optax.huber_loss(prediction, y, delta={value})",
+            "jax:form=smooth-l1": "loss = optax.huber_loss(prediction, y, delta) / delta",
+            "jax:form=huber": "loss = optax.huber_loss(prediction, y, delta)",
         },
         reference=(
             'Huber, "Robust Estimation of a Location Parameter" (1964); PyTorch documentation, '
@@ -154,6 +164,8 @@ LOSS_REGRESSION: tuple[Convention, ...] = (
         ),
         fix={
             "torch": "nn.PoissonNLLLoss(log_input={value})",
+            "torch:input=log-rate": "nn.PoissonNLLLoss(log_input=True)",
+            "torch:input=rate": "nn.PoissonNLLLoss(log_input=False)",
             "keras": "loss = keras.losses.Poisson()(y, keras.ops.exp(x))",
         },
         reference="PyTorch documentation, torch.nn.PoissonNLLLoss",

@@ -80,6 +80,11 @@ LOSS_WEIGHTING: tuple[Convention, ...] = (
         ),
         fix={
             "keras": "keras.losses.BinaryFocalCrossentropy(apply_class_balancing={value})",
+            "keras:alpha": (
+                "keras.losses.BinaryFocalCrossentropy(apply_class_balancing=True, alpha={value})"
+            ),
+            "keras:alpha=None": "keras.losses.BinaryFocalCrossentropy(apply_class_balancing=False)",
+            "keras:gamma": "keras.losses.BinaryFocalCrossentropy(gamma={value})",
             "numpy": "loss = alpha * (1 - p) ** gamma * -np.log(p)",
         },
         reference='Lin et al., "Focal Loss for Dense Object Detection" (2017)',

@@ -48,6 +48,12 @@ This page is written from the package: `python -m netparity.catalogue > docs/cat
 """
 
 
+def _for_whom(key: str) -> str:
+    """The framework of a line of code, and the switch of ``netparity.nn`` that it sets."""
+    framework, _, switch = key.partition(":")
+    return FRAMEWORK_TITLES[framework] + (f", {switch}" if switch else "")
+
+
 def render_entry(convention: Convention) -> str:
     """One entry as Markdown, under a heading of the third level.
 
@@ -79,9 +85,7 @@ def render_entry(convention: Convention) -> str:
     elif convention.left_out:
         parts.append(f"No switch of `netparity.nn`: {convention.left_out}.")
     if convention.fix:
-        lines = "\n".join(
-            f"# {FRAMEWORK_TITLES[framework]}\n{line}" for framework, line in convention.fix.items()
-        )
+        lines = "\n".join(f"# {_for_whom(key)}\n{line}" for key, line in convention.fix.items())
         parts.append(f"```python\n{lines}\n```")
     if convention.reference:
         parts.append(f"Source: {convention.reference}.")

@@ -48,8 +48,12 @@ STRUCTURE: tuple[Convention, ...] = (
         when=among("padding", "same", "valid", 0),
         fix={
             "torch": "nn.Conv2d(inputs, outputs, kernel_size, padding={value})",
+            "torch:padding": "nn.Conv2d(inputs, outputs, kernel_size, padding={value})",
             "keras": "layers.Conv2D(filters, kernel_size, padding={value})",
+            "keras:padding": "layers.Conv2D(filters, kernel_size, padding={value})",
             "jax": "nn.Conv(features, kernel_size, padding={value})",
+            "jax:padding=same": 'nn.Conv(features, kernel_size, padding="SAME")',
+            "jax:padding=valid": 'nn.Conv(features, kernel_size, padding="VALID")',
         },
         reference='Keras documentation, "Conv2D layer"; Flax documentation, Conv',
     ),
@@ -86,7 +90,11 @@ STRUCTURE: tuple[Convention, ...] = (
             "keras": (
                 'x = layers.ZeroPadding2D({value})(x)  # before a convolution with padding="valid"'
             ),
+            "keras:padding=same": (
+                'layers.Conv2D(filters, kernel_size, strides=strides, padding="same")'
+            ),
             "jax": "nn.Conv(features, (3, 3), strides=2, padding={value})  # explicit pairs",
+            "jax:padding=same": 'nn.Conv(features, (3, 3), strides=2, padding="SAME")',
         },
         reference='TensorFlow documentation, tf.nn, "Notes on padding"',
     ),

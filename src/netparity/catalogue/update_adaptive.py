@@ -140,12 +140,31 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
             "Adadelta.rho",
         ),
         fix={
-            "torch": "torch.optim.Adam(parameters, betas=({value}))",
-            "keras": "keras.optimizers.Adam(beta_2={value})",
-            "tensorflow": "tf.compat.v1.train.AdamOptimizer(beta2={value})",
-            "jax": "optax.adam(lr, b2={value})",
-            "sklearn": "MLPClassifier(beta_2={value})",
-            "numpy": "beta2 = {value}",
+            "torch": (
+                "optimizer.param_groups[0].update(betas=({value}, "
+                'optimizer.param_groups[0]["betas"][1]))  # or where it is made'
+            ),
+            "torch:beta2": (
+                "optimizer.param_groups[0].update(betas="
+                '(optimizer.param_groups[0]["betas"][0], {value}))  # or where it is made'
+            ),
+            "torch:rho": (
+                "optimizer.param_groups[0].update(alpha={value})  # RMSprop; rho in Adadelta"
+            ),
+            "keras": "optimizer.beta_1 = {value}  # or where it is made",
+            "keras:beta2": "optimizer.beta_2 = {value}  # or where it is made",
+            "keras:rho": "optimizer.rho = {value}  # or where it is made",
+            "tensorflow": "tf.compat.v1.train.AdamOptimizer(beta1={value})",
+            "tensorflow:beta2": "tf.compat.v1.train.AdamOptimizer(beta2={value})",
+            "tensorflow:rho": "tf.compat.v1.train.RMSPropOptimizer(lr, decay={value})",
+            "jax": "optax.adam(lr, b1={value})",
+            "jax:beta2": "optax.adam(lr, b2={value})",
+            "jax:rho": "optax.rmsprop(lr, decay={value})",
+            "sklearn": "MLPClassifier(beta_1={value})",
+            "sklearn:beta2": "MLPClassifier(beta_2={value})",
+            "numpy": "beta1 = {value}",
+            "numpy:beta2": "beta2 = {value}",
+            "numpy:rho": "rho = {value}",
         },
         reference='Kingma and Ba, "Adam: A Method for Stochastic Optimization" (2015)',
     ),
@@ -166,10 +185,10 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
             "AdaGrad.epsilon",
         ),
         fix={
-            "torch": "torch.optim.Adam(parameters, eps={value})",
-            "keras": "keras.optimizers.Adam(epsilon={value})",
+            "torch": "optimizer.param_groups[0].update(eps={value})  # or where it is made",
+            "keras": "optimizer.epsilon = {value}  # or where it is made",
             "tensorflow": "tf.compat.v1.train.AdamOptimizer(epsilon={value})",
-            "jax": "optax.adam(lr, eps={value})",
+            "jax": "eps = {value}  # of the same optax transformation",
             "sklearn": "MLPClassifier(epsilon={value})",
             "numpy": "epsilon = {value}",
         },
@@ -195,10 +214,19 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
         imitate='RMSProp(0.001, epsilon=1e-7, epsilon_placement="inside")',
         switches=("RMSProp.epsilon_placement",),
         fix={
-            "torch": "torch.optim.RMSprop(parameters, lr=lr, alpha=alpha, eps={value})",
-            "keras": "keras.optimizers.RMSprop(lr, rho=rho, epsilon={value})",
-            "jax": "optax.rmsprop(lr, decay=decay, eps=eps, eps_in_sqrt={value})",
-            "numpy": "w -= lr * g / np.sqrt(v + {value})",
+            "torch": (
+                "torch.optim.RMSprop(parameters, lr=lr, alpha=alpha, eps={value})  # a "
+                "tiny ε on both sides"
+            ),
+            "keras": (
+                "keras.optimizers.RMSprop(lr, rho=rho, epsilon={value})  # a tiny ε on both sides"
+            ),
+            "jax": "optax.rmsprop(lr, decay=decay, eps=eps, eps_in_sqrt=False)",
+            "jax:epsilon_placement=inside": (
+                "optax.rmsprop(lr, decay=decay, eps=eps, eps_in_sqrt=True)"
+            ),
+            "numpy": "w -= lr * g / (np.sqrt(v) + epsilon)",
+            "numpy:epsilon_placement=inside": "w -= lr * g / np.sqrt(v + epsilon)",
         },
         reference=(
             'Hinton, Srivastava and Swersky, "Neural Networks for Machine Learning", lecture 6e; '
@@ -273,12 +301,22 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
         switches=("AdaGrad.epsilon_placement", "AdaGrad.initial_accumulator"),
         fix={
             "torch": "torch.optim.Adagrad(parameters, initial_accumulator_value={value})",
+            "torch:epsilon_placement": (
+                "torch.optim.Adagrad(parameters, lr=lr, eps={value})  # a tiny ε on both sides"
+            ),
             "keras": "keras.optimizers.Adagrad(initial_accumulator_value={value})",
+            "keras:epsilon_placement": (
+                "keras.optimizers.Adagrad(lr, epsilon={value})  # a tiny ε on both sides"
+            ),
             "tensorflow": (
                 "tf.compat.v1.train.AdagradOptimizer(lr, initial_accumulator_value={value})"
             ),
             "jax": "optax.adagrad(lr, initial_accumulator_value={value})",
+            "jax:epsilon_placement": "optax.adagrad(lr, eps={value})  # a tiny ε on both sides",
             "numpy": "cache = np.full_like(w, {value})",
+            "numpy:epsilon_placement": (
+                "w -= lr * g / (np.sqrt(cache) + {value})  # a tiny ε on both sides"
+            ),
         },
         reference=(
             'Duchi, Hazan and Singer, "Adaptive Subgradient Methods for Online Learning and '
@@ -386,7 +424,11 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
         when=among("epsilon", 1e-10, 1e-8, 1e-7, 1e-6, 1e-16),
         fix={
             "torch": "torch.optim.RAdam(parameters, lr={value})",
+            "torch:epsilon": "optimizer.param_groups[0].update(eps={value})  # or where it is made",
             "keras": "keras.optimizers.Adafactor(learning_rate={value})",
+            "keras:epsilon": "optimizer.epsilon = {value}  # or where it is made",
+            "jax:epsilon": "eps = {value}  # of the same optax transformation",
+            "numpy:epsilon": "epsilon = {value}",
         },
         reference='Keras documentation, "Optimizers"; PyTorch documentation, torch.optim',
     ),

@@ -25,11 +25,15 @@ UPDATE_GRADIENTS: tuple[Convention, ...] = (
         switches=("ClipByNorm.scope",),
         fix={
             "torch": (
-                "[torch.nn.utils.clip_grad_norm_([p], {value}) for p in model.parameters()]  # per "
-                "variable"
+                "[torch.nn.utils.clip_grad_norm_([p], limit) for p in "
+                "model.parameters()]  # per variable"
             ),
-            "keras": "keras.optimizers.SGD(lr, global_clipnorm={value})",
-            "jax": "optax.clip_by_global_norm({value})",
+            "torch:scope=global": (
+                "torch.nn.utils.clip_grad_norm_(model.parameters(), limit)  # all together"
+            ),
+            "keras": "keras.optimizers.SGD(lr, clipnorm=limit)  # per variable",
+            "keras:scope=global": "keras.optimizers.SGD(lr, global_clipnorm=limit)",
+            "jax": "optax.clip_by_global_norm(limit)",
         },
         reference=(
             'Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural '

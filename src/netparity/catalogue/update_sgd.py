@@ -158,8 +158,8 @@ UPDATE_SGD: tuple[Convention, ...] = (
         imitate="SGD(0.1, momentum=0.9)",
         switches=("SGD.momentum", "RMSProp.momentum"),
         fix={
-            "torch": "torch.optim.SGD(parameters, lr=lr, momentum={value})",
-            "keras": "keras.optimizers.SGD(lr, momentum={value})",
+            "torch": "optimizer.param_groups[0].update(momentum={value})  # or where it is made",
+            "keras": "optimizer.momentum = {value}  # or where it is made",
             "tensorflow": "tf.compat.v1.train.MomentumOptimizer(lr, {value})",
             "jax": "optax.sgd(lr, momentum={value})",
             "sklearn": 'MLPClassifier(solver="sgd", momentum={value})',

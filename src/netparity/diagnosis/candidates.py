@@ -9,6 +9,7 @@ from typing import Literal
 from netparity import catalogue
 from netparity.conventions import Conventions
 from netparity.diagnosis.identify import Identified
+from netparity.diagnosis.switches import Difference
 from netparity.report.model import Evidence, Fix
 
 Origin = Literal["left", "right"]
@@ -97,7 +98,7 @@ class Both:
 
         Args:
             id: the convention.
-            left: the value that left must be given to be like right.
+            left: the value that left must be given to be like right, as one writes it.
             right: the value that right must be given to be like left.
             extra: ``left`` or ``right`` → a line that replaces the catalogue's.
         """
@@ -106,17 +107,42 @@ class Both:
             extra.get("right") or line(id, self.right, right),
         )
 
+    def fix_switch(self, id: str, difference: Difference) -> Fix:
+        """The catalogue's line for each side that sets a switch as the other side has it."""
+        return Fix(
+            switch_line(id, self.left, difference, difference.right),
+            switch_line(id, self.right, difference, difference.left),
+        )
+
 
 def line(id: str, side: Identified, value: object) -> str | None:
     """The catalogue's fix in the words of one side's framework."""
-    framework = side.live.framework
-    known = catalogue.find(id).fix
-    template = known.get({"netparity.nn": "netparity"}.get(framework, framework))
-    if template is None:
-        template = known.get("numpy")
+    return _filled(
+        catalogue.find(id).line(side.live.framework), None if value is None else text(value)
+    )
+
+
+def switch_line(
+    id: str, side: Identified, difference: Difference, value: object, *, written: object = None
+) -> str | None:
+    """The catalogue's line that gives one side this value of a switch.
+
+    ``written`` is the number to write where that is not the value itself.
+    """
+    template = catalogue.find(id).line(side.live.framework, difference.switch, value)
+    said = value if written is None else written
+    return _filled(template, None if said is None else coded(said))
+
+
+def _filled(template: str | None, value: str | None) -> str | None:
     if template is None or ("{value}" in template and value is None):
         return None
-    return template.replace("{value}", text(value))
+    return template.replace("{value}", value or "")
+
+
+def coded(value: object) -> str:
+    """A value as one writes it in code."""
+    return f'"{value}"' if isinstance(value, str) else text(value)
 
 
 def text(value: object) -> str:

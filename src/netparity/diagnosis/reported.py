@@ -234,6 +234,9 @@ def _differing(
     ]
     for id in ids:
         values = (words(b), words(a))
+        if id == "train-metrics-dropout-on":
+            # What a graph's keep probability is fed while it is looked at.
+            values = _keep(b), _keep(a)
         if id == "penalty-in-reported-loss":
             values = (f"{decay[0] / 2:g}", f"{decay[1] / 2:g}")
         yield Candidate(
@@ -249,6 +252,10 @@ def _differing(
             residual=max(_residual(left, a), _residual(right, b)),
             floor=max(left.rounding, right.rounding),
         )
+
+
+def _keep(quantity: Quantity) -> str:
+    return "1.0" if quantity.dropout == "off" else "kept_in_training"
 
 
 def _average(quantity: Quantity) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 from netparity.diagnosis.align import Pairing, pair_layers
 from netparity.diagnosis.candidates import Both, Candidate, Plan, text, written
-from netparity.diagnosis.explain.switches import Difference, differences, follow
 from netparity.diagnosis.identify import Identified
+from netparity.diagnosis.switches import Difference, differences, follow
 from netparity.nn import (
     GELU,
     Dropout,
@@ -18,7 +18,7 @@ from netparity.nn import (
     Layer,
     Softmax,
 )
-from netparity.report.model import Evidence
+from netparity.report.model import Evidence, Fix
 
 #: What the structure stage explains: sizes, biases, parameters.
 SIZES = ("layer-width", "bias-absent", "rnn-weight-layout")
@@ -122,6 +122,13 @@ def _by_entry(a: Layer, b: Layer) -> dict[str, tuple[Difference, ...]]:
     return named
 
 
+def _fix(both: Both, id: str, a: Layer, b: Layer, found: Sequence[Difference]) -> Fix:
+    """The lines that give either side the other's switch, or the other's layer."""
+    if len(found) == 1 and not isinstance(a, GELU):
+        return both.fix_switch(id, found[0])
+    return both.fix(id, left=_setting(b, both.left, found), right=_setting(a, both.right, found))
+
+
 def _setting(layer: Layer, known: Identified, found: Sequence[Difference]) -> str:
     """What a side must be given to compute this layer: the constant, or the layer itself."""
     if isinstance(layer, GELU):
@@ -135,14 +142,19 @@ def _layer_candidate(both: Both, id: str, places: Sequence[_Place]) -> Candidate
     name, other, a, b, found = places[0]
     if isinstance(a, Dropout) and isinstance(b, Dropout) and found[0].switch == "rate":
         left, right, statement, evidence = _rates(both, id, name, other, a, b)
-        values = (text(b.rate), text(a.rate))
     else:
-        left, right = repr(a), repr(b)
-        statement = f"At {name}: {left} on the left, {right} on the right."
-        evidence = tuple(Evidence(d.words, text(d.left), text(d.right), None) for d in found) or (
-            Evidence("layer", left, right, None),
+        left, right = (
+            f"{type(layer).__name__}: "
+            + ", ".join(f"{d.words} {text(getattr(layer, d.switch))}" for d in found)
+            if found
+            else repr(layer)
+            for layer in (a, b)
         )
-        values = (_setting(b, both.left, found), _setting(a, both.right, found))
+        statement = f"At {name}: {left} on the left, {right} on the right."
+        evidence = tuple(
+            Evidence(f"{d.words}, left against right", text(d.left), text(d.right), None)
+            for d in found
+        ) or (Evidence("layer, left against right", left, right, None),)
     settings = {other: (layer, found) for _, other, layer, _, found in places}
 
     def change(plan: Plan) -> Plan:
@@ -162,7 +174,7 @@ def _layer_candidate(both: Both, id: str, places: Sequence[_Place]) -> Candidate
         right,
         statement,
         evidence,
-        both.fix(id, left=values[0], right=values[1]),
+        _fix(both, id, a, b, found),
         change,
         latent=BELOW if id == "float32-constants" else None,
     )

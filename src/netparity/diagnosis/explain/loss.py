@@ -18,9 +18,10 @@ from netparity.diagnosis.candidates import (
     set_conventions,
     text,
 )
-from netparity.diagnosis.explain.switches import Difference, differences, follow
 from netparity.diagnosis.faulty import NO_BOUNDS
 from netparity.diagnosis.faulty_losses import Mistaken
+from netparity.diagnosis.identify import Identified
+from netparity.diagnosis.switches import Difference, differences, follow
 from netparity.nn import (
     Loss,
     MeanSquaredError,
@@ -165,7 +166,7 @@ def _switch(both: Both, id: str, found: Sequence[Difference]) -> Candidate:
             )
             for d in found
         ),
-        both.fix(id, left=first.right, right=first.left),
+        both.fix_switch(id, first),
         _follow(both, found),
     )
 
@@ -279,20 +280,31 @@ def _ratio_words(left: Loss, right: Loss, outputs: int) -> str:
 
 def _reduction_fix(both: Both, id: str, left: Loss, right: Loss, outputs: int) -> Fix:
     a, b = _terms(left, outputs), _terms(right, outputs)
-    if isinstance(left, MulticlassHinge):
-        ratio = a[0] / b[0]
-        return both.fix(id, left=text(1 / ratio), right=text(ratio))
     if isinstance(left, MeanSquaredError):
-        per = {"/N": " / len(y)", "/1": ""}
-        return both.fix(id, left=f"{2 * b[0]:g}{per[b[1]]}", right=f"{a[0]:g}{per[a[1]]}")
-    if id == "ce-reduction" and left.batch != right.batch:
-        return both.fix(id, left=_reduction_name(both, right), right=_reduction_name(both, left))
-    return both.fix(id, left=f"{b[0] / a[0]:g}", right=f"{a[0] / b[0]:g}")
+        return both.fix(id, left=_square(both.left, b), right=_square(both.right, a))
+    if id == "ce-reduction" and left.batch != right.batch and left.factor == right.factor:
+        names = _reduction_name(both.left, right), _reduction_name(both.right, left)
+        return both.fix(id, left=names[0], right=names[1])
+    # A loss of any kind is brought to the other's by what it is multiplied with.
+    by = id if isinstance(left, MulticlassHinge) and a[1] == b[1] else "loss-factor"
+    return both.fix(by, left=_times(a, b), right=_times(b, a))
 
 
-def _reduction_name(both: Both, loss: Loss) -> str:
-    keras = "keras" in {both.left.live.framework, both.right.live.framework}
-    return '"sum"' if loss.batch == "sum" else '"sum_over_batch_size"' if keras else '"mean"'
+def _square(known: Identified, terms: tuple[float, str]) -> str:
+    """The constant before Σ(ŷ−y)², or of its gradient where that is what one writes."""
+    factor = 2 * terms[0] if known.live.framework in {"numpy", "netparity.nn"} else terms[0]
+    return f"{factor:g}" + (" / len(y)" if terms[1] == "/N" else "")
+
+
+def _times(own: tuple[float, str], other: tuple[float, str]) -> str:
+    """What a loss is multiplied with to have another's constant and mean."""
+    rows = {("/1", "/N"): " / len(y)", ("/N", "/1"): " * len(y)"}.get((own[1], other[1]), "")
+    return f"{other[0] / own[0]:g}{rows}"
+
+
+def _reduction_name(known: Identified, loss: Loss) -> str:
+    mean = "sum_over_batch_size" if known.live.framework == "keras" else "mean"
+    return '"sum"' if loss.batch == "sum" else f'"{mean}"'
 
 
 def _reduction_id(left: Loss, right: Loss, outputs: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from netparity.diagnosis import scheduled
 from netparity.diagnosis.candidates import Both, Candidate, Plan, text, written
-from netparity.diagnosis.explain.switches import differences
+from netparity.diagnosis.switches import differences
 from netparity.nn import ConstantRate, Schedule
 from netparity.report.model import Evidence
 

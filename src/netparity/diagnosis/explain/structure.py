@@ -9,8 +9,8 @@ from typing import Any
 from netparity.conventions import changed
 from netparity.diagnosis.align import Pairing, weighted
 from netparity.diagnosis.candidates import Both, Candidate, Change, Plan, start_from_left
-from netparity.diagnosis.explain.switches import Difference, differences
 from netparity.diagnosis.rearranged import Rearranged
+from netparity.diagnosis.switches import Difference, differences
 from netparity.nn import L2, Affine, Layer
 from netparity.report.model import Evidence
 

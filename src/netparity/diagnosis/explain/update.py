@@ -9,12 +9,20 @@ from typing import Any
 import numpy as np
 
 from netparity.conventions import changed
-from netparity.diagnosis.candidates import Both, Candidate, Change, Plan, text, written
+from netparity.diagnosis.candidates import (
+    Both,
+    Candidate,
+    Change,
+    Plan,
+    switch_line,
+    text,
+    written,
+)
 from netparity.diagnosis.explain.schedule import schedule
-from netparity.diagnosis.explain.switches import Difference, differences, follow
 from netparity.diagnosis.identify import Identified
+from netparity.diagnosis.switches import Difference, differences, follow
 from netparity.diagnosis.update import STEPS as UPDATES
-from netparity.nn import SGD, Adam, ClipByNorm, Clipping, Ftrl, Optimizer, RMSProp
+from netparity.nn import SGD, ClipByNorm, Clipping, Ftrl, Optimizer, RMSProp
 from netparity.report.model import Evidence, Fix
 
 #: What else may make steps of another size, where a side shows its steps alone.
@@ -84,9 +92,6 @@ def update(both: Both) -> Iterator[Candidate]:
         also: tuple[str, ...] = ()
         if name == _scaled(left) and not (_factor_shown(both.left) and _factor_shown(both.right)):
             words, also = f"{words} × loss factor", _FACTORS
-        values = (b, a)
-        if name == "epsilon_placement" and isinstance(left, Adam) and isinstance(right, Adam):
-            values = (_tiny(left, right), _tiny(left, right))
         yield Candidate(
             id,
             "update",
@@ -95,7 +100,7 @@ def update(both: Both) -> Iterator[Candidate]:
             written(both.right, f"optimizer.{name}", f"{words} {text(b)}"),
             f"The optimizer's {words} is {text(a)} on the left and {text(b)} on the right.",
             (Evidence(f"{words} that repeats the updates, left against right", a, b, residual),),
-            _fix(both, name, id, values),
+            _fix(both, id, difference, left, right),
             change,
             also=also,
             latent=latent,
@@ -112,11 +117,20 @@ def _factor_shown(known: Identified) -> bool:
     return known.loss is not None or known.gradient is not None
 
 
-def _fix(both: Both, name: str, id: str, values: tuple[Any, Any]) -> Fix:
-    """The line for either side; a missing bias correction is mended where it is missing."""
-    fix = both.fix(id, left=values[0], right=values[1])
-    if name == "bias_correction":
-        return Fix(fix.left, None) if values[0] else Fix(None, fix.right)
+def _fix(both: Both, id: str, difference: Difference, left: Any, right: Any) -> Fix:
+    """The line for either side; a missing bias correction is mended where it is missing.
+
+    Where ε cannot be put elsewhere, it is made so small that its place no longer shows.
+    """
+    if difference.switch == "epsilon_placement":
+        tiny = _tiny(left, right)
+        return Fix(
+            switch_line(id, both.left, difference, difference.right, written=tiny),
+            switch_line(id, both.right, difference, difference.left, written=tiny),
+        )
+    fix = both.fix_switch(id, difference)
+    if difference.switch == "bias_correction":
+        return Fix(fix.left, None) if difference.right else Fix(None, fix.right)
     return fix
 
 
@@ -142,7 +156,6 @@ def clipping(both: Both, latent: str | None = None) -> Iterator[Candidate]:
             return replace(plan, conventions=replace(plan.conventions, clipping=follows))
 
         named = mine[0] if len(mine) == 1 else None
-        values = (named.right, named.left) if named else (_limit(right), _limit(left))
         yield Candidate(
             id,
             "update",
@@ -152,7 +165,9 @@ def clipping(both: Both, latent: str | None = None) -> Iterator[Candidate]:
             f"Before the update the gradients are {_clip_text(left)} on the left and "
             f"{_clip_text(right)} on the right.",
             (Evidence("clip that repeats the updates", _clip_text(left), _clip_text(right), None),),
-            both.fix(id, left=values[0], right=values[1]),
+            both.fix_switch(id, named)
+            if named
+            else both.fix(id, left=_limit(right), right=_limit(left)),
             change,
             latent=latent,
         )
@@ -214,7 +229,7 @@ def _rule_of(left: Optimizer) -> Change:
     return change
 
 
-def _tiny(left: Adam, right: Adam) -> float:
+def _tiny(left: Any, right: Any) -> float:
     """An ε at which the placement no longer shows, for both sides."""
     return min(left.epsilon, right.epsilon) * 1e-8 or 1e-16
 
