@@ -119,3 +119,18 @@ def test_a_last_softmax_whose_loss_is_not_shown_is_not_one_too_many() -> None:
         steps=4,
     ).to_dict()
     assert not report["causes"]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_probabilities_of_a_side_whose_loss_is_not_shown_are_held_against_probabilities(
+    turned: bool,
+) -> None:
+    sides = [
+        lambda: regression(probabilities=True, shown=True),
+        lambda: regression(probabilities=True, shown=False),
+    ]
+    left, right = reversed(sides) if turned else sides
+    report = netparity.compare(left, right, data=CLASSES.data(), steps=4).to_dict()
+    stages = {stage["stage"]: stage["status"] for stage in report["stages"]}
+    assert not report["causes"]
+    assert stages["forward"] == "equal"

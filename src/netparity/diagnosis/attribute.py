@@ -78,8 +78,8 @@ def twin_holds(runs: FreeRuns, known: Identified, run: Run, batches: freerun.Bat
         )
     last = steps if floor.horizon is None else min(steps, floor.horizon)
     # As the floor's own predictions are taken: through the head that makes the sides alike.
-    a = predictions(runs.bench, runs.bench.left, twin, own[last], runs.rows)
-    b = predictions(runs.bench, runs.bench.left, twin, run.trajectory[last], runs.rows)
+    a = predictions(runs.bench, twin, own[last], runs.rows)
+    b = predictions(runs.bench, twin, run.trajectory[last], runs.rows)
     if not np.all(np.isfinite(a)) or not np.all(np.isfinite(b)):
         return bool(np.array_equal(np.isfinite(a), np.isfinite(b)))
     return bool(np.all(np.abs(a - b) <= floor.at(last)))
@@ -102,8 +102,8 @@ def account(parts: Parts, runs: FreeRuns | None, steps: int) -> Accounted:
         nothing = Gap(metric, None, None, None, 0, None)
         return Accounted(nothing, {}, {}, None, holds=False, note="a side has no twin")
     last = _compared_steps(runs, runs.steps)
-    a = predictions(bench, bench.left, left, runs.at(runs.left, last), runs.rows)
-    b = predictions(bench, bench.right, right, runs.at(runs.right, last), runs.rows)
+    a = predictions(bench, left, runs.at(runs.left, last), runs.rows)
+    b = predictions(bench, right, runs.at(runs.right, last), runs.rows)
     before = gap(a, b)
     floor = float(np.max(runs.floor.at(last), initial=0.0) / (rms(a) or 1.0))
     base = Plan(bench.right.conventions)
@@ -193,9 +193,9 @@ def _live_after(runs: FreeRuns, plan: Plan, last: int) -> tuple[float, list[Valu
         if changed:
             verify.undo(right, small)
         right.side.reset()
-    a = predictions(bench, left, left.twin, runs.at(runs.left, last), runs.rows)
+    a = predictions(bench, left.twin, runs.at(runs.left, last), runs.rows)
     twin = Twin(plan.conventions)
-    b = predictions(bench, right, twin, runs.at(run, last), runs.rows)
+    b = predictions(bench, twin, runs.at(run, last), runs.rows)
     return gap(a, b), run.trajectory
 
 

@@ -14,6 +14,8 @@ from netparity.diagnosis.bench import Bench, Stage
 from netparity.diagnosis.candidates import Candidate
 from netparity.diagnosis.freerun import FreeRuns, predictions
 from netparity.diagnosis.identify import Identified
+from netparity.diagnosis.observe_forward import heads
+from netparity.nn import Identity
 from netparity.report.model import (
     STAGES,
     Cause,
@@ -298,8 +300,8 @@ def _first_step(parts: Parts, runs: FreeRuns | None) -> int | None:
     if runs.floor.horizon is not None:
         shared = min(shared, runs.floor.horizon + 1)  # beyond it they part by rounding alone
     for t in range(shared):
-        a = predictions(bench, bench.left, left, runs.left.trajectory[t], runs.rows)
-        b = predictions(bench, bench.right, right, runs.right.trajectory[t], runs.rows)
+        a = predictions(bench, left, runs.left.trajectory[t], runs.rows)
+        b = predictions(bench, right, runs.right.trajectory[t], runs.rows)
         if a.shape != b.shape or not np.all(np.abs(a - b) <= runs.floor.predictions[t]):
             return t
     return None
@@ -346,7 +348,7 @@ def _innocent(parts: Parts) -> tuple[Innocent, ...]:
                     "noise floor",
                 )
             )
-        if (left.head is None) != (right.head is None):
+        if not all(isinstance(head, Identity) for head in heads(bench)):
             side = left if left.head is not None else right
             innocents.append(
                 Innocent(

@@ -20,6 +20,7 @@ from netparity.diagnosis.align import added
 from netparity.diagnosis.arithmetic import reordered
 from netparity.diagnosis.bench import Bench
 from netparity.diagnosis.candidates import Plan
+from netparity.diagnosis.heads import head_of
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.masks import fed
 from netparity.diagnosis.noise import FACTOR, ULPS, rms
@@ -135,12 +136,10 @@ def _drive_blind(live: Implementation, batches: Batches, rows: Array) -> Run:
     return Run([], two_dimensional(live.predict(rows)))
 
 
-def predictions(bench: Bench, known: Identified, twin: Twin, values: Values, rows: Array) -> Array:
+def predictions(bench: Bench, twin: Twin, values: Values, rows: Array) -> Array:
     """Predictions of a twin in the form in which both sides can be compared."""
-    tape = twin.forward(values, rows)
-    result = two_dimensional(tape.prediction)
-    head = bench.left.head or bench.right.head
-    return result if head is None else np.asarray(head.apply({}, result)[0])
+    result = two_dimensional(twin.forward(values, rows).prediction)
+    return np.asarray(head_of(bench, twin).apply({}, result)[0])
 
 
 def floor_of(
@@ -172,13 +171,11 @@ def floor_of(
     floors, shares = [], []
     horizon: int | None = None
     for t in range(len(base)):
-        expected = predictions(bench, bench.left, twin, base[t], _cast(rows, dtype))
+        expected = predictions(bench, twin, base[t], _cast(rows, dtype))
         spread = max(
             float(
                 np.max(
-                    np.abs(
-                        predictions(bench, bench.left, twin, run[t], _cast(rows, dtype)) - expected
-                    ),
+                    np.abs(predictions(bench, twin, run[t], _cast(rows, dtype)) - expected),
                     initial=0.0,
                 )
             )
@@ -290,10 +287,10 @@ def twin_gap(runs: FreeRuns, plan: Plan, steps: int) -> tuple[float, list[Values
         if plan.left_faults_removed:
             mended = Twin(without_left_faults(left.conventions))
             other = mended.run(runs.left.trajectory[0], runs.left_batches[:steps], runs.left.draws)
-            reference = predictions(bench, bench.left, mended, other[-1], runs.rows)
+            reference = predictions(bench, mended, other[-1], runs.rows)
         else:
-            reference = predictions(bench, bench.left, left, runs.at(runs.left, steps), runs.rows)
-        result = predictions(bench, bench.right, twin, trajectory[-1], runs.rows)
+            reference = predictions(bench, left, runs.at(runs.left, steps), runs.rows)
+        result = predictions(bench, twin, trajectory[-1], runs.rows)
     return gap(reference, result), trajectory
 
 

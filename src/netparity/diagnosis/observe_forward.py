@@ -8,6 +8,7 @@ import numpy as np
 
 from netparity.diagnosis.align import neutral, pair_layers
 from netparity.diagnosis.bench import Bench, Stage, merge, not_checked, stage_of, why
+from netparity.diagnosis.heads import head_of, headed
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.masks import fed
 from netparity.diagnosis.noise import (
@@ -39,13 +40,11 @@ def heads(bench: Bench) -> tuple[Layer, Layer]:
     A side that predicts logits, beside one that predicts probabilities which its loss takes
     apart again, computes the same network.
     """
-    left, right = bench.left.head, bench.right.head
-    if (left is None) == (right is None):
-        return Identity(), Identity()
-    head = left or right
-    if head is None:
-        return Identity(), Identity()
-    return (Identity(), head) if left is not None else (head, Identity())
+    left, right = (
+        Identity() if known.head is not None or known.twin is None else head_of(bench, known.twin)
+        for known in (bench.left, bench.right)
+    )
+    return left, right
 
 
 def with_head(known: Identified) -> Twin:
@@ -56,7 +55,7 @@ def with_head(known: Identified) -> Twin:
         raise ValueError(msg)
     if known.head is None:
         return twin
-    return twin.with_(layers=(*(twin.conventions.layers or ()), ("head", known.head)), loss=None)
+    return headed(twin, known.head)
 
 
 def forward(bench: Bench) -> Stage:
@@ -201,7 +200,7 @@ def _forward_once(bench: Bench, values: Values, x: Array, *, training: bool) -> 
         return measures
     one, two = heads(bench)
     floor_twin = reference(
-        with_head(left) if left.head else _headed(left, one),
+        with_head(left) if left.head else headed(left.twin, one),
         values,
         x,
         None,
@@ -219,13 +218,6 @@ def _forward_once(bench: Bench, values: Values, x: Array, *, training: bool) -> 
         place,
     )
     return [*measures, got]
-
-
-def _headed(known: Identified, head: Layer) -> Twin:
-    if known.twin is None or isinstance(head, Identity):
-        return (known.twin or Twin(known.declared)).with_(loss=None)
-    layers = (*(known.twin.conventions.layers or ()), ("head", head))
-    return known.twin.with_(layers=layers, loss=None)
 
 
 def layer_measures(

@@ -83,7 +83,8 @@ def _ended(layers: Layers) -> Iterator[Layers]:
     if layers and layers[-1][1] in heads:
         yield layers[:-1]
     elif layers:
-        yield from ((*layers, ("head", head)) for head in heads)
+        name = "head" if "head" not in dict(layers) else "head_of_the_loss"
+        yield from ((*layers, (name, head)) for head in heads)
 
 
 def _turned(layers: Layers, x: Array) -> Layers:
