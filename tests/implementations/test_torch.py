@@ -159,6 +159,32 @@ def test_functional_layers_are_found_by_their_values(activation, layer):
     assert not np.any(live.parameters()["out.weight"])
 
 
+def test_a_module_of_the_authors_own_is_known_by_what_it_does():
+    class ChannelsFirst(torch.nn.Module):
+        def forward(self, x):
+            return x.permute(0, 3, 1, 2)
+
+    class Swish(torch.nn.Module):
+        def forward(self, x):
+            return x * torch.sigmoid(x)
+
+    class Doubled(torch.nn.Module):
+        def forward(self, x):
+            return 2 * x
+
+    def layers(last):
+        kernel = torch.nn.Conv2d(2, 3, 2)
+        network = torch.nn.Sequential(
+            ChannelsFirst(), kernel, last, torch.nn.Flatten(), torch.nn.Linear(12, 2)
+        )
+        images = np.random.default_rng(0).standard_normal((3, 3, 3, 2))
+        return Torch(network.double()).declared(images).layers
+
+    kinds = [nn.Permute, nn.Conv2D, nn.SiLU, nn.Flatten, nn.Affine]
+    assert [type(layer) for _, layer in layers(Swish())] == kinds
+    assert layers(Doubled()) is None
+
+
 def test_functional_dropout_that_drops_is_found_and_cannot_be_fed():
     forgotten = Torch(Functional(lambda z: functional.dropout(z, 0.25)))
     assert forgotten.declared(X[:3]).layers is None, "it drops in inference too"

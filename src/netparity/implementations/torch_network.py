@@ -104,7 +104,8 @@ def read_network(module: Any, inputs: Any, own_dropout: bool) -> Read | None:
     """The chain of layers that a module is, or ``None`` where it is no such chain.
 
     Layers are its modules in order of execution. Where the input of one is not the output of
-    the one before, a functional activation or a reshape is looked for between them.
+    the one before, a functional activation or a reshape is looked for between them; so it is for
+    a module of the author's own that keeps nothing.
 
     Args:
         module: the network, in inference mode.
@@ -121,6 +122,10 @@ def read_network(module: Any, inputs: Any, own_dropout: bool) -> Read | None:
             module.train(True)
             dropping = trace(module, inputs)
             module.train(False)
+    kept = [i for i, call in enumerate(calls) if not _is_function(call)]
+    calls = [calls[i] for i in kept]
+    if dropping is not None:
+        dropping = ([dropping[0][i] for i in kept], dropping[1])
     current = as_array(inputs)
     builder = _Builder()
     dropped = current
@@ -147,6 +152,12 @@ def read_network(module: Any, inputs: Any, own_dropout: bool) -> Read | None:
                 return None
             current = call.output
     return builder.read()
+
+
+def _is_function(call: Call) -> bool:
+    """Whether a module is none of torch's and keeps nothing: it is known by what it does alone."""
+    tensors = (*call.module.parameters(), *call.module.buffers())
+    return not tensors and not type(call.module).__module__.startswith("torch.")
 
 
 class _Builder:
