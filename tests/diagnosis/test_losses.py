@@ -136,6 +136,10 @@ WRITTEN: dict[str, tuple[Any, str, Array, Loss]] = {
         lambda p, y: -np.sum(y * np.log(p + 1e-8)) / len(y),
         "softmax", ONE_HOT, CE(input="probabilities", log_epsilon=1e-8),
     ),
+    "an epsilon that moderate predictions feel": (
+        lambda p, y: -np.mean(np.log(p[ROWS(len(p)), y] + 1e-3)),
+        "softmax", LABELS, CE(input="probabilities", log_epsilon=1e-3),
+    ),
     "clip of a small program": (
         lambda p, y: -np.sum(np.log(np.maximum(p[ROWS(len(p)), y], 1e-12))),
         "softmax", LABELS, CE(batch="sum", input="probabilities", clip=1e-12),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.diagnosis.programs import Array, Net, Program, in_numpy
+from tests.diagnosis.programs import Array, Net, Program, in_numpy, in_torch
 from tests.diagnosis.test_gradients import check, compared
 from tests.diagnosis.test_losses_between import softmax
 
@@ -79,6 +79,43 @@ def test_the_mistake_and_its_side(program: Program, judge: Any, right: Any, id: 
     check(compared(judged(program, right), judged(program, right), program))
     # What both sides have sets them not apart.
     check(compared(judged(program, judge), judged(program, judge), program))
+
+
+def test_a_broadcast_against_pytorch() -> None:
+    torch = pytest.importorskip("torch")
+
+    def right() -> netparity.Torch:
+        side = in_torch(NUMBERS)()
+
+        def loss(s: Any, y: Any) -> Any:
+            return torch.nn.functional.mse_loss(s, y.reshape(-1, 1))
+
+        return netparity.Torch(side.module, loss, side.optimizer)
+
+    report = compared(judged(NUMBERS, broadcast), right, NUMBERS)
+    check(report, "label-shape-broadcast")
+    assert "Bug on the left" in report.causes[0].statement
+
+
+def test_scores_that_keras_takes_for_probabilities() -> None:
+    keras = pytest.importorskip("keras")
+    initial = CLASSES.initial()
+    stack = [
+        keras.Input((5,)),
+        keras.layers.Dense(8, activation="tanh"),
+        keras.layers.Dense(4),
+    ]
+
+    def right() -> Any:
+        model = keras.Sequential(stack)
+        model.set_weights(list(initial.values()))
+        rule = keras.optimizers.SGD(CLASSES.learning_rate)
+        model.compile(rule, "sparse_categorical_crossentropy")
+        return model
+
+    report = compared(judged(CLASSES, None), right, CLASSES)
+    assert [c.id for c in report.causes] == ["from-logits-default"]
+    assert report.unexplained == ()
 
 
 def regression(*, probabilities: bool, shown: bool) -> Any:

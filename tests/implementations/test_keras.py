@@ -146,6 +146,8 @@ def test_names_are_those_of_the_model_not_of_the_process() -> None:
 LOSSES = [
     ("categorical_crossentropy", "softmax"),
     ("sparse_categorical_crossentropy", "softmax"),
+    # Scores taken for probabilities: the loss bounds them and divides by their sum.
+    ("sparse_categorical_crossentropy", None),
     ("binary_crossentropy", "sigmoid"),
     ("mse", "sigmoid"),
     ("mae", None),

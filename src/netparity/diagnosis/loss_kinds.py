@@ -94,8 +94,12 @@ GRID: Final[dict[type[Loss], tuple[dict[str, Any], ...]]] = {
 }
 #: Switches that bound a logarithm; the value is tried in the middle of the range it is sought in.
 CUTS: Final = ("clip", "log_epsilon", "log_floor")
-#: A fit this close over moderate predictions is worth reading further constants from.
-LOOSE: Final = 1e-3
+#: A fit this close over moderate predictions is worth reading the bound of a logarithm from.
+LOOSE: Final = 0.1
+#: What is cut off by less than this is not worth reading.
+SHORT: Final = 1e-3
+#: The bound and the factors are read in turns: each makes the other right to a digit or two more.
+TURNS: Final = 3
 #: A smoothing below this is the rounding of a fit.
 SLIGHT: Final = 1e-6
 #: A fit is screened at so many roundoffs of each total; the confirmation measures its noise.
@@ -364,42 +368,62 @@ def _cut(
         return
     last = int(hopeless[-1])
     parts = mix.parts if mix is not None else (({}, None),)
-    wanted = float(data.totals[last]) - sum(
-        float(c * data.extra[n][last]) for n, c in zip(extra, rough[len(parts) :], strict=True)
-    )
 
-    def total(loss: Loss) -> float:
+    def beyond(loss: Loss, fitted: Array) -> float:
+        """How much more than the side's the loss of that prediction is."""
         value = 0.0
-        for (settings, label), c in zip(parts, rough[: len(parts)], strict=True):
+        for (settings, label), c in zip(parts, fitted[: len(parts)], strict=True):
             target = data.targets[last]
             weights = None if label is None else (target == label).astype(np.float64)
             part = changed(loss, **settings)
             with np.errstate(all="ignore"):
                 value += float(c) * part.value(data.predictions[last], target, weights=weights)
-        return value / float(data.sizes[last]) ** power
+        value /= float(data.sizes[last]) ** power
+        value += sum(
+            float(c * data.extra[n][last]) for n, c in zip(extra, fitted[len(parts) :], strict=True)
+        )
+        return value - float(data.totals[last])
 
-    if not total(kind) > wanted * (1 + LOOSE):
+    if not beyond(kind, rough) > SHORT * abs(float(data.totals[last])):
         return  # nothing is cut off
     for switch in CUTS:
         if switch not in switches(kind):
             continue
-        low, high = -80.0, -1.0
+        fitted, logarithm = rough, None
         try:
-            for _ in range(60):
-                middle = (low + high) / 2
-                if total(_bounded(kind, switch, middle)) > wanted:
-                    low = middle
-                else:
-                    high = middle
-            if not -79.0 < middle < -1.5:
+            for _ in range(TURNS):
+                logarithm = _where_it_holds(kind, switch, fitted, beyond)
+                if logarithm is None or switch != "log_epsilon":
+                    break  # of these alone moderate predictions know nothing
+                near = _bounded(kind, switch, logarithm)
+                again = _solve(data, near, extra, mix, power, data.moderate, LOOSE)
+                if again is None:
+                    break
+                fitted = again
+            if logarithm is None:
                 if switch == "log_floor" and data.dtype == np.float64:
                     yield _bounded(kind, switch, -100.0)
                 continue
-            values = [round(middle)] if switch == "log_floor" else rounded(float(np.exp(middle)))
-            for near in values:
-                yield changed(kind, **{switch: float(near)})
+            exact = float(np.exp(logarithm))
+            values = [round(logarithm)] if switch == "log_floor" else rounded(exact)
+            for value in values:
+                yield changed(kind, **{switch: float(value)})
         except (InputError, ValueError):
             continue
+
+
+def _where_it_holds(
+    kind: Loss, switch: str, fitted: Array, beyond: Callable[[Loss, Array], float]
+) -> float | None:
+    """The logarithm of the bound at which nothing is beyond, within what is worth seeking."""
+    low, high = -80.0, -1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        if beyond(_bounded(kind, switch, middle), fitted) > 0:
+            low = middle
+        else:
+            high = middle
+    return middle if -79.0 < middle < -1.5 else None
 
 
 def _bounded(kind: Loss, switch: str, logarithm: float) -> Loss:

@@ -81,10 +81,11 @@ def declared_loss(live: LiveModel, texts: dict[str, str]) -> Loss | None:
             return SoftmaxCrossEntropy(batch, factor, "probabilities", None, renormalise=True)
         if source == "logits" and carried is None:
             return SoftmaxCrossEntropy(batch, factor, "logits")
-        # TensorFlow's sparse loss clips first and divides by the sum of what it clipped.
-        if carried is None and not (sparse and live.backend == "tensorflow"):
+        if carried is None:
+            # TensorFlow's sparse loss clips first and divides by the sum of what it clipped.
+            order: Any = "after-clip" if sparse and live.backend == "tensorflow" else "before-clip"
             clip = float(keras.config.epsilon())
-            return SoftmaxCrossEntropy(batch, factor, "probabilities", clip, renormalise=True)
+            return SoftmaxCrossEntropy(batch, factor, "probabilities", clip, True, order)
         return None
     if function is keras.losses.binary_crossentropy:
         if carried == "sigmoid":

@@ -14,6 +14,7 @@ import numpy as np
 
 from netparity import nn
 from netparity.conventions import Conventions
+from netparity.errors import InputError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -204,7 +205,10 @@ def identify(side: Adjustable, wanted: nn.Loss, x: Array) -> nn.Loss | None:
             if isinstance(wanted, nn.MulticlassHinge):
                 changes["counts_true_class"] = counted
             guess = replace(wanted, **changes)  # type: ignore[type-var]
-            ratios = np.array([got / guess.value(p, t) for p, t, got in probes])
+            try:
+                ratios = np.array([got / guess.value(p, t) for p, t, got in probes])
+            except InputError:
+                return None  # the wanted loss takes other predictions or targets
             # A sum of n terms of one sign errs by at most n roundings, on either side.
             spread = 8 * (5 * width + 16) * float(np.finfo(side.dtype).eps)
             if np.ptp(ratios) <= spread * abs(ratios[0]):
