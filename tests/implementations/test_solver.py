@@ -75,6 +75,26 @@ def test_adjusts_every_switch_and_back():
         assert np.array_equal(value, live.parameters()[name])
 
 
+def test_another_rule_starts_from_a_state_of_its_own():
+    # Handed over with the state of another rule, whose slots it has or has not.
+    for given, wanted in (
+        (nn.Adam(0.1), nn.RMSProp(0.1)),
+        (nn.AdaGrad(0.1, initial_accumulator=0.5), nn.AdaGrad(0.1)),
+    ):
+        network = nn.Network((("a", nn.Affine(3, 4)), ("b", nn.Affine(4, 2))))
+        live, expected = (
+            SolverSide(nn.Solver(network, nn.SoftmaxCrossEntropy(), rule)) for rule in (given, wanted)
+        )
+        before = live.state()
+        assert live.adjust(expected.declared(X[:3]), X[:3])
+        live.restore(before)
+        for _ in range(2):
+            live.step(X, Y)
+            expected.step(X, Y)
+        for name, value in expected.parameters().items():
+            assert np.array_equal(value, live.parameters()[name])
+
+
 def normalized():
     network = nn.fully_connected_net(3, (4,), 2, normalization="batch", dropout=0.5)
     # Without compiled loops, which sum in another order than the pure functions do.

@@ -149,3 +149,15 @@ def test_an_average_in_place_is_the_pure_one(rule: Any, dtype: type) -> None:
     assert all(a is b for a, b in zip(arrays, live["average"].values(), strict=True))
     for name, array in state["average"].items():
         assert live["average"][name].tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_slots_that_a_state_lacks_are_made(together: bool) -> None:
+    w, g = drawn(np.float64, 0, together), drawn(np.float64, 1, together)
+    before, optimizer = {name: array.copy() for name, array in w.items()}, nn.RMSProp(0.1)
+    expected, _ = optimizer.update(before, g, optimizer.initialize(before))
+    state = nn.Adam(0.1).initialize(w)
+    update_in_place(optimizer, w, g, state, 0.1)
+    for name, array in expected.items():
+        assert np.array_equal(w[name], array)
+        assert state["accumulator"][name].shape == array.shape

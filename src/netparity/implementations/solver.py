@@ -16,7 +16,8 @@ from netparity.implementations.base import Loss, Values
 from netparity.implementations.own_step import OwnStep
 from netparity.implementations.rates import Rates
 from netparity.implementations.values import as_array
-from netparity.nn import Law, Network, Solver
+from netparity.nn import Law, Network, Optimizer, Solver
+from netparity.nn.optimizers import State
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -26,7 +27,8 @@ class SolverState:
     """Everything a run of a solver changes."""
 
     values: Mapping[str, Array]
-    optimizer: Any
+    rule: Optimizer
+    optimizer: State
     average: Any
     plateau: Any
     generator: Any
@@ -146,6 +148,7 @@ class SolverSide(Authored):
         """Parameters, buffers, optimizer state, the solver's generator, its history's length."""
         return SolverState(
             values=self.solver.snapshot(),
+            rule=self.solver.optimizer,
             optimizer=copy.deepcopy(self.solver.state),
             average=copy.deepcopy(self.solver.average_state),
             plateau=self.solver.plateau_state,
@@ -158,7 +161,8 @@ class SolverSide(Authored):
     def restore(self, state: Any) -> None:
         """Puts all of it back; what was recorded since is dropped from the history."""
         self.solver.load(state.values)
-        self.solver.load_state(state.optimizer)
+        same = state.rule == self.solver.optimizer
+        self.solver.load_state(state.optimizer if same else self._as_own(state.optimizer))
         self.solver.plateau_state = state.plateau
         live = self.solver.average_state
         for name, array in live.get("average", {}).items():
@@ -273,14 +277,15 @@ class SolverSide(Authored):
         self.solver.loss = wanted.loss
         self.solver.penalties = tuple(wanted.penalties or ())
         if wanted.optimizer != self.solver.optimizer:
-            fresh = wanted.optimizer.initialize(self.solver.parameters)
-            kept = self.solver.state
-            same_slots = fresh.keys() == kept.keys()
             self.solver.optimizer = wanted.optimizer
-            if not same_slots:
-                self.solver.load_state({**fresh, "step": kept["step"]})
+            self.solver.load_state(self._as_own(self.solver.state))
         self._rates.follow(wanted)
         return True
+
+    def _as_own(self, state: State) -> State:
+        """Another rule's state as one of the solver's rule: the slots that both have go on."""
+        fresh = self.solver.optimizer.initialize(self.solver.parameters)
+        return {**fresh, **{k: state[k] for k in fresh if k in state}} if state["step"] else fresh
 
     def _inputs(self, x: Array) -> Array:
         return as_array(x).astype(self.solver.dtype, copy=False)

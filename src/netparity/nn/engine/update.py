@@ -34,7 +34,8 @@ def update_in_place(
         parameters: C-contiguous arrays by name, float32 or float64; changed. A long run of
             them that lie one after the other in one buffer is updated as one array.
         gradients: arrays by name; a parameter that has none stays as it is.
-        state: what ``optimizer.initialize`` gave for copies of the parameters; changed.
+        state: what ``optimizer.initialize`` gave for copies of the parameters; changed. Slots
+            that it lacks are made.
         learning_rate: in place of the optimizer's own.
 
     The numbers are those of ``optimizer.update`` to the bit: it is what runs here, on pieces
@@ -48,6 +49,8 @@ def update_in_place(
         >>> w["w"], state["step"]
         (array([0.5, 1.5]), 1)
     """
+    if not state.keys() >= set(optimizer.slots):
+        state.update({**optimizer.initialize(parameters), **state})
     slots = {key: slot for key, slot in state.items() if isinstance(slot, Mapping)}
     following: State = {**state, "step": state["step"] + 1}
     for name, w, g, kept in _pieces(optimizer, parameters, gradients, slots):
