@@ -95,6 +95,20 @@ class Unbounded:
     """No bug: the gradient is of the loss without what keeps its logarithm finite, ``p − y``."""
 
 
+@dataclass(frozen=True, slots=True)
+class Piled:
+    """A bug: nobody clears the gradients, and each is added to those of the calls before.
+
+    ``in_step``: whole steps alone do so; gradients that are asked for by themselves are right.
+    """
+
+    in_step: bool = True
+
+
+#: What happens to the gradients between the backward pass and the update rule. A ``Factored``
+#: stands for all parameters, and for what a step does beside the gradients that are shown.
+StepFault = Piled | Factored
+
 GradientFault = Misplaced | Factored | Slope | Unbounded
 
 
@@ -160,6 +174,7 @@ class Conventions:
         schedule_every: what the schedule counts.
         laws: law of the initial values per twin parameter name.
         faults: bugs of the backward pass.
+        step_faults: bugs between the backward pass and the update rule, in their order.
         frozen: parameters (by the twin's names) that the side never moves.
         trains: whether its steps run in training mode, as it was handed over; of a side without
             steps, whether its bare calls do.
@@ -179,6 +194,7 @@ class Conventions:
     schedule_every: Literal["step", "epoch"] = "step"
     laws: Mapping[str, Law] = field(default_factory=dict)
     faults: tuple[GradientFault, ...] = ()
+    step_faults: tuple[StepFault, ...] = ()
     frozen: tuple[str, ...] = ()
     trains: bool = True
     feeding: Feeding | None = None
@@ -192,8 +208,10 @@ __all__ = [
     "Feeding",
     "GradientFault",
     "Misplaced",
+    "Piled",
     "Place",
     "Quantity",
+    "StepFault",
     "changed",
     "switches",
 ]

@@ -39,8 +39,10 @@ def make_canonical(known: Identified) -> None:
     clipping = known.update.clipping if known.update else None
     if optimizer is not None and optimizer.weight_decay:
         plain = isinstance(optimizer, SGD) and optimizer.momentum == 0
-        # A clip comes between what the loss adds to the gradient and what the rule adds.
-        if clipping is None and (plain or optimizer.decay == "coupled"):
+        # A clip, or a mistake of the step, comes between what the loss adds to the gradient and
+        # what the rule adds.
+        between = clipping is not None or bool(conventions.step_faults)
+        if not between and (plain or optimizer.decay == "coupled"):
             for name in names:
                 if in_scope(optimizer.decay_scope, name):
                     decay[name] += optimizer.weight_decay

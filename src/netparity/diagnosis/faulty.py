@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from netparity.conventions import GradientFault, Slope, Unbounded, changed, switches
+from netparity.conventions import (
+    GradientFault,
+    Piled,
+    Slope,
+    StepFault,
+    Unbounded,
+    changed,
+    switches,
+)
 from netparity.nn import Layer, Loss, Tanh
 from netparity.nn.layers.base import INFERENCE, Backward, Context
 
@@ -70,3 +78,27 @@ def upstream_of(
             p, backward = Passing(fault.head, fault.rule).apply({}, prediction)
             gradient, _ = backward(fault.loss.value_and_gradient(p, y)[1])
     return value, gradient
+
+
+def received(
+    gradients: Mapping[str, Array],
+    faults: Iterable[StepFault],
+    rows: int,
+    before: Mapping[str, Array],
+) -> dict[str, Array]:
+    """The gradients as the update rule gets them.
+
+    Args:
+        gradients: as the backward pass gives them.
+        faults: what happens to them on the way.
+        rows: of the batch.
+        before: what the rule got in the step before; empty in the first.
+    """
+    given = dict(gradients)
+    for fault in faults:
+        if isinstance(fault, Piled):
+            given = {n: g + before[n] if n in before else g for n, g in given.items()}
+        else:
+            factor = fault.factor * float(rows) ** fault.rows_power
+            given = {n: (g * factor).astype(g.dtype) for n, g in given.items()}
+    return given

@@ -233,12 +233,18 @@ def gap(left: Array, right: Array) -> float:
 
 
 def without_left_faults(conventions: Conventions) -> Conventions:
-    """Conventions with a correct backward pass, and nothing frozen."""
+    """Conventions with correct gradients all the way to the rule, and nothing frozen."""
     layers = tuple(
         (n, replace(k, mask_in_backward=True) if isinstance(k, Dropout) else k)
         for n, k in conventions.layers or ()
     )
-    return replace(conventions, faults=no_bugs(conventions.faults), frozen=(), layers=layers)
+    return replace(
+        conventions,
+        faults=no_bugs(conventions.faults),
+        step_faults=(),
+        frozen=(),
+        layers=layers,
+    )
 
 
 def start_of(runs: FreeRuns, plan: Plan) -> Values:

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from netparity.conventions import Conventions
+from netparity.conventions import Conventions, Piled
 from netparity.diagnosis import gradient as gradients_
 from netparity.diagnosis import loss as losses_
 from netparity.diagnosis import masks as masks_
-from netparity.diagnosis import structure, update
+from netparity.diagnosis import stepping, structure, update
 from netparity.diagnosis.canonical import make_canonical
 from netparity.diagnosis.layout import in_one_layout
 from netparity.diagnosis.masks import fed
@@ -304,9 +304,6 @@ def _gradient(
         twin = twin.with_(loss=guess, penalties=())
     probes = gradients_.observe(known.live, twin, batches, rng, known.draws)
     found = gradients_.identify(known.live, twin.conventions, probes, rng)
-    if any(p.piled for p in probes):
-        again = Measure("the same batch again", 1.0, 0.0)
-        found = replace(found, measures=(*found.measures, again))
     known.gradient = found
     known.gradient_probes = probes
     known.checks["gradient"] = found.residual
@@ -314,6 +311,8 @@ def _gradient(
         known.twin = Twin(found.conventions)
     elif known.loss is None:
         known.missing["gradient"] = f"the loss of {known.side.which} is not known"
+    if found.understood and any(p.piled for p in probes):
+        known.twin = Twin(replace(found.conventions, step_faults=(Piled(in_step=False),)))
 
 
 def _update(
@@ -341,10 +340,14 @@ def _update(
         found = update.identify(seen, live.dtype, rng, declared, hints)
         known.side.reset()
     stepped = None
-    if "step" in live.abilities and "training" not in known.missing:
+    # Gradients that pile up whenever they are asked for cannot be followed beside the steps.
+    follows = not any(p.piled for p in known.gradient_probes)
+    if "step" in live.abilities and "training" not in known.missing and follows:
         own = None if found is None else (found.optimizer, found.clipping)
         if "update" in live.abilities:
-            followed = _follow_steps(known, twin, start, batches)
+            walk = (*batches, *batches)[: update.STEPS]
+            rows = [len(x) for x, _ in walk]
+            followed = _follow_steps(known, twin, start, walk)
             if followed is not None:
                 said = known.declared
                 if found is not None and found.schedule is not None:
@@ -352,7 +355,12 @@ def _update(
                 followed = update.at_rates(followed, said)
                 followed, frozen = _without_frozen(followed, live.dtype)
                 if frozen and "gradients" in live.abilities:
-                    known.twin = twin.with_(frozen=frozen)
+                    known.twin = twin = twin.with_(frozen=frozen)
+                rules = [rule for rule in (own, declared) if rule is not None]
+                faults = stepping.faults_of(followed, rows, rules, live.dtype, rng)
+                known.twin = twin.with_(step_faults=faults)
+                calls = stepping.received(followed.calls, faults, rows)
+                followed = update.Updates(tuple(calls), followed.after)
                 stepped = update.identify_steps(followed, live.dtype, rng, declared, hints, own)
                 if stepped is not None and found is not None:
                     stepped = replace(stepped, schedule=found.schedule)
@@ -434,7 +442,7 @@ def _follow_steps(
     live.set_parameters(twin.native(start, native))
     before = _wide(twin.values(live.parameters()))
     calls, after = [], []
-    for x, y in (*batches, *batches)[: update.STEPS]:
+    for x, y in batches:
         draws = known.draws(live, x)
         saved = live.state()
         if not twin.conventions.trains and twin.conventions.loss is not None:

@@ -13,8 +13,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from netparity.conventions import changed
-from netparity.diagnosis import feeding, initial, update
+from netparity.conventions import Piled, changed
+from netparity.diagnosis import feeding, initial, stepping, update
 from netparity.diagnosis.bench import Bench, Stage, merge, not_checked, stage_of, why
 from netparity.diagnosis.exchange import Exchange
 from netparity.diagnosis.noise import (
@@ -220,6 +220,8 @@ def gradient(bench: Bench) -> Stage:
             continue
         for m in known.gradient.measures:
             measures.append(replace(m, where=f"{known.side.which}: {m.where}"))
+        if any(p.piled for p in known.gradient_probes):
+            measures.append(Measure(f"{known.side.which}: the same batch again", 1.0, 0.0))
     if missing and not any(m.different for m in measures):
         return _live(
             bench, "gradient", "gradients", lambda: loss_and_gradient(bench, gradient=True)
@@ -271,13 +273,23 @@ def update_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
     noise = update.floors(one, calls, bench.dtype, bench.rng, left.conventions.clipping)
     back = {r: n for n, r in bench.pairing.names.items()}
     still = {back.get(n, n) for n in right.conventions.frozen}
-    a = update.repeat(one, _moving(calls, left.conventions.frozen), left.conventions.clipping)
-    b = update.repeat(two, _moving(theirs, still), right.conventions.clipping)
+    rows = len(bench.batch[0])
+    a = update.repeat(
+        one, _moving(calls, left, left.conventions.frozen, rows), left.conventions.clipping
+    )
+    b = update.repeat(two, _moving(theirs, right, still, rows), right.conventions.clipping)
     return update.compare(a, b, noise, calls)
 
 
-def _moving(calls: Sequence[update.Call], frozen: Container[str]) -> list[update.Call]:
-    """The calls without the gradients of parameters that a side never moves."""
+def _moving(
+    calls: Sequence[update.Call], twin: Twin, frozen: Container[str], rows: int
+) -> list[update.Call]:
+    """The calls with the gradients that come to a side's rule in its steps.
+
+    Of parameters that it never moves there are none.
+    """
+    faults = [f for f in twin.conventions.step_faults if not isinstance(f, Piled) or f.in_step]
     return [
-        replace(c, gradient={n: g for n, g in c.gradient.items() if n not in frozen}) for c in calls
+        replace(c, gradient={n: g for n, g in c.gradient.items() if n not in frozen})
+        for c in stepping.received(calls, faults, [rows] * len(calls))
     ]

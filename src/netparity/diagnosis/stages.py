@@ -142,7 +142,7 @@ def compare_stages(diagnosis: Diagnosis, told: Reporter, *, steps: int, batch_si
     told.stage("compare updates", 0.62)
     with diagnosis.guarded("update"):
         _unreached_clips(diagnosis, both, steps, batch_size)
-        diagnosis.add(observe.update_rule(bench), list(explain.update(both)))
+        diagnosis.add(observe.update_rule(bench), [*explain.update(both), *explain.step(both)])
     told.stage("watch what both report", 0.65)
     _reporting(diagnosis, steps, batch_size)
     if "rng" not in diagnosis.stages:

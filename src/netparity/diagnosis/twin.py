@@ -15,7 +15,7 @@ import numpy as np
 
 from netparity.conventions import Conventions, Factored, Misplaced
 from netparity.diagnosis import scheduled
-from netparity.diagnosis.faulty import layers_of, upstream_of
+from netparity.diagnosis.faulty import layers_of, received, upstream_of
 from netparity.nn import (
     L1,
     L2,
@@ -196,6 +196,7 @@ class Twin:
         trajectory = [current]
         batches = list(batches)
         factors = scheduled.factors(self.conventions, len(batches))
+        kept: Values = {}
         for index, (x, y) in enumerate(batches):
             step_draws = draws[index] if draws else None
             trains = self.conventions.trains
@@ -203,7 +204,8 @@ class Twin:
                 current, x, y, training=trains, draws=step_draws if trains else None
             )
             gradients = evaluation.gradients
-            moved = {n: g for n, g in gradients.items() if n not in self.conventions.frozen}
+            kept = received(gradients, self.conventions.step_faults, len(x), kept)
+            moved = {n: g for n, g in kept.items() if n not in self.conventions.frozen}
             if self.conventions.clipping is not None:
                 moved = self.conventions.clipping.clip(moved)
             rate = optimizer.learning_rate * factors[index]

@@ -228,7 +228,7 @@ def _measures(bench: Bench, stage: str) -> Callable[[Plan], list[Measure]]:
         return _gradient(bench, plan)
 
     def update_(plan: Plan) -> list[Measure]:
-        mended = left.with_(frozen=()) if plan.left_faults_removed else left
+        mended = Twin(without_left_faults(left.conventions)) if plan.left_faults_removed else left
         return observe.update_measures(bench, mended, Twin(plan.conventions))
 
     return {
@@ -358,7 +358,8 @@ def declared_form(known: Identified, wanted: Conventions) -> Conventions | None:
     declared = known.declared
     if declared.layers is None or known.twin is None:
         return None
-    if (wanted.frozen, wanted.faults) != (known.conventions.frozen, known.conventions.faults):
+    mistakes = [(c.frozen, c.faults, c.step_faults) for c in (wanted, known.conventions)]
+    if mistakes[0] != mistakes[1]:
         return None
     head = declared.layers[len(wanted.layers or ()) :] if known.head is not None else ()
     layers = (*(wanted.layers or ()), *head)

@@ -10,6 +10,7 @@ from netparity.diagnosis.explain.gradient import gradient
 from netparity.diagnosis.explain.initialization import initial_values, kept_values
 from netparity.diagnosis.explain.loss import loss
 from netparity.diagnosis.explain.regularization import regularization
+from netparity.diagnosis.explain.step import step
 from netparity.diagnosis.explain.structure import rearranged, structure
 from netparity.diagnosis.explain.update import clipping, update
 
@@ -23,6 +24,7 @@ __all__ = [
     "loss",
     "rearranged",
     "regularization",
+    "step",
     "structure",
     "update",
 ]

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from netparity.conventions import Factored, Misplaced, Slope, bugs, no_bugs
+from netparity.conventions import Factored, Misplaced, Piled, Slope, bugs, no_bugs
 from netparity.diagnosis.candidates import Both, Candidate, Plan
+from netparity.diagnosis.explain.step import without
 from netparity.diagnosis.gradient import DIFFERENCE_FLOOR, FoundGradient, check_live
 from netparity.diagnosis.identify import Identified
 from netparity.nn import (
@@ -33,12 +34,6 @@ def gradient(both: Both) -> Iterator[Candidate]:
 def _piled(both: Both, known: Identified) -> Candidate:
     """Gradients that are added to those of the calls before."""
     side = known.side.which
-
-    def change(plan: Plan) -> Plan:
-        if side == "left":
-            return replace(plan, left_faults_removed=True)
-        return replace(plan, right_faults_removed=True)
-
     texts = {side: "added to those before", "right" if side == "left" else "left": "new each time"}
     return Candidate(
         "gradients-not-zeroed",
@@ -54,7 +49,7 @@ def _piled(both: Both, known: Identified) -> Candidate:
             ),
         ),
         _one_sided(both, "gradients-not-zeroed", known, None),
-        change,
+        without(known, Piled(in_step=False)),
         side=side,
         verified="live",
         residual=0.0,
@@ -143,7 +138,7 @@ def _faults(both: Both, known: Identified, found: FoundGradient) -> Iterator[Can
             id = "softmax-grad-extra-batch" if fault.rows_power else "gradient-factor"
             wrong = f"{_times(fault)} times the gradient of its loss"
             said = f"every gradient is {_times(fault)} times that of the loss it reports"
-            value = fault.factor
+            value = 1 / fault.factor
         texts = {side: wrong, "right" if side == "left" else "left": "the gradient of its loss"}
         yield Candidate(
             id,
