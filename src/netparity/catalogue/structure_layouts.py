@@ -298,6 +298,7 @@ STRUCTURE_LAYOUTS: tuple[Convention, ...] = (
         fix={
             "torch": "nn.Sequential({value})",
             "keras": "keras.Sequential([{value}])",
+            "numpy": "{value}  # in this order in the forward pass, backwards in the other",
         },
         reference='He et al., "Identity Mappings in Deep Residual Networks" (2016)',
     ),

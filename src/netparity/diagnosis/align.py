@@ -8,6 +8,7 @@ order of execution already.
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -165,7 +166,10 @@ def _matched(
 
 
 def pair_layers(left: Twin, right: Twin, pairing: Pairing) -> dict[str, tuple[str, Layer]]:
-    """Left layer → right layer: those with parameters as paired, the rest in order between."""
+    """Left layer → right layer: those with parameters as paired, the rest in order between.
+
+    What has no counterpart there may have one before or after the next layer with parameters.
+    """
     result: dict[str, tuple[str, Layer]] = {}
     a, b = _segments(left), _segments(right)
     for one, group in a.items():
@@ -177,11 +181,46 @@ def pair_layers(left: Twin, right: Twin, pairing: Pairing) -> dict[str, tuple[st
         for kind in (True, False):
             mine = [(n, k) for n, k in group if isinstance(k, Dropout) is kind]
             yours = [(n, k) for n, k in b[other] if isinstance(k, Dropout) is kind]
-            if len(mine) == len(yours):
-                result |= {n: theirs for (n, _), theirs in zip(mine, yours, strict=True)}
-            elif not kind:
-                result |= {n: theirs for (n, _), theirs in _matched(mine, yours, type)}
+            result |= {n: theirs for (n, _), theirs in _between(mine, yours)}
+    if len(a) == len(b):
+        result |= _moved([*a.values()], [*b.values()], result)
     return result
+
+
+def _between(mine: Sequence[_Named], yours: Sequence[_Named]) -> list[tuple[_Named, _Named]]:
+    """Pairs the layers of two stretches without parameters: by kind, else by place."""
+    ones, twos = Counter(type(k) for _, k in mine), Counter(type(k) for _, k in yours)
+    if ones == twos:
+        rest = list(yours)
+        found = []
+        for name, layer in mine:
+            other = next(two for two in rest if type(two[1]) is type(layer))
+            rest.remove(other)
+            found.append(((name, layer), other))
+        return found
+    if len(mine) == len(yours):
+        return list(zip(mine, yours, strict=True))
+    return _matched(mine, yours, type)
+
+
+def _moved(
+    left: Sequence[Sequence[_Named]],
+    right: Sequence[Sequence[_Named]],
+    paired: Mapping[str, tuple[str, Layer]],
+) -> dict[str, tuple[str, Layer]]:
+    """Layers that stand one stretch earlier or later on the other side, where none is paired."""
+    taken = {name for name, _ in paired.values()}
+    moved: dict[str, tuple[str, Layer]] = {}
+    for index, group in enumerate(left):
+        near = [two for i in (index - 1, index + 1) if 0 <= i < len(right) for two in right[i]]
+        for name, layer in group:
+            if name in paired:
+                continue
+            other = next((t for t in near if type(t[1]) is type(layer) and t[0] not in taken), None)
+            if other is not None:
+                moved[name] = other
+                taken.add(other[0])
+    return moved
 
 
 def _segments(twin: Twin) -> dict[str, list[_Named]]:

@@ -285,9 +285,11 @@ def twin_gap(runs: FreeRuns, plan: Plan, steps: int) -> tuple[float, list[Values
     twin = Twin(plan.conventions)
     initial = start_of(runs, plan)
     batches = runs.batches(plan)
-    draws = runs.left.draws or runs.right.draws
-    if draws is not None and fitting(draws, batches[:steps]) is None:
+    own = [run.draws for run in (runs.left, runs.right) if run.draws is not None]
+    fit = [d for d in own if fitting(d, batches[:steps], twin) is not None]
+    if own and not fit:
         return float("nan"), []  # other portions than those the masks were drawn for
+    draws = fit[0] if fit else None
     with np.errstate(all="ignore"):
         trajectory = twin.run(initial, batches[:steps], draws)
         if plan.left_faults_removed:
@@ -316,11 +318,14 @@ def shared_draws(bench: Bench, batches: Batches) -> Draws:
     return None if any(d is None for d in draws) else [d for d in draws if d is not None]
 
 
-def fitting(draws: Draws, batches: Batches) -> Draws:
-    """Draws that fit a run's batches row for row, else none."""
+def fitting(draws: Draws, batches: Batches, twin: Twin) -> Draws:
+    """Draws that fit a run's batches and the layers of a network, else none."""
     if draws is None or len(draws) < len(batches):
         return None
+    shapes: dict[int, list[tuple[int, ...]]] = {}
     for given, (x, _) in zip(draws, batches, strict=False):
-        if any(len(d) != len(x) for d in given):
+        if len(x) not in shapes:
+            shapes[len(x)] = twin.draw_shapes(x)
+        if [d.shape for d in twin.fitted(given)] != shapes[len(x)]:
             return None
     return draws

@@ -32,8 +32,7 @@ def measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
     x, _ = bench.batch
     values = probe_parameters(left, bench.rng) | probe_buffers(left, bench.rng)
     inputs = probe_inputs(left, x)
-    shapes = left.draw_shapes(values, inputs)
-    draws = [np.asarray(bench.rng.random(shape)) for shape in shapes]
+    draws = left.new_draws(inputs, bench.rng)
     known = reference(
         left.with_(loss=None),
         values,

@@ -22,7 +22,6 @@ from netparity.diagnosis.noise import (
     measure,
     reference,
 )
-from netparity.diagnosis.observe_forward import common_draws
 from netparity.diagnosis.observe_live import loss_and_gradient
 from netparity.diagnosis.observe_live import update_rule as live_update_rule
 from netparity.diagnosis.probes import probe_parameters
@@ -162,7 +161,8 @@ def penalty_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
     """
     x, y = bench.batch
     values = probe_parameters(left, bench.rng)
-    draws = common_draws(bench, x, values)
+    # Left's floor needs no mask of right's, whose layers may be fewer or of other widths.
+    draws = left.new_draws(x, bench.rng)
     known = reference(left, values, x, y, dtype=bench.dtype, rng=bench.rng, draws=draws)
     others = bench.pairing.to_right(values, right)
     # At two sizes: what is divided by the rows can be equal at one.

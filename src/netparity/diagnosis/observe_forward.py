@@ -141,10 +141,7 @@ def _of_both(bench: Bench, x: Array, draws: list[Array]) -> list[Array]:
     left, right = bench.left.twin, bench.right.twin
     if left is None or right is None:
         return draws
-    shapes = []
-    for twin in (left, right):
-        values = {n: np.full(s, neutral(n)) for n, s in twin.network.parameter_shapes().items()}
-        shapes.append(twin.draw_shapes(values, x))
+    shapes = [twin.draw_shapes(x) for twin in (left, right)]
     if len(shapes[0]) != len(shapes[1]) or shapes[0] == shapes[1]:
         return draws
     return [np.asarray(bench.rng.random(shape)) for shape in wider(shapes[0], shapes[1])]

@@ -95,8 +95,9 @@ class Diagnosis:
                 self.latent += verify.without_effect(self.bench, stage.stage, silent)
             return
         real = [c for c in candidates if c.latent is None]
-        self.latent += [c for c in candidates if c.latent is not None]
-        found = verify.verify(self.bench, explains or stage.stage, real)
+        silent = [c for c in candidates if c.latent is not None]
+        self.latent += silent
+        found = verify.verify(self.bench, explains or stage.stage, real, silent)
         self.take(found)
         for cause in found.verified:
             self._show(cause.candidate.stage, stage)
@@ -344,16 +345,16 @@ def let_go(diagnosis: Diagnosis, steps: int, batch_size: int) -> freerun.FreeRun
     lefts, rights = _fresh(diagnosis.pair)
     rows = np.asarray(bench.x[freerun.rows_of(len(bench.x))])
     driven: dict[str, tuple[freerun.Run, freerun.Batches]] = {}
-    order = [(left, lefts), (right, rights)]
+    order = [(left, left.twin, lefts), (right, right.twin, rights)]
     if "draws" in left.live.abilities and "draws" not in right.live.abilities:
         order.reverse()
-    for known, live in order:
+    for known, twin, live in order:
         batches = fed[known.side.which]
         draws = next(
             (run.draws for run, _ in driven.values()), freerun.shared_draws(bench, batches)
         )
         try:
-            run = freerun.drive(known, live, batches, rows, freerun.fitting(draws, batches))
+            run = freerun.drive(known, live, batches, rows, freerun.fitting(draws, batches, twin))
         except InputError:
             raise
         except Exception as error:

@@ -174,11 +174,17 @@ class Twin:
             return list(draws)
         return [reduced(k, draw) for k, draw in zip(layers, draws, strict=True)]
 
-    def draw_shapes(self, parameters: Mapping[str, Array], x: Array) -> list[tuple[int, ...]]:
+    def draw_shapes(self, x: Array) -> list[tuple[int, ...]]:
         """The shape of the draw that each dropout takes for a batch, in order."""
-        inputs = self.forward(parameters, x).inputs
+        values = {n: np.ones(shape) for n, shape in self.network.parameter_shapes().items()}
+        with np.errstate(all="ignore"):
+            inputs = self.forward(values, x).inputs
         layers = [(n, k) for n, k in self.conventions.layers or () if k.takes_draw]
         return [layer.draw_shape(inputs[name].shape) for name, layer in layers]
+
+    def new_draws(self, x: Array, rng: np.random.Generator) -> list[Array]:
+        """A draw for each dropout for a batch, in order."""
+        return [np.asarray(rng.random(shape)) for shape in self.draw_shapes(x)]
 
     def run(
         self,

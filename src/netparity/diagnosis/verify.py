@@ -68,11 +68,14 @@ class Found:
     rest: tuple[Measure, ...] = ()
 
 
-def verify(bench: Bench, stage: str, candidates: Sequence[Candidate]) -> Found:
+def verify(
+    bench: Bench, stage: str, candidates: Sequence[Candidate], beside: Sequence[Candidate] = ()
+) -> Found:
     """The candidates of one stage that are causes, each with what is left without it.
 
     Where all of them together do not bring the stage to its floor, those are kept without which
-    more places differ; what stays is reported.
+    more places differ; what stays is reported. What is known ``beside`` them, and is no cause
+    (a constant rounded to float32), is taken away throughout.
     """
     given = [c for c in candidates if c.verified is not None]
     known = tuple(
@@ -83,7 +86,7 @@ def verify(bench: Bench, stage: str, candidates: Sequence[Candidate]) -> Found:
     open_ = [c for c in candidates if c.verified is None]
     if not open_:
         return Found(known)
-    base, measure_stage = Plan(bench.right.conventions), _measures(bench, stage)
+    base, measure_stage = apply(Plan(bench.right.conventions), beside), _measures(bench, stage)
     seen: dict[tuple[int, ...], list[Measure]] = {}
 
     def without(some: Sequence[Candidate]) -> list[Measure]:
@@ -283,10 +286,9 @@ def forward_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
         draws: list[Array] | None = None
         layers = left.dropout_layers()
         if training and layers:
-            others = bench.pairing.to_right(values, right)
-            shapes = left.draw_shapes(values, inputs)
+            shapes = left.draw_shapes(inputs)
             if len(right.dropout_layers()) == len(layers):
-                shapes = wider(shapes, right.draw_shapes(others, inputs))
+                shapes = wider(shapes, right.draw_shapes(inputs))
             draws = [np.asarray(bench.rng.random(shape)) for shape in shapes]
         known = reference(
             left.with_(loss=None),

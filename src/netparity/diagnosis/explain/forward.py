@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from netparity.diagnosis.align import Pairing, pair_layers
 from netparity.diagnosis.candidates import Both, Candidate, Plan, text, written
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.switches import Difference, differences, follow
+from netparity.diagnosis.twin import Twin
 from netparity.nn import (
     GELU,
     Dropout,
@@ -25,6 +26,7 @@ SIZES = ("layer-width", "bias-absent", "rnn-weight-layout")
 #: Why a constant that is kept in float32 makes no difference elsewhere.
 BELOW = "below float32 noise but real in float64"
 #: Left's name, right's name, left's layer, right's layer, the switches on which they differ.
+_Named = tuple[str, Layer]
 _Place = tuple[str, str, Layer, Layer, tuple[Difference, ...]]
 
 
@@ -45,11 +47,59 @@ def forward(both: Both, pairing: Pairing) -> Iterator[Candidate]:
             groups.setdefault(id, []).append((name, other, layer, theirs, found))
     for id, places in groups.items():
         yield _layer_candidate(both, id, places)
+    stretch = _other_order(left, right, pairs)
+    if stretch is not None:
+        yield _order(both, *stretch, pairs)
     paired = {other for other, _ in pairs.values()}
     lone = [("left", n, k) for n, k in left.conventions.layers or () if _lonely(n, k, pairs)]
     lone += [("right", n, k) for n, k in right.conventions.layers or () if _lonely(n, k, paired)]
     if lone and not _may_be_undone(both, lone):
         yield _lone_layers(both, lone)
+
+
+def _other_order(
+    left: Twin, right: Twin, pairs: Mapping[str, tuple[str, Layer]]
+) -> tuple[list[_Named], list[_Named]] | None:
+    """The stretches of either side in which paired layers stand in another order, if any do."""
+    back = {other: name for name, (other, _) in pairs.items()}
+    mine = [(n, k) for n, k in left.conventions.layers or () if n in pairs]
+    yours = [(n, k) for n, k in right.conventions.layers or () if n in back]
+    apart = [i for i, (one, two) in enumerate(zip(mine, yours, strict=True))
+             if pairs[one[0]][0] != two[0]]  # fmt: skip
+    if not apart:
+        return None
+    part = slice(apart[0], apart[-1] + 1)
+    return mine[part], yours[part]
+
+
+def _order(
+    both: Both,
+    mine: Sequence[_Named],
+    yours: Sequence[_Named],
+    pairs: Mapping[str, tuple[str, Layer]],
+) -> Candidate:
+    """The same layers in another order; right's own stand in left's after the change."""
+    ours = [n for n, _ in both.left.conventions.layers or ()]
+    order = {pairs[n][0]: i for i, n in enumerate(ours) if n in pairs}
+
+    def change(plan: Plan) -> Plan:
+        layers = plan.conventions.layers or ()
+        sorted_ = iter(sorted((k for k in layers if k[0] in order), key=lambda k: order[k[0]]))
+        stack = tuple(next(sorted_) if k[0] in order else k for k in layers)
+        return replace(plan, conventions=replace(plan.conventions, layers=stack))
+
+    one, two = (", ".join(type(k).__name__ for _, k in part) for part in (mine, yours))
+    return Candidate(
+        "layer-order",
+        "structure",
+        tuple(n for n, _ in mine),
+        one,
+        two,
+        f"The same layers in another order: {one} on the left, {two} on the right.",
+        (Evidence("layers in order, left against right", one, two, None),),
+        both.fix("layer-order", left=two, right=one),
+        change,
+    )
 
 
 def _lonely(name: str, layer: Layer, paired: Any) -> bool:
