@@ -83,7 +83,8 @@ def test_another_rule_starts_from_a_state_of_its_own():
     ):
         network = nn.Network((("a", nn.Affine(3, 4)), ("b", nn.Affine(4, 2))))
         live, expected = (
-            SolverSide(nn.Solver(network, nn.SoftmaxCrossEntropy(), rule)) for rule in (given, wanted)
+            SolverSide(nn.Solver(network, nn.SoftmaxCrossEntropy(), rule))
+            for rule in (given, wanted)
         )
         before = live.state()
         assert live.adjust(expected.declared(X[:3]), X[:3])

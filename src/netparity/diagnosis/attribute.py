@@ -22,6 +22,8 @@ from netparity.report.model import (
 
 #: Stages that say nothing about the training itself.
 REPORTING = ("reporting",)
+#: Of latent conventions, those that a run shows in all but its last digits.
+BELOW = "below float32 noise"
 #: Points of a loss curve; a longer run is thinned.
 CURVE_POINTS = 200
 
@@ -108,7 +110,9 @@ def account(parts: Parts, runs: FreeRuns | None, steps: int) -> Accounted:
     floor = float(np.max(runs.floor.at(last), initial=0.0) / (rms(a) or 1.0))
     base = Plan(bench.right.conventions)
     training = [v.candidate for v in parts.verified if v.candidate.stage not in REPORTING]
-    changes = [*training, *parts.latent]
+    # What is inactive makes no difference, or it is none of these: it stays as it is.
+    rounded = [c for c in parts.latent if c.latent and c.latent.startswith(BELOW)]
+    changes = [*training, *rounded]
     everything = verify.apply(base, changes)
     after, trajectory, note = _after(parts, runs, everything, last)
     acting = {
@@ -120,7 +124,7 @@ def account(parts: Parts, runs: FreeRuns | None, steps: int) -> Accounted:
     @cache
     def left_with(present: frozenset[int]) -> float:
         removed = [c for i, c in acting.items() if i not in present]
-        return freerun.twin_gap(runs, verify.apply(base, [*removed, *parts.latent]), last)[0]
+        return freerun.twin_gap(runs, verify.apply(base, [*removed, *rounded]), last)[0]
 
     alone = {i: left_with(frozenset({i})) for i in acting}
     measurable = before > floor and np.isfinite(before)

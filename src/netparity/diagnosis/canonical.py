@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netparity.conventions import GradientFault, Slope, changed
+from netparity.diagnosis.faulty_losses import behind
 from netparity.diagnosis.twin import decay_coefficients, sign_coefficients
 from netparity.nn import (
     L1,
@@ -128,6 +129,25 @@ def _set_head_apart(known: Identified) -> None:
             loss=_on_logits(loss),
             faults=tuple(_of_head(f, layers[-1][0], last, loss) for f in twin.conventions.faults),
         )
+
+
+def set_the_same_head_apart(one: Identified, other: Identified) -> None:
+    """Sets apart on one side the head that the other's loss takes apart.
+
+    Both networks end in the same layer; then the losses of what comes before it are compared.
+    """
+    twin, head = one.twin, other.head
+    if twin is None or head is None or one.head is not None:
+        return
+    layers, loss = twin.conventions.layers or (), twin.conventions.loss
+    if not layers or layers[-1][1] != head or loss is None:
+        return
+    one.head = head
+    one.twin = twin.with_(
+        layers=layers[:-1],
+        loss=behind(head, loss),
+        faults=tuple(_of_head(f, layers[-1][0], head, loss) for f in twin.conventions.faults),
+    )
 
 
 def _of_head(fault: GradientFault, name: str, head: Layer, loss: Loss) -> GradientFault:

@@ -10,10 +10,13 @@ import numpy as np
 from netparity.errors import InputError
 from netparity.nn import (
     FRESH,
+    Layer,
     Loss,
     MeanAbsoluteError,
     MeanSquaredError,
     Memory,
+    Sigmoid,
+    SigmoidCrossEntropy,
     Softmax,
     SoftmaxCrossEntropy,
 )
@@ -90,6 +93,71 @@ class SoftmaxBefore(Mistaken):
         inner = SoftmaxCrossEntropy(self.batch, self.factor, self.takes)
         value, gradient = inner.value_and_gradient(p, target, weights=weights)
         return value, backward(gradient)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class SigmoidBefore(Mistaken):
+    """A sigmoid before the binary cross-entropy's own."""
+
+    id = "from-logits-default"
+    what = "the loss takes the sigmoid of a sigmoid"
+
+    head: Sigmoid
+    inner: SigmoidCrossEntropy
+    batch: BatchReduction = "mean"
+    factor: float = 1.0
+
+    def value_and_gradient(
+        self,
+        prediction: Array,
+        target: Array,
+        *,
+        weights: Array | None = None,
+        memory: Memory = FRESH,
+    ) -> tuple[float, Array]:
+        """Of what the sigmoid gives for ``prediction``, (N, …)."""
+        return _through(self.head, self.inner, prediction, target, weights)
+
+
+@dataclass(frozen=True, slots=True)
+class Behind(Loss):
+    """A loss of what a network's last layer makes of ``prediction``."""
+
+    head: Layer
+    inner: Loss
+    batch: BatchReduction = "mean"
+    factor: float = 1.0
+
+    def value_and_gradient(
+        self,
+        prediction: Array,
+        target: Array,
+        *,
+        weights: Array | None = None,
+        memory: Memory = FRESH,
+    ) -> tuple[float, Array]:
+        """Of what the layer gives."""
+        return _through(self.head, self.inner, prediction, target, weights)
+
+
+def _through(
+    head: Layer, inner: Loss, prediction: Array, target: Array, weights: Array | None
+) -> tuple[float, Array]:
+    given, backward = head.apply({}, prediction)
+    value, gradient = inner.value_and_gradient(given, target, weights=weights)
+    return value, backward(gradient)[0]
+
+
+def behind(head: Layer, loss: Loss) -> Loss:
+    """A loss as one of what comes before the layer by which a network ends."""
+    batch, factor = loss.batch, loss.factor
+    match head, loss:
+        case Sigmoid(), SigmoidCrossEntropy(input="logits"):
+            return SigmoidBefore(head, loss, batch, factor)
+        case Softmax(), SoftmaxCrossEntropy() if loss == SoftmaxCrossEntropy(batch, factor):
+            return SoftmaxBefore(batch, factor)
+        case _:
+            return Behind(head, loss, batch, factor)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from netparity.diagnosis import (
 )
 from netparity.diagnosis.bench import Bench
 from netparity.diagnosis.candidates import Plan
+from netparity.diagnosis.canonical import set_the_same_head_apart
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.sides import Pair, Which, open_pair
 from netparity.diagnosis.stages import Diagnosis, Reporter, compare_stages, let_go
@@ -278,7 +279,10 @@ def _identify_both(
         other = next(iter(known.values())).conventions if known else None
         x, y = pair.data[side.which]
         known[side.which] = identify.identify(side, declared[side.which], x, y, rows, rng, other)
-    return known["left"], known["right"]
+    left, right = known["left"], known["right"]
+    set_the_same_head_apart(left, right)
+    set_the_same_head_apart(right, left)
+    return left, right
 
 
 def _check_labels(known: Sequence[Identified], y: Array | None) -> None:

@@ -19,7 +19,7 @@ from netparity.diagnosis.candidates import (
     text,
 )
 from netparity.diagnosis.faulty import NO_BOUNDS
-from netparity.diagnosis.faulty_losses import Mistaken
+from netparity.diagnosis.faulty_losses import Behind, Mistaken
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.switches import Difference, differences, follow
 from netparity.nn import (
@@ -345,6 +345,9 @@ def describe(loss: Loss) -> str:
         c = "/C" if loss.classes == "mean" else ""
         formula = f"{factor}Σ max(0, s_j−s_y+{loss.margin:g}) over {over}{n}{c}"
         shown = (*shown, "margin", "counts_true_class", "classes")
+    elif isinstance(loss, Behind):
+        layer = type(loss.head).__name__.lower()
+        formula, shown = f"{describe(loss.inner)} of the {layer}'s output", switches(loss)
     else:
         formula = f"{factor}{type(loss).__name__}{n}"
     rest = [
