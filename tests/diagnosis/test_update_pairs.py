@@ -59,6 +59,7 @@ def by_hand(
     program: Program = REGRESSION,
     dtype: type[np.floating[Any]] = np.float64,
     limit: float = np.inf,
+    size: float = np.inf,
 ) -> Callable[[], netparity.Scratch]:
     def build() -> netparity.Scratch:
         net = Net(program, dtype)
@@ -68,7 +69,8 @@ def by_hand(
             norm = np.sqrt(sum(np.sum(g * g) for g in gradients.values()))
             factor = 1.0 if norm <= limit else limit / norm
             for n, g in gradients.items():
-                net.values[n][...] = rule(net.values[n], g * dtype(factor), kept[n])
+                clipped = np.clip(g * dtype(factor), -size, size)
+                net.values[n][...] = rule(net.values[n], clipped, kept[n])
 
         functions: dict[str, Any] = {
             "loss": net.loss,
@@ -172,6 +174,21 @@ def test_a_clip_on_one_side() -> None:
     report = compare(by_hand(sgd()), by_hand(sgd(), limit=0.05))
     assert causes(report) == ["clip-value"]
     assert report.causes[0].verdict == "root-cause"
+
+
+def test_a_clip_by_norm_and_one_by_value() -> None:
+    report = compare(by_hand(sgd(), limit=0.05), by_hand(sgd(), size=0.05))
+    assert causes(report) == ["grad-clip-value"]
+    fix = report.causes[0].fix
+    assert fix.left == "g = np.clip(g, -0.05, 0.05)"
+    assert fix.right == "g = g * min(1.0, 0.05 / norm)"
+
+
+def test_what_is_rounded_to_float32_hides_no_other_difference() -> None:
+    # A momentum of 0.9 and its rounding differ in float64; so does the clip beside it.
+    report = compare(by_hand(sgd(0.1, float(np.float32(0.9)))), by_hand(sgd(0.1, 0.9), limit=0.05))
+    assert causes(report) == ["clip-value"]
+    assert [one.id for one in report.latent] == ["float32-constants"]
 
 
 def test_a_clip_that_no_gradient_reaches_is_latent() -> None:

@@ -14,6 +14,7 @@ from netparity.diagnosis.candidates import (
     Candidate,
     Change,
     Plan,
+    line,
     switch_line,
     text,
     written,
@@ -22,7 +23,7 @@ from netparity.diagnosis.explain.schedule import schedule
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.switches import Difference, differences, follow
 from netparity.diagnosis.update import STEPS as UPDATES
-from netparity.nn import SGD, ClipByNorm, Clipping, Ftrl, Optimizer, RMSProp
+from netparity.nn import SGD, ClipByNorm, ClipByValue, Clipping, Ftrl, Optimizer, RMSProp
 from netparity.report.model import Evidence, Fix
 
 #: What else may make steps of another size, where a side shows its steps alone.
@@ -147,7 +148,8 @@ def clipping(both: Both, latent: str | None = None) -> Iterator[Candidate]:
     alike = left is not None and right is not None and type(left) is type(right)
     found = list(differences(left, right)) if alike and left and right else []
     ids = dict.fromkeys(d.entry.id for d in found if d.entry is not None)
-    for id in ids or ("clip-value",):
+    other_form = left is not None and right is not None and not alike
+    for id in ids or ("grad-clip-value" if other_form else "clip-value",):
         mine = [d for d in found if d.entry is not None and d.entry.id == id]
 
         def change(plan: Plan, mine: Sequence[Difference] = mine) -> Plan:
@@ -167,13 +169,21 @@ def clipping(both: Both, latent: str | None = None) -> Iterator[Candidate]:
             (Evidence("clip that repeats the updates", _clip_text(left), _clip_text(right), None),),
             both.fix_switch(id, named)
             if named
-            else both.fix(id, left=_limit(right), right=_limit(left)),
+            else Fix(_clip_line(both.left, right), _clip_line(both.right, left)),
             change,
             latent=latent,
         )
 
 
-def _limit(clip: Clipping | None) -> float | None:
+def _clip_line(known: Identified, clip: Clipping | None) -> str | None:
+    """The line that gives a side another's clip."""
+    if clip is None:
+        return None
+    id = "grad-clip-value" if isinstance(clip, ClipByValue) else "clip-value"
+    return line(id, known, _limit(clip))
+
+
+def _limit(clip: Clipping) -> float | None:
     limit: float | None = getattr(clip, "limit", None)
     return limit
 
