@@ -199,8 +199,8 @@ import netparity
 data = (np.arange(8.0).reshape(4, 2) / 5, np.arange(4.0))
 
 
-def side(*names):
-    rng = np.random.default_rng(0)
+def side(*names, seed=0):
+    rng = np.random.default_rng(seed)
     values = {name: rng.standard_normal((2, 2)) for name in names}
 
     def predict(x):
@@ -217,12 +217,12 @@ def two():
 
 
 def three():
-    return side("alpha", "beta", "gamma")
+    return side("alpha", "beta", "gamma", seed=SEED)
 """
 
 
 def test_parameters_that_pair_in_several_ways(folder: Path) -> None:
-    (folder / "squares.py").write_text(AMBIGUOUS)
+    (folder / "squares.py").write_text(AMBIGUOUS.replace("SEED", "1"))
     done = compare(folder, "squares.py:two", "squares.py:three")
     check_refused(done, "first", "alpha", "beta", "gamma", "--pair first=alpha")
     # Side by side: a row names a parameter of each side.
@@ -232,6 +232,12 @@ def test_parameters_that_pair_in_several_ways(folder: Path) -> None:
     done = compare(folder, "squares.py:two", "squares.py:three", *pairs)
     assert done.status != 2, done.err
     assert '"verdict": "divergent"' in done.out
+    # Equal values tell what shapes do not.
+    (folder / "alike.py").write_text(AMBIGUOUS.replace("SEED", "0"))
+    done = compare(folder, "alike.py:two", "alike.py:three")
+    assert done.status == 1, done.err
+    assert '"right: gamma"' in done.out
+    assert '"left: ' not in done.out
 
 
 def test_a_pair_that_names_no_parameter(folder: Path) -> None:
@@ -241,7 +247,7 @@ def test_a_pair_that_names_no_parameter(folder: Path) -> None:
 
 def test_parameters_that_pair_in_no_way(folder: Path) -> None:
     (folder / "apart.py").write_text(
-        AMBIGUOUS.replace('def two():\n    return side("first", "second")',
+        AMBIGUOUS.replace("SEED", "1").replace('def two():\n    return side("first", "second")',
                           "def two():\n    w = np.ones((2, 5))\n"
                           "    return netparity.Scratch(parameters={'w': w},"
                           " predict=lambda x: np.sin(x @ w @ w.T) ** 3)")

@@ -22,7 +22,7 @@ def data() -> tuple[Any, Any]:
     return rng.standard_normal((24, 4)), rng.integers(0, 3, 24)
 
 
-def side(*layers: Callable[[], nn.Module], rate: float = 0.1) -> Callable[[], netparity.Torch]:
+def side(*layers: Callable[[], nn.Module], decay: float = 0.0) -> Callable[[], netparity.Torch]:
     """A chain of layers with drawn values, the same for every layer of one shape and place."""
 
     def build() -> netparity.Torch:
@@ -32,7 +32,7 @@ def side(*layers: Callable[[], nn.Module], rate: float = 0.1) -> Callable[[], ne
             for layer in network:
                 for value in layer.parameters():
                     value.copy_(torch.from_numpy(0.6 * rng.standard_normal(value.shape)))
-        optimizer = torch.optim.SGD(network.parameters(), lr=rate)
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.1, weight_decay=decay)
         return netparity.Torch(network, nn.CrossEntropyLoss(), optimizer)
 
     return build
@@ -95,3 +95,16 @@ def test_another_width_with_dropout() -> None:
 
     report = netparity.compare(wide(5), wide(7), data=data(), **STEPS)
     assert set(found(report)) == {"layer-width"}
+
+
+def test_a_missing_layer_takes_its_decay_with_it() -> None:
+    more = (first, nn.ELU, partial(nn.Linear, 5, 5), nn.ELU, last)
+    report = netparity.compare(
+        side(*more, decay=0.1), side(first, nn.ELU, last, decay=0.1), data=data(), **STEPS
+    )
+    cause = found(report)["layer-missing"]
+    assert (
+        cause.fix.right == "model = nn.Sequential(*layers, Affine(inputs=5, outputs=5, bias=True))"
+    )
+    assert report.gap.after is not None
+    assert report.gap.after <= report.gap.noise_floor

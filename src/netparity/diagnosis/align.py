@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.errors import PairingError
 from netparity.nn import GRU, Affine, Dropout, Identity, Layer
@@ -265,94 +264,3 @@ def check_wanted_pairs(
                 f"right uses {found or 'nothing'}",
                 hint=f"leave it out, or write --pair {one}={found}" if found else "leave it out",
             )
-
-
-@dataclass(frozen=True, slots=True)
-class NativePairing:
-    """Pairs by the sides' own names, where no network could be found behind one of them."""
-
-    names: Mapping[str, tuple[str, bool]]  # left → (right, transposed)
-    left_only: tuple[str, ...] = ()
-    right_only: tuple[str, ...] = ()
-
-    def to_right(self, values: Mapping[str, Array], like: Mapping[str, Array]) -> Values:
-        """Left's own arrays in right's layout."""
-        result = {}
-        for name, (other, transposed) in self.names.items():
-            array = np.asarray(values[name])
-            array = array.T if transposed else array
-            pattern = like[other]
-            result[other] = np.ascontiguousarray(array.reshape(pattern.shape), dtype=pattern.dtype)
-        return result
-
-
-def pair_natively(
-    left: Identified, right: Identified, wanted: Mapping[str, str]
-) -> NativePairing | None:
-    """Pairs by order and shape (transposed or not), after the pairs the user wrote.
-
-    Returns:
-        The pairing, or ``None`` where no parameter finds a partner.
-
-    Raises:
-        PairingError: several pairings fit equally well.
-    """
-    a, b = left.live.parameters(), right.live.parameters()
-    check_wanted(wanted, a, b)
-    names: dict[str, tuple[str, bool]] = {}
-    for one, two in wanted.items():
-        names[one] = (two, _squeezed(a[one]) != _squeezed(b[two]))
-    rest_a = [n for n in a if n not in names]
-    taken = {two for two, _ in names.values()}
-    rest_b = [n for n in b if n not in taken]
-    in_order = len(rest_a) == len(rest_b) and all(
-        _fits(a[one], b[two]) for one, two in zip(rest_a, rest_b, strict=True)
-    )
-    if in_order:
-        choices = {one: [two] for one, two in zip(rest_a, rest_b, strict=True)}
-    else:
-        choices = {one: [two for two in rest_b if _fits(a[one], b[two])] for one in rest_a}
-    for one in rest_a:
-        fitting = choices[one]
-        same = [two for two in fitting if two == one]
-        if same:
-            fitting = same
-        if len(fitting) > 1:
-            raise PairingError(
-                _ambiguity(a, b, one, fitting),
-                hint=" or ".join(f"--pair {one}={two}" for two in fitting),
-            )
-        if fitting:
-            shape_a, shape_b = _squeezed(a[one]), _squeezed(b[fitting[0]])
-            names[one] = (fitting[0], shape_a != shape_b)
-    used = {two for two, _ in names.values()}
-    if not names:
-        return None
-    return NativePairing(
-        names, tuple(n for n in a if n not in names), tuple(n for n in b if n not in used)
-    )
-
-
-def _squeezed(array: Array) -> tuple[int, ...]:
-    return tuple(d for d in np.asarray(array).shape if d != 1)
-
-
-def _fits(a: Array, b: Array) -> bool:
-    one, two = _squeezed(a), _squeezed(b)
-    return one in {two, two[::-1]}
-
-
-def _ambiguity(
-    a: Mapping[str, Array], b: Mapping[str, Array], name: str, fitting: list[str]
-) -> str:
-    lines = [f"left's {name} {a[name].shape} can be paired with several of right's parameters:"]
-    width = max(len(n) for n in (*a, "left"))
-    rows = [f"  {'left':<{width}}  shape            right"]
-    ordered = list(b)
-    for index in range(max(len(a), len(b))):
-        one = list(a)[index] if index < len(a) else ""
-        two = ordered[index] if index < len(b) else ""
-        shape = str(a[one].shape) if one else ""
-        other = f"{two} {b[two].shape}" if two else ""
-        rows.append(f"  {one:<{width}}  {shape:<15}  {other}")
-    return "\n".join([*lines, *rows, f"fitting: {', '.join(fitting)}"])

@@ -10,6 +10,7 @@ import numpy as np
 from netparity.diagnosis.twin import Array, Twin
 from netparity.nn import (
     FRESH,
+    GELU,
     GRU,
     LSTM,
     Affine,
@@ -107,17 +108,21 @@ class _Rounded(Layer):
     """A saturating activation whose derivative is taken from its rounded output.
 
     ``y·(1 − y)`` and ``1 − y²`` lose what ``y`` lost when it was rounded next to 1; a side
-    that computes them so is as right as one that does not.
+    that computes them so is as right as one that does not. So is one that takes GELU's share
+    of ``x`` as ``(1 + erf)/2``, in which nothing is left of it far below 0.
     """
 
-    inner: Sigmoid | Tanh
+    inner: Sigmoid | Tanh | GELU
     delta: float
     rng: np.random.Generator
 
     def apply(
         self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
     ) -> tuple[Array, Backward]:
-        exact, _ = self.inner.apply(parameters, x)
+        exact, exactly = self.inner.apply(parameters, x)
+        if isinstance(self.inner, GELU):
+            share = 0.5 * self.delta * self.rng.standard_normal(x.shape)
+            return exact + x * share, lambda dy: (exactly(dy)[0] + dy * share, {})
         y = exact * (1.0 + self.delta * self.rng.standard_normal(exact.shape))
 
         def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
@@ -167,7 +172,7 @@ class _RoundedLoss(Loss):
 def rounded(twin: Twin, delta: float, rng: np.random.Generator) -> Twin:
     """The same twin with saturating activations (and probabilities) rounded before use."""
     layers = tuple(
-        (n, _Rounded(k, delta, rng) if isinstance(k, Sigmoid | Tanh) else k)
+        (n, _Rounded(k, delta, rng) if isinstance(k, Sigmoid | Tanh | GELU) else k)
         for n, k in twin.conventions.layers or ()
     )
     loss = twin.conventions.loss

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from netparity import __version__, environment
-from netparity.diagnosis import align, conclude, observe, unguided
+from netparity.diagnosis import conclude, observe, unguided
 from netparity.diagnosis.bench import Stage, not_checked, stage_of
 from netparity.diagnosis.candidates import Both
 from netparity.diagnosis.identify import Identified
+from netparity.diagnosis.native import NativePairing, pair_natively
 from netparity.diagnosis.noise import Measure, channel_rms, coarser, measure
 from netparity.diagnosis.probes import probe_values
 from netparity.diagnosis.sides import Pair
@@ -56,7 +57,7 @@ def compare(
     told.stage("compare without twins", 0.5)
     stages: dict[str, Stage] = {}
     failures: dict[str, str] = {}
-    pairing = align.pair_natively(left, right, pairs)
+    pairing = pair_natively(left, right, pairs)
     if pairing is None:
         stages["structure"] = not_checked("structure", "no parameter could be paired")
     else:
@@ -67,10 +68,17 @@ def compare(
             [Measure(n, 0.0, 0.0) for n in pairing.names]
             + [Measure(n, float("inf"), 0.0) for n in lone],
         )
-        stages["init"] = _init(left, right, pairing)
-        rows = min(len(x), batch_size)
-        targets = None if y is None else y[:rows]
-        stages |= _driven(left, right, pairing, x[:rows], targets, rng, failures)
+        left.notes.extend(pairing.notes)
+        if pairing.complete:
+            stages["init"] = _init(left, right, pairing)
+            rows = min(len(x), batch_size)
+            targets = None if y is None else y[:rows]
+            stages |= _driven(left, right, pairing, x[:rows], targets, rng, failures)
+        else:
+            # Not the same parameters on both sides: what differs further on, differs by that.
+            reason = "not every parameter has a partner"
+            for stage in ("init", "forward", "loss", "gradient", "update"):
+                stages[stage] = not_checked(stage, reason)
     causes, gap = _watched(pair, left, right, stages, failures, steps, batch_size, rng)
     if pairing is None:
         # Two sides of which no parameter pairs may be fed alike: that is no comparison of them.
@@ -115,7 +123,7 @@ def _watched(
     return causes, gone.gap
 
 
-def _init(left: Identified, right: Identified, pairing: align.NativePairing) -> Stage:
+def _init(left: Identified, right: Identified, pairing: NativePairing) -> Stage:
     a, b = left.live.parameters(), right.live.parameters()
     moved = pairing.to_right(a, b)
     ulp = float(np.finfo(coarser(left.live.dtype, right.live.dtype)).eps)
@@ -128,7 +136,7 @@ def _init(left: Identified, right: Identified, pairing: align.NativePairing) -> 
 def _driven(
     left: Identified,
     right: Identified,
-    pairing: align.NativePairing,
+    pairing: NativePairing,
     x: Array,
     y: Array | None,
     rng: np.random.Generator,
@@ -177,7 +185,7 @@ def _compared(
     stage: str,
     left: Identified,
     right: Identified,
-    pairing: align.NativePairing,
+    pairing: NativePairing,
     values: Values,
     look: Callable[[Implementation], Any],
     rng: np.random.Generator,
@@ -212,7 +220,7 @@ def _compared(
     measures = []
     names = {n: m for n, (m, _) in pairing.names.items() if n in a and m in b}
     for name, other in names.items():
-        single = align.NativePairing({name: pairing.names[name]})
+        single = NativePairing({name: pairing.names[name]})
         turned = single.to_right({name: a[name]}, b)[other]
         spread = np.max(
             [np.abs(single.to_right({name: n[name]}, b)[other] - turned) for n in noise], axis=0

@@ -163,7 +163,10 @@ class _Arranged:
             self.first = True
         if self.first and not channels_first:
             raise _NotArrangedError
-        self.layers.append((name, changed(layer, layout="NHWC")))
+        layer = changed(layer, layout="NHWC")
+        if getattr(layer, "stride", 1) is None:  # a pool's own size
+            layer = changed(layer, stride=layer.pool_size)
+        self.layers.append((name, layer))
         if isinstance(layer, GlobalAveragePool2D):
             self.first = False
 

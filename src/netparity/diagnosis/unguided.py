@@ -15,11 +15,11 @@ import numpy as np
 
 from netparity.conventions import Conventions
 from netparity.diagnosis import explain, feeding
-from netparity.diagnosis.align import NativePairing
 from netparity.diagnosis.candidates import Both, Candidate, Plan
 from netparity.diagnosis.exchange import Exchange
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.minimal import smallest
+from netparity.diagnosis.native import NativePairing
 from netparity.diagnosis.noise import FACTOR, ULPS, rms
 from netparity.diagnosis.sides import Pair, Which
 from netparity.diagnosis.structure import two_dimensional

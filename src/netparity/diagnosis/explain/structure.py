@@ -11,7 +11,7 @@ from netparity.diagnosis.align import Pairing, weighted
 from netparity.diagnosis.candidates import Both, Candidate, Change, Plan, start_from_left
 from netparity.diagnosis.rearranged import Rearranged
 from netparity.diagnosis.switches import Difference, differences
-from netparity.nn import L2, Affine, Layer
+from netparity.nn import L1, L2, Affine, Layer
 from netparity.report.model import Evidence
 
 
@@ -49,6 +49,7 @@ def structure(both: Both, pairing: Pairing) -> Iterator[Candidate]:
         extra = [n for n in mine if n not in paired]
         if extra:
             other = "right" if side == "left" else "left"
+            lone = ", ".join(repr(mine[n]) for n in extra)
             yield Candidate(
                 "layer-missing",
                 "structure",
@@ -58,7 +59,7 @@ def structure(both: Both, pairing: Pairing) -> Iterator[Candidate]:
                 f"{', '.join(extra)} on the {side} has no counterpart on the {other} "
                 f"({len(names)} parameters without a partner).",
                 (Evidence("weight layers", len(one), len(two), None),),
-                both.fix("layer-missing", left=extra, right=extra),
+                both.fix("layer-missing", left=lone, right=lone),
                 _as_left(both, pairing),
             )
 
@@ -126,21 +127,46 @@ def _layer_width(both: Both, pairing: Pairing, wider: Sequence[tuple[str, str]])
 
 
 def _as_left(both: Both, pairing: Pairing) -> Change:
-    """Gives right left's layers, and with them left's initial values."""
+    """Gives right left's layers, and with them left's initial values.
+
+    What right does to all parameters of a kind, it does to those of left's layers too.
+    """
     layers = both.left.conventions.layers
     back = {right: left for left, right in pairing.names.items()}
+    left, right = (
+        tuple(twin.network.parameter_shapes()) if twin is not None else ()
+        for twin in (both.left.twin, both.right.twin)
+    )
+
+    def scoped(scope: Any) -> Any:
+        if not isinstance(scope, tuple):
+            return scope
+        some = {_kind(n) for n in right if n not in scope}
+        whole = {_kind(n) for n in scope} - some
+        named = {back[n] for n in scope if n in back}
+        return tuple(n for n in left if n in named or _kind(n) in whole)
 
     def change(plan: Plan) -> Plan:
+        now = plan.conventions
         penalties = tuple(
-            changed(p, scope=tuple(back[n] for n in p.scope if n in back))
-            if isinstance(p, L2) and isinstance(p.scope, tuple)
-            else p
-            for p in plan.conventions.penalties or ()
+            changed(p, scope=scoped(p.scope)) if isinstance(p, L1 | L2) else p
+            for p in now.penalties or ()
         )
-        conventions = replace(plan.conventions, layers=layers, penalties=penalties)
+        optimizer = now.optimizer
+        if optimizer is not None:
+            optimizer = changed(optimizer, decay_scope=scoped(optimizer.decay_scope))
+        frozen = tuple(back[n] for n in now.frozen if n in back)
+        conventions = replace(
+            now, layers=layers, penalties=penalties, optimizer=optimizer, frozen=frozen
+        )
         return replace(plan, conventions=conventions, structure="left")
 
     return change
+
+
+def _kind(name: str) -> str:
+    """What a parameter is in its layer, such as ``weight`` or ``bias``."""
+    return name.rpartition(".")[2]
 
 
 def _bias_absent(both: Both, side: str, layers: list[str], pairing: Pairing) -> Candidate:

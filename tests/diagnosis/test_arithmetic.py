@@ -1,0 +1,34 @@
+"""Noise floors of arithmetic that rounds otherwise, and is as right."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from netparity import nn
+from netparity.conventions import Conventions
+from netparity.diagnosis.noise import reference
+from netparity.diagnosis.twin import Twin
+
+
+def test_what_is_left_of_gelu_far_below_zero_is_rounding() -> None:
+    layers = (("line", nn.Affine(1, 2, bias=False)), ("bend", nn.GELU()))
+    twin = Twin(Conventions(layers=layers, loss=nn.MeanSquaredError(), penalties=()))
+    x = -np.linspace(9.0, 30.0, 12)[:, None]
+    values = {"line.weight": np.array([[1.0, -0.001]])}
+    known = reference(
+        twin, values, x, np.zeros((12, 2)), dtype=np.dtype(np.float64),
+        rng=np.random.default_rng(0),
+    )  # fmt: skip
+    z = x @ values["line.weight"]
+    # The share of x as erfc has it: (1 + erf)/2 is zero there.
+    shares = np.vectorize(lambda v: 0.5 * math.erfc(-v / math.sqrt(2)))(z)
+    assert not known.measure("outputs/bend", known.values["outputs/bend"], z * shares).different
+    bent = 2 * z * shares * (shares + z * np.exp(-z * z / 2) / math.sqrt(2 * math.pi))
+    gradient = x.T @ bent / z.size
+    got = known.measure("gradients/line.weight", known.values["gradients/line.weight"], gradient)
+    assert not got.different
+    assert known.measure(
+        "gradients/line.weight", known.values["gradients/line.weight"], gradient * [1, 1 + 1e-12]
+    ).different
