@@ -96,6 +96,16 @@ class Unbounded:
 
 
 @dataclass(frozen=True, slots=True)
+class OverClasses:
+    """No bug by itself: ``p − y`` behind a softmax that is taken over something else.
+
+    ``layer`` is the softmax. Once its axis is right, so is the gradient.
+    """
+
+    layer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Piled:
     """A bug: nobody clears the gradients, and each is added to those of the calls before.
 
@@ -109,17 +119,17 @@ class Piled:
 #: stands for all parameters, and for what a step does beside the gradients that are shown.
 StepFault = Piled | Factored
 
-GradientFault = Misplaced | Factored | Slope | Unbounded
+GradientFault = Misplaced | Factored | Slope | Unbounded | OverClasses
 
 
 def bugs(faults: Iterable[GradientFault]) -> tuple[Misplaced | Factored | Slope, ...]:
     """Those of a backward pass's peculiarities that are mistakes."""
-    return tuple(f for f in faults if not isinstance(f, Unbounded))
+    return tuple(f for f in faults if not isinstance(f, Unbounded | OverClasses))
 
 
-def no_bugs(faults: Iterable[GradientFault]) -> tuple[Unbounded, ...]:
+def no_bugs(faults: Iterable[GradientFault]) -> tuple[Unbounded | OverClasses, ...]:
     """Those that are none."""
-    return tuple(f for f in faults if isinstance(f, Unbounded))
+    return tuple(f for f in faults if isinstance(f, Unbounded | OverClasses))
 
 
 @dataclass(frozen=True, slots=True)

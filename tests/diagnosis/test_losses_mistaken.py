@@ -81,6 +81,39 @@ def test_the_mistake_and_its_side(program: Program, judge: Any, right: Any, id: 
     check(compared(judged(program, judge), judged(program, judge), program))
 
 
+def predicts_probabilities(axis: int) -> Any:
+    """The softmax is part of what the program predicts; its gradient starts from p − y."""
+
+    def change(net: Net) -> None:
+        scores = net.predict
+
+        def predict(x: Array) -> Array:
+            s = scores(x)
+            e = np.exp(s - s.max(axis=axis, keepdims=True))
+            return np.asarray(e / e.sum(axis=axis, keepdims=True))
+
+        def judge(s: Array, y: Array) -> tuple[float, Array]:
+            e = np.exp(s - s.max(axis=axis, keepdims=True))
+            p = e / e.sum(axis=axis, keepdims=True)
+            rows = np.arange(len(p))
+            value = -float(np.mean(np.log(p[rows, y])))
+            p[rows, y] -= 1
+            return value, p / len(p)
+
+        net.predict, net.judge = predict, judge  # type: ignore[method-assign]
+        net.loss = lambda x, y: judge(scores(x), y)[0]  # type: ignore[method-assign]
+
+    return in_numpy(CLASSES, change=change)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_softmax_over_the_batch_in_what_is_predicted(turned: bool) -> None:
+    sides = [predicts_probabilities(-1), predicts_probabilities(0)]
+    report = compared(*sides[:: -1 if turned else 1], CLASSES)
+    check(report, "softmax-axis")
+    assert report.causes[0].stage == "forward"
+
+
 def test_a_broadcast_against_pytorch() -> None:
     torch = pytest.importorskip("torch")
 

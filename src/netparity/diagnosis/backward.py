@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 
-from netparity.conventions import Conventions, Factored, Slope, Unbounded, changed
+from netparity.conventions import Conventions, Factored, OverClasses, Slope, Unbounded, changed
 from netparity.diagnosis.faulty import unbounded
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.nn import (
@@ -58,6 +58,17 @@ def without_bounds(conventions: Conventions) -> Conventions | None:
     if loss is None or unbounded(loss) == loss:
         return None
     return replace(conventions, faults=(Unbounded(),))
+
+
+def over_classes(conventions: Conventions) -> Conventions | None:
+    """The gradient ``p − y`` behind a last softmax that is not taken over the classes."""
+    layers, loss = conventions.layers or (), conventions.loss
+    if not layers or not isinstance(loss, SoftmaxCrossEntropy) or loss.input != "probabilities":
+        return None
+    name, last = layers[-1]
+    if not isinstance(last, Softmax) or last.axis == -1:
+        return None
+    return replace(conventions, faults=(OverClasses(name),))
 
 
 def slope_guesses(conventions: Conventions) -> Iterator[tuple[Slope, ...]]:

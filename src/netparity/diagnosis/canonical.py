@@ -114,7 +114,7 @@ def _set_head_apart(known: Identified) -> None:
         return
     loss, layers = twin.conventions.loss, twin.conventions.layers
     last = layers[-1][1]
-    undone = (isinstance(last, Softmax) and isinstance(loss, SoftmaxCrossEntropy)) or (
+    undone = (last == Softmax() and isinstance(loss, SoftmaxCrossEntropy)) or (
         isinstance(last, Sigmoid) and isinstance(loss, SigmoidCrossEntropy)
     )
     if (
@@ -135,18 +135,39 @@ def set_the_same_head_apart(one: Identified, other: Identified) -> None:
     """Sets apart on one side the head that the other's loss takes apart.
 
     Both networks end in the same layer; then the losses of what comes before it are compared.
+    Where one ends in a softmax over something else, the other's is put back, to be compared.
     """
     twin, head = one.twin, other.head
     if twin is None or head is None or one.head is not None:
         return
     layers, loss = twin.conventions.layers or (), twin.conventions.loss
-    if not layers or layers[-1][1] != head or loss is None:
+    if not layers or loss is None:
+        return
+    if isinstance(head, Softmax) and isinstance(layers[-1][1], Softmax) and layers[-1][1] != head:
+        _put_head_back(other)
+    if layers[-1][1] != head:
         return
     one.head = head
     one.twin = twin.with_(
         layers=layers[:-1],
         loss=behind(head, loss),
         faults=tuple(_of_head(f, layers[-1][0], head, loss) for f in twin.conventions.faults),
+    )
+
+
+def _put_head_back(known: Identified) -> None:
+    """A final softmax as the last layer again, and the loss that of its probabilities."""
+    twin, head = known.twin, known.head
+    loss = None if twin is None else twin.conventions.loss
+    if twin is None or head is None or not isinstance(loss, SoftmaxCrossEntropy):
+        return
+    layers = twin.conventions.layers or ()
+    name = "softmax"
+    while name in dict(layers):
+        name += "_"
+    known.head = None
+    known.twin = twin.with_(
+        layers=(*layers, (name, head)), loss=changed(loss, input="probabilities")
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from netparity.conventions import (
     GradientFault,
+    OverClasses,
     Piled,
     Slope,
     StepFault,
@@ -50,6 +51,8 @@ class Passing(Layer):
                 return dy, {}
             if self.rule == "diagonal":
                 return dy * y * (1 - y), {}
+            if self.rule == "over the classes":
+                return y * (dy - np.sum(dy * y, axis=-1, keepdims=True)), {}
             if self.rule == "of the output":
                 dx, _ = self.inner.apply(parameters, y, context)[1](dy)
                 return dx, {}
@@ -62,7 +65,10 @@ def layers_of(
     layers: Sequence[tuple[str, Layer]], faults: Sequence[GradientFault]
 ) -> tuple[tuple[str, Layer], ...]:
     """The layers, those that pass gradients back wrongly among them."""
-    rules = {f.layer: f.rule for f in faults if isinstance(f, Slope) and f.head is None}
+    rules: dict[str, str] = {
+        f.layer: f.rule for f in faults if isinstance(f, Slope) and f.head is None
+    }
+    rules |= {f.layer: "over the classes" for f in faults if isinstance(f, OverClasses)}
     return tuple((n, Passing(k, rules[n]) if n in rules else k) for n, k in layers)
 
 

@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 
 from netparity.conventions import Conventions, Factored, Misplaced, Slope, bugs
-from netparity.diagnosis.backward import near, own_factors, slope_guesses, without_bounds
+from netparity.diagnosis.backward import (
+    near,
+    over_classes,
+    own_factors,
+    slope_guesses,
+    without_bounds,
+)
 from netparity.diagnosis.masks import fed
 from netparity.diagnosis.noise import Measure, Reference, clear_rows, reference
 from netparity.diagnosis.penalty import Pull, as_penalties
@@ -203,9 +209,9 @@ def _guesses(
     fitted = _fitted_penalties(bare, probes, dtype)
     if fitted:
         yield replace(conventions, penalties=fitted), ()
-    of_loss = without_bounds(conventions)
-    if of_loss is not None:
-        yield of_loss, ()
+    for as_written in (without_bounds(conventions), over_classes(conventions)):
+        if as_written is not None:
+            yield as_written, ()
     for start in (conventions, bare):
         for fault in _common_factors(start, probes):
             rows = {0: "", 1: "·N", -1: "/N"}[fault.rows_power]

@@ -67,6 +67,8 @@ OUTPUT: Final[tuple[Layer, ...]] = (
     ReLU(),
     LogSoftmax(),
     Softplus(),
+    Softmax(axis=0),
+    Softmax(axis=None),
 )
 #: Networks up to this many weight layers also get every mixture of hidden activations.
 MIXED_LAYERS = 3

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from netparity.conventions import GradientFault, OverClasses, bugs, no_bugs
 from netparity.diagnosis.align import Pairing, pair_layers
 from netparity.diagnosis.candidates import Both, Candidate, Plan, text, written
 from netparity.diagnosis.identify import Identified
@@ -214,7 +215,13 @@ def _layer_candidate(both: Both, id: str, places: Sequence[_Place]) -> Candidate
                 mine, found = settings[n]
                 layer = follow(layer, found) if found else mine
             stack.append((n, layer))
-        return replace(plan, conventions=replace(plan.conventions, layers=tuple(stack)))
+        faults = plan.conventions.faults
+        if id == "softmax-axis":  # with it goes that the gradient is written for the classes
+            names = {place: other for place, other, *_ in places}
+            faults = (*bugs(faults), *_renamed_faults(both.left.conventions.faults, names))
+        return replace(
+            plan, conventions=replace(plan.conventions, layers=tuple(stack), faults=faults)
+        )
 
     return Candidate(
         id,
@@ -227,6 +234,16 @@ def _layer_candidate(both: Both, id: str, places: Sequence[_Place]) -> Candidate
         _fix(both, id, a, b, found),
         change,
         latent=BELOW if id == "float32-constants" else None,
+    )
+
+
+def _renamed_faults(
+    faults: Iterable[GradientFault], names: Mapping[str, str]
+) -> tuple[GradientFault, ...]:
+    """Left's peculiarities of the backward pass, with right's names of the layers."""
+    return tuple(
+        replace(f, layer=names.get(f.layer, f.layer)) if isinstance(f, OverClasses) else f
+        for f in no_bugs(faults)
     )
 
 
