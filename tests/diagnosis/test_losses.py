@@ -226,6 +226,10 @@ WRITTEN: dict[str, tuple[Any, str, Array, Loss]] = {
     "huber with an end of its own": (
         lambda s, y: np.mean(huber(s - y, 0.7)), "identity", REALS, Huber(delta=0.7),
     ),
+    "smooth L1": (
+        lambda s, y: np.mean(huber(s - y, 0.5) / 0.5), "identity", REALS,
+        Huber(delta=0.5, form="smooth-l1"),
+    ),
     "log-cosh": (
         lambda s, y: np.mean(np.logaddexp(s - y, y - s) - np.log(2)), "identity", REALS, LogCosh(),
     ),

@@ -336,6 +336,8 @@ def _neat(settings: dict[str, Any], dtype: np.dtype[Any]) -> dict[str, Any]:
 
 def _written(kind: Loss, power: int, factor: float, data: Data) -> Iterator[Loss]:
     """A bare loss with its reductions and factor as a person may have written them."""
+    if isinstance(kind, Huber):
+        kind, factor = _plainest(kind, factor, data)
     batch = "mean" if power else "sum"
     over = "classes" if isinstance(kind, MulticlassHinge) else "outputs"
     outputs = data.outputs // (2 if isinstance(kind, GaussianNegativeLogLikelihood) else 1)
@@ -351,6 +353,18 @@ def _written(kind: Loss, power: int, factor: float, data: Data) -> Iterator[Loss
             ):
                 settings |= {over: "mean", "factor": whole}
         yield changed(kind, **settings)
+
+
+def _plainest(kind: Huber, factor: float, data: Data) -> tuple[Loss, float]:
+    """Huber's loss in the form in which it needs no factor, where it has one."""
+    for form, own in (("huber", 1.0), ("smooth-l1", kind.delta)):
+        needed = factor * own / (kind.delta if kind.form == "smooth-l1" else 1.0)
+        if any(
+            np.isclose(needed, plain, rtol=ROUNDOFFS * float(np.finfo(data.dtype).eps))
+            for plain in (1.0, 1.0 / data.outputs)
+        ):
+            return changed(kind, form=form), needed
+    return kind, factor
 
 
 # ---- constants that do not enter as factors ------------------------------------------------------
