@@ -1,4 +1,4 @@
-"""The parts of the diagnosis by themselves: noise, structure, loss, gradient, update, and so on."""
+"""The parts of the diagnosis by themselves: noise, loss, gradient, update, and so on."""
 
 from __future__ import annotations
 
@@ -21,20 +21,18 @@ from netparity.diagnosis import (
     noise,
     reported,
     reporting,
-    structure,
 )
+from netparity.diagnosis.probes import probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.implementations import adapt
 from netparity.nn import (
     Affine,
-    LeakyReLU,
     Loss,
     MeanSquaredError,
     MulticlassHinge,
     Network,
     ReLU,
     Sigmoid,
-    Softmax,
     SoftmaxCrossEntropy,
     Tanh,
 )
@@ -137,7 +135,7 @@ class TestMeasure:
 def test_reference_floors_hold_real_rounding_and_no_more() -> None:
     layers = network(20, 15, 4, hidden=Tanh)
     twin = Twin(Conventions(layers=layers, places=itself(layers), loss=MeanSquaredError()))
-    values = structure.probe_parameters(twin, rng())
+    values = probe_parameters(twin, rng())
     for scale, dtype in itertools.product((0.01, 1.0, 100.0), (F64, F32)):
         x = np.float32(scale * rng(1).standard_normal((16, 20))).astype(float)
         y = rng(2).standard_normal((16, 4))
@@ -152,136 +150,6 @@ def test_reference_floors_hold_real_rounding_and_no_more() -> None:
             wrong.flat[int(np.argmax(np.abs(wrong)))] *= 1.001
             place = f"gradients/{name}"
             assert known.measure(place, known.values[place], wrong).different, (place, scale)
-
-
-# ---- structure -------------------------------------------------------------------------------
-def chains(shapes: dict[str, tuple[int, ...]], width: int, outputs: int) -> list[Any]:
-    native = {name: np.zeros(shape) for name, shape in shapes.items()}
-    return list(structure.chains_through(native, width, outputs))
-
-
-class TestChains:
-    def test_inputs_first(self) -> None:
-        found = chains({"W1": (4, 5), "b1": (5,), "W2": (5, 3), "b2": (3,)}, 4, 3)
-        assert found[0] == (
-            structure.Link("W1", False, 4, 5, "b1"),
-            structure.Link("W2", False, 5, 3, "b2"),
-        )
-
-    def test_outputs_first(self) -> None:
-        found = chains({"W1": (5, 4), "W2": (3, 5), "b1": (5,), "b2": (3,)}, 4, 3)
-        assert [(link.weight, link.transposed, link.bias) for link in found[0]] == [
-            ("W1", True, "b1"), ("W2", True, "b2"),
-        ]  # fmt: skip
-
-    def test_biases_in_columns_as_in_nielsens_book(self) -> None:
-        found = chains({"w1": (5, 4), "w2": (3, 5), "b1": (5, 1), "b2": (3, 1)}, 4, 3)
-        assert [(link.weight, link.transposed, link.bias) for link in found[0]] == [
-            ("w1", True, "b1"), ("w2", True, "b2"),
-        ]  # fmt: skip
-
-    def test_no_biases(self) -> None:
-        (found,) = chains({"a": (2, 5), "b": (5, 1)}, 2, 1)
-        assert [link.bias for link in found] == [None, None]
-
-    def test_square_weights_come_both_ways_round(self) -> None:
-        found = chains({"W1": (4, 4), "W2": (4, 4)}, 4, 4)
-        ways = {tuple((link.weight, link.transposed) for link in chain) for chain in found}
-        turns = list(itertools.product((False, True), repeat=2))
-        assert {(("W1", a), ("W2", b)) for a, b in turns} <= ways
-        assert {(("W2", a), ("W1", b)) for a, b in turns} <= ways
-        assert tuple(link.weight for link in found[0]) == ("W1", "W2")
-
-    def test_every_array_is_used_or_there_is_no_chain(self) -> None:
-        assert chains({"W": (4, 3), "left over": (7, 7)}, 4, 3) == []
-        assert chains({"W": (4, 3), "b": (4,)}, 4, 3) == []
-        assert chains({"W": (4, 3)}, 4, 2) == []
-
-
-ACTS: dict[str, Any] = {
-    "relu": lambda z: np.maximum(z, 0),
-    "sigmoid": lambda z: 1 / (1 + np.exp(-z)),
-    "tanh": np.tanh,
-    "leaky": lambda z: np.where(z > 0, z, 0.2 * z),
-    "identity": lambda z: z,
-    "softmax": lambda z: np.exp(z) / np.exp(z).sum(axis=1, keepdims=True),
-}
-
-
-def black_box(layout: str, hidden: str, output: str, sizes: tuple[int, ...]) -> Any:
-    """A side that shows its parameters and ``predict``, and nothing else."""
-    values: Values = {}
-    for number, (inputs, outputs) in enumerate(itertools.pairwise(sizes), 1):
-        shape = (outputs, inputs) if layout != "rows" else (inputs, outputs)
-        values[f"w{number}"] = np.zeros(shape)
-        if layout != "bare":
-            values[f"b{number}"] = np.zeros((outputs, 1) if layout == "columns" else outputs)
-
-    def predict(x: Array) -> Array:
-        a = x
-        for number in range(1, len(sizes)):
-            w = values[f"w{number}"]
-            z = a @ (w if layout == "rows" else w.T) + values.get(f"b{number}", np.zeros(1)).ravel()
-            a = ACTS[output if number == len(sizes) - 1 else hidden](z)
-        return a
-
-    return adapt(netparity.Scratch(parameters=values, predict=predict))
-
-
-@pytest.mark.parametrize(
-    ("layout", "hidden", "output", "sizes", "kinds"),
-    [
-        ("rows", "relu", "identity", (4, 6, 3), [ReLU]),
-        ("outputs", "tanh", "softmax", (4, 6, 3), [Tanh, Softmax]),
-        ("columns", "sigmoid", "sigmoid", (4, 6, 3), [Sigmoid, Sigmoid]),
-        ("bare", "sigmoid", "sigmoid", (2, 5, 1), [Sigmoid, Sigmoid]),
-        ("rows", "leaky", "identity", (4, 6, 3), [LeakyReLU]),
-        pytest.param(
-            "outputs",
-            "tanh",
-            "identity",
-            (5, 5, 5, 5),
-            [Tanh, Tanh],
-        ),
-    ],
-)
-def test_the_network_of_a_black_box(
-    layout: str, hidden: str, output: str, sizes: tuple[int, ...], kinds: list[Any]
-) -> None:
-    live = black_box(layout, hidden, output, sizes)
-    before = live.parameters()
-    x = rng(5).standard_normal((9, sizes[0]))
-    found = structure.find(live, Conventions(), x, rng())
-    assert found is not None
-    layers = found.conventions.layers or ()
-    assert [type(k) for _, k in layers if not isinstance(k, Affine)] == kinds
-    for _, layer in layers:
-        if isinstance(layer, LeakyReLU):
-            assert layer.slope == 0.2
-    weights = [p for n, p in found.conventions.places.items() if n.endswith(".weight")]
-    assert [p.name for p in weights] == [f"w{n}" for n in range(1, len(sizes))]
-    assert all(p.transposed == (layout != "rows") for p in weights)
-    assert len(found.conventions.places) == len(before)
-    # It was looked at, and left as it was.
-    assert all(np.array_equal(v, before[n]) for n, v in live.parameters().items())
-
-
-def test_no_network_is_claimed_for_what_is_none() -> None:
-    w = np.zeros((4, 3))
-    odd = netparity.Scratch(parameters={"w": w}, predict=lambda x: np.cos(x @ w) + x[0, 0])
-    assert structure.find(adapt(odd), Conventions(), rng().standard_normal((7, 4)), rng()) is None
-
-
-def test_a_declaration_that_is_wrong_is_not_believed() -> None:
-    live = black_box("rows", "relu", "identity", (4, 6, 3))
-    layers = network(4, 6, 3, hidden=Tanh)
-    places = dict(zip(itself(layers), map(Place, ("w1", "b1", "w2", "b2")), strict=True))
-    found = structure.find(
-        live, Conventions(layers=layers, places=places), rng().standard_normal((9, 4)), rng()
-    )
-    assert found is not None
-    assert not found.declared
-    assert any(isinstance(layer, ReLU) for _, layer in found.conventions.layers or ())
 
 
 # ---- loss ------------------------------------------------------------------------------------
@@ -425,7 +293,7 @@ def probe_of(conventions: Conventions, swap: Any) -> list[gradient.Probe]:
     twin = Twin(conventions)
     probes = []
     for seed in range(2):
-        values = structure.probe_parameters(twin, rng(seed))
+        values = probe_parameters(twin, rng(seed))
         x, y = rng(seed + 20).standard_normal((8, 5)), rng(seed + 30).integers(0, 5, 8)
         found = twin.evaluate(values, x, y)
         probes.append(gradient.Probe(values, x, y, None, swap(found)))

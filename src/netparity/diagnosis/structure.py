@@ -1,91 +1,45 @@
 """Finds the network behind a side that declares none, from its numbers.
 
-A chain of affine layers is laid through the shapes of the parameters; every activation that
-fits the predictions, at parameters of our choosing, is tried. A guess counts only once the
-twin built from it reproduces the side to the noise floor.
+Layers are laid through the shapes of its arrays, or the other side's network is; what stands
+between them is read at parameters of our choosing, and how their windows lie, their gates and
+constants are tried. A guess counts only once the twin built from it reproduces the side to
+the noise floor.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from netparity.conventions import Conventions, Place
-from netparity.diagnosis import template
+from netparity.conventions import Conventions
+from netparity.diagnosis.network import activations, chains, choices, hints
+from netparity.diagnosis.network.constants import refined
+from netparity.diagnosis.network.look import (
+    SCREEN,
+    Look,
+    look_at,
+    near,
+    off,
+    two_dimensional,
+)
+from netparity.diagnosis.network.sketch import Sketch
 from netparity.diagnosis.noise import Measure, reference
-from netparity.diagnosis.probes import (
-    probe_buffers,
-    probe_parameters,
-    probe_values,
-    write,
-)
-from netparity.diagnosis.twin import Array, Twin, Values
+from netparity.diagnosis.probes import probe_buffers, probe_parameters, write
+from netparity.diagnosis.twin import Array, Twin
 from netparity.implementations.base import Implementation
-from netparity.nn import (
-    ELU,
-    GELU,
-    Affine,
-    Dropout,
-    Flatten,
-    Identity,
-    Layer,
-    LeakyReLU,
-    LogSoftmax,
-    ReLU,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Tanh,
-)
+from netparity.nn import Layer
 
-HIDDEN: Final[tuple[Layer, ...]] = (
-    ReLU(),
-    Sigmoid(),
-    Tanh(),
-    Identity(),
-    LeakyReLU(0.01),
-    LeakyReLU(0.2),
-    LeakyReLU(0.3),
-    LeakyReLU(0.1),
-    ELU(),
-    GELU(),
-    GELU(approximate=True),
-    SiLU(),
-    Softplus(),
-    Softmax(),
-)
-OUTPUT: Final[tuple[Layer, ...]] = (
-    Identity(),
-    Sigmoid(),
-    Softmax(),
-    Tanh(),
-    ReLU(),
-    LogSoftmax(),
-    Softplus(),
-    Softmax(axis=0),
-    Softmax(axis=None),
-)
-#: Networks up to this many weight layers also get every mixture of hidden activations.
-MIXED_LAYERS = 3
-MAXIMUM_CHAINS = 150
-#: A guess off by more than this share of the prediction is dropped before its noise is measured.
-SCREEN = 1e-2
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """One affine layer of a chain: which arrays it takes and how they lie."""
-
-    weight: str
-    transposed: bool
-    inputs: int
-    outputs: int
-    bias: str | None
+#: Networks tried at the most, beginning with the likeliest.
+MAXIMUM_SKETCHES: Final = 40
+MAXIMUM_GUESSES: Final = 2500
+#: Guesses of one network whose constants are solved for where none is near enough.
+REFINED: Final = 6
+#: Guesses held against the noise although they are not as near as rounding would leave them.
+MAXIMUM_DOUBTFUL: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +49,6 @@ class Structure:
     conventions: Conventions
     measure: Measure
     declared: bool
-
-
-def two_dimensional(array: Array) -> Array:
-    """Predictions as ``(N, outputs)``, whatever shape the side gives."""
-    array = np.asarray(array)
-    return array.reshape(len(array), -1)
 
 
 def find(
@@ -120,84 +68,72 @@ def find(
         templates: conventions of the other side, the first guess for one that says nothing.
     """
     saved = live.state()
-    native = live.parameters()
     try:
         if declared.layers is not None:
             found = confirm(live, declared, x, rng)
             if found is not None:
                 return Structure(declared, found, declared=True)
-        for guess in _like(templates, native | live.buffers(), x):
-            if not _resembles(live, guess, x, rng):
-                continue
+            live.restore(saved)
+        looks = look_at(live, x, rng)
+        for guess in _guesses(live, looks, x, rng, templates):
             found = confirm(live, guess, x, rng)
             if found is not None:
-                return Structure(
-                    replace(declared, layers=guess.layers, places=guess.places),
-                    found,
-                    declared=False,
-                )
-        live.restore(saved)
-        probes = [probe_values(native, rng, scale) for scale in (1.0, 2.0)]
-        answers = []
-        for values in probes:
-            live.set_parameters(values)
-            answers.append(two_dimensional(live.predict(x)))
-        for guess in _guesses(native, x, answers[0].shape[1], templates):
-            twin = Twin(guess)
-            if not all(
-                _screens(twin, values, x, answer)
-                for values, answer in zip(probes, answers, strict=True)
-            ):
-                continue
-            found = confirm(live, guess, x, rng)
-            if found is not None:
-                return Structure(
-                    replace(declared, layers=guess.layers, places=guess.places),
-                    found,
-                    declared=False,
-                )
+                named = replace(declared, layers=guess.layers, places=guess.places)
+                return Structure(named, found, declared=False)
         return None
     finally:
         live.restore(saved)
 
 
-def _like(
-    templates: Sequence[Conventions], arrays: Mapping[str, Array], x: Array
+def _guesses(
+    live: Implementation,
+    looks: list[Look],
+    x: Array,
+    rng: np.random.Generator,
+    templates: Sequence[Conventions],
 ) -> Iterator[Conventions]:
-    """Networks like the other side's, where that is more than affine layers in a row."""
-    chain = (Affine, Flatten, Dropout, Identity)
-    for given in templates:
-        kinds = [k for _, k in given.layers or () if k.shapes() or k.buffers()]
-        if any(not isinstance(k, chain) for k in kinds):
-            yield from template.guesses(given, arrays, x)
+    """Guesses worth holding against the noise: first those that are as near as rounding."""
+    arrays, buffers = live.parameters(), live.buffers()
+    known = hints.activations_of(templates)
+    doubtful: list[tuple[float, Sketch]] = []
+    for origin in (
+        hints.sketches(templates, arrays | buffers, x),
+        chains.sketches(arrays, buffers, x, looks[0].answer.shape[1]),
+    ):
+        memory: activations.Memory = {}
+        left = MAXIMUM_GUESSES
+        for sketch in itertools.islice(origin, MAXIMUM_SKETCHES):
+            about: list[tuple[float, Sketch]] = []
+            for guess in itertools.islice(_completed(live, sketch, x, rng, known, memory), left):
+                left -= 1
+                far = off(looks, guess.conventions, SCREEN)
+                if far <= near(live.dtype):
+                    yield guess.conventions
+                elif far <= SCREEN:
+                    about.append((far, guess))
+            about.sort(key=lambda each: each[0])
+            for _, guess in about[:REFINED]:
+                for found in refined(guess, looks, live.dtype):
+                    if off(looks, found.conventions, SCREEN) <= near(live.dtype):
+                        yield found.conventions
+            doubtful += about[:REFINED]
+    doubtful.sort(key=lambda each: each[0])
+    yield from (sketch.conventions for _, sketch in doubtful[:MAXIMUM_DOUBTFUL])
 
 
-def _resembles(
-    live: Implementation, conventions: Conventions, x: Array, rng: np.random.Generator
-) -> bool:
-    """Whether a guess comes near the side's predictions at values of our choosing."""
-    twin = Twin(conventions)
-    values = probe_parameters(twin, rng) | probe_buffers(twin, rng)
-    try:
-        with np.errstate(all="ignore"):
-            guess = two_dimensional(twin.forward(values, x).prediction)
-        write(live, twin, values)
-        answer = two_dimensional(live.predict(x))
-    except Exception:
-        return False
-    if guess.shape != answer.shape:
-        return False
-    scale = float(np.max(np.abs(answer), initial=0.0))
-    return bool(np.max(np.abs(guess - answer), initial=0.0) <= SCREEN * max(scale, 1e-30))
-
-
-def _screens(twin: Twin, native: Values, x: Array, answer: Array) -> bool:
-    with np.errstate(all="ignore"):
-        guess = two_dimensional(twin.forward(twin.values(native), x).prediction)
-    if guess.shape != answer.shape:
-        return False
-    scale = float(np.max(np.abs(answer))) if answer.size else 0.0
-    return bool(np.max(np.abs(guess - answer), initial=0.0) <= SCREEN * max(scale, 1e-30))
+def _completed(
+    live: Implementation,
+    sketch: Sketch,
+    x: Array,
+    rng: np.random.Generator,
+    known: Sequence[Layer],
+    memory: activations.Memory,
+) -> Iterator[Sketch]:
+    """A network without gaps: as it was handed over, then as read, with all its choices."""
+    yield sketch.named()
+    read = activations.read(live, sketch, x, rng, known, memory)
+    if read is not None:
+        yield from choices.otherwise(read.named(), x)
 
 
 def confirm(
@@ -230,115 +166,4 @@ def confirm(
     return worst
 
 
-def _guesses(
-    native: Mapping[str, Array], x: Array, outputs: int, templates: Sequence[Conventions]
-) -> Iterator[Conventions]:
-    prefix: tuple[tuple[str, Layer], ...] = (("flatten", Flatten()),) if x.ndim > 2 else ()
-    width = int(np.prod(x.shape[1:]))
-    chains = list(itertools.islice(chains_through(native, width, outputs), MAXIMUM_CHAINS))
-    for activations_of in (_template_activations(templates), _all_activations):
-        for chain in chains:
-            for activations in activations_of(len(chain)):
-                yield _conventions(chain, activations, prefix, native)
-
-
-def chains_through(
-    native: Mapping[str, Array], width: int, outputs: int
-) -> Iterator[tuple[Link, ...]]:
-    """Every chain of affine layers from ``width`` to ``outputs`` that uses all the arrays.
-
-    Arrays in the order of their definition come first; a program that stores all its weights
-    one way round comes before one that mixes.
-    """
-    seen: set[tuple[Link, ...]] = set()
-    for turns in ((False,), (True,), (False, True)):
-        for chain in _chains(native, width, outputs, turns):
-            if chain not in seen:
-                seen.add(chain)
-                yield chain
-
-
-def _chains(
-    native: Mapping[str, Array], width: int, outputs: int, turns: tuple[bool, ...]
-) -> Iterator[tuple[Link, ...]]:
-    def extend(width: int, unused: tuple[str, ...]) -> Iterator[tuple[Link, ...]]:
-        if not unused:
-            if width == outputs:
-                yield ()
-            return
-        for name in unused:
-            array = np.asarray(native[name])
-            if array.ndim == 1 and array.shape == (width,) and outputs == 1:
-                array = array.reshape(width, 1)  # x @ w: one output, written as a vector
-            if array.ndim != 2:
-                continue
-            for transposed in turns:
-                shape = array.shape[::-1] if transposed else array.shape
-                if shape[0] != width:
-                    continue
-                rest = tuple(n for n in unused if n != name)
-                vectors = [n for n in rest if _is_vector(native[n], shape[1])]
-                for bias in (*vectors[:3], None):
-                    link = Link(name, transposed, shape[0], shape[1], bias)
-                    remaining = tuple(n for n in rest if n != bias)
-                    for tail in extend(shape[1], remaining):
-                        yield (link, *tail)
-
-    return extend(width, tuple(native))
-
-
-def _is_vector(array: Array, size: int) -> bool:
-    shape = np.asarray(array).shape
-    return shape in {(size,), (1, size), (size, 1)} or (shape == () and size == 1)
-
-
-Activations = tuple[tuple[Layer, ...], ...]
-
-
-def _all_activations(length: int) -> Iterator[Activations]:
-    for output in OUTPUT:
-        for hidden in HIDDEN:
-            yield (*(((hidden,),) * (length - 1)), (output,))
-            if length == 1:
-                break
-    if 2 <= length - 1 <= MIXED_LAYERS - 1:
-        for mixture in itertools.product(HIDDEN[:5], repeat=length - 1):
-            if len(set(mixture)) > 1:
-                for output in OUTPUT:
-                    yield (*((h,) for h in mixture), (output,))
-
-
-def _template_activations(templates: Sequence[Conventions]) -> Any:
-    def of(length: int) -> Iterable[Activations]:
-        for given in templates:
-            groups: list[tuple[Layer, ...]] = []
-            for _, layer in given.layers or ():
-                if isinstance(layer, Affine):
-                    groups.append(())
-                elif groups and not isinstance(layer, Dropout | Flatten):
-                    groups[-1] = (*groups[-1], layer)
-            if len(groups) == length:
-                yield tuple(groups)
-
-    return of
-
-
-def _conventions(
-    chain: Sequence[Link],
-    activations: Activations,
-    prefix: tuple[tuple[str, Layer], ...],
-    native: Mapping[str, Array],
-) -> Conventions:
-    layers: list[tuple[str, Layer]] = list(prefix)
-    places: dict[str, Place] = {}
-    for index, (link, group) in enumerate(zip(chain, activations, strict=True), start=1):
-        name = f"affine{index}"
-        layers.append((name, Affine(link.inputs, link.outputs, bias=link.bias is not None)))
-        places[f"{name}.weight"] = Place(link.weight, link.transposed)
-        if link.bias is not None:
-            places[f"{name}.bias"] = Place(link.bias)
-        for layer in group:
-            if not isinstance(layer, Identity):
-                kind = type(layer).__name__.lower()
-                layers.append((f"{kind}{index}", layer))
-    return Conventions(layers=tuple(layers), places=places)
+__all__ = ["Structure", "confirm", "find", "two_dimensional"]

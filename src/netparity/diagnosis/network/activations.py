@@ -1,0 +1,328 @@
+"""Reads the activations of a network one by one, from the last to the first.
+
+With the weights of a layer at 0 what enters the activation behind it is the layer's bias,
+whatever comes before: so each is read as a function of values of our choosing, while the
+layers behind it are known already. Constants (a slope, an α) are solved for.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from netparity.conventions import Conventions, changed
+from netparity.diagnosis.network.constants import solved
+from netparity.diagnosis.network.look import ROWS, SCREEN, Look, near, off, two_dimensional
+from netparity.diagnosis.network.sketch import Layers, Sketch, images_end
+from netparity.diagnosis.probes import probe_buffers, probe_parameters, write
+from netparity.diagnosis.snapping import snap
+from netparity.diagnosis.twin import Array, Twin, Values
+from netparity.implementations.base import Implementation
+from netparity.nn import (
+    CELU,
+    ELU,
+    GELU,
+    SELU,
+    Affine,
+    AveragePool2D,
+    BatchNorm,
+    Conv2D,
+    Flatten,
+    GlobalAveragePool2D,
+    HardSigmoid,
+    HardSwish,
+    HardTanh,
+    Identity,
+    Layer,
+    LayerNorm,
+    LeakyReLU,
+    LogSoftmax,
+    MaxPool2D,
+    Permute,
+    ReLU,
+    RMSNorm,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+
+KNOWN: Final[tuple[Layer, ...]] = (
+    Identity(),
+    ReLU(),
+    Sigmoid(),
+    Tanh(),
+    Softmax(),
+    LeakyReLU(0.01),
+    LeakyReLU(0.2),
+    LeakyReLU(0.3),
+    LeakyReLU(0.1),
+    ELU(),
+    GELU(),
+    GELU(approximate=True),
+    SiLU(),
+    Softplus(),
+    LogSoftmax(),
+    HardSigmoid(),
+    HardSigmoid(0.2),
+    SELU(),
+    HardTanh(),
+    HardTanh(0.0, 6.0),
+    HardSwish(),
+    Softmax(axis=0),
+    Softmax(axis=None),
+)
+ACTIVATIONS: Final[tuple[type[Layer], ...]] = (CELU, *dict.fromkeys(type(k) for k in KNOWN))
+#: Constants that are solved for where no known value fits.
+FREE: Final = (
+    (LeakyReLU(0.05), "slope"),
+    (ELU(), "alpha"),
+    (HardSigmoid(), "slope"),
+    (CELU(), "alpha"),
+)
+#: A filling so many times nearer is another function, and not the same one rounded otherwise.
+MUCH: Final = 10
+#: So many candidates, the likeliest, may end a stretch of activations that are read together.
+ENDS: Final = 6
+#: What enters an activation: on all its pieces, on either side of its corners.
+SETTINGS: Final = np.array([-4.5, 0.3, 2.7, -1.5, 7.5, -0.7, 1.7, -2.75, -0.2, 0.9, 4.2])
+LOOKS: Final = 6
+#: Of these, so many are enough to solve for a constant.
+SOLVED: Final = 2
+#: Layers through which what leaves an activation can be followed.
+NORMS: Final[tuple[type[Layer], ...]] = (BatchNorm, LayerNorm, RMSNorm)
+PASSED: Final[tuple[type[Layer], ...]] = (
+    Affine, Conv2D, MaxPool2D, AveragePool2D, GlobalAveragePool2D, Flatten, Permute, *NORMS,
+    *ACTIVATIONS,
+)  # fmt: skip
+
+
+#: What was found in gaps, by everything that their answers depend on; ``None``: nothing fits.
+Memory = dict[Any, tuple[Layer, ...] | None]
+
+
+def read(
+    live: Implementation,
+    sketch: Sketch,
+    x: Array,
+    rng: np.random.Generator,
+    hints: Sequence[Layer],
+    memory: Memory,
+) -> Sketch | None:
+    """The sketch with its gaps filled; ``None`` where nothing known fits one.
+
+    Args:
+        live: the side; its parameters are left changed.
+        sketch: where every layer's arrays stand.
+        x: a batch.
+        rng: for the values.
+        hints: activations tried before the known ones.
+        memory: of other sketches of the same side.
+    """
+    candidates = tuple(dict.fromkeys((*hints, *KNOWN)))
+    for gaps in _groups(sketch):
+        looks: list[Look] = []
+        key = _behind(sketch, gaps[0])
+        if key not in memory:
+            looks = _looks(live, sketch, gaps[0], x, rng)
+            if gaps[-1] != sketch.gaps[-1] and _blind(looks):
+                return _read_together(live, sketch, gaps[-1], x, rng, candidates)
+            memory[key] = _fitting(sketch, gaps, looks, candidates, live.dtype)
+        found = memory[key]
+        if found is None:
+            return None
+        sketch = _filled(sketch, gaps, found)
+    return sketch
+
+
+def _behind(sketch: Sketch, gap: str) -> Any:
+    """The layers from the one before a gap on, and where their arrays stand."""
+    start = _cut_before(sketch.layers, gap) or 0
+    return tuple(
+        (
+            layer,
+            tuple(sketch.places.get(f"{name}.{k}") for k in (*layer.shapes(), *layer.buffers())),
+        )
+        for name, layer in sketch.layers[start:]
+    )
+
+
+def _cut_before(layers: Layers, gap: str) -> int | None:
+    """The index of the last layer with parameters before a gap."""
+    names = [name for name, _ in layers]
+    return next((i for i in range(names.index(gap), -1, -1) if layers[i][1].shapes()), None)
+
+
+def _blind(looks: list[Look]) -> bool:
+    """Whether the answers say nothing of what was set: all of them are the same."""
+    return all(np.array_equal(look.answer, looks[0].answer) for look in looks)
+
+
+def _read_together(
+    live: Implementation,
+    sketch: Sketch,
+    last: str,
+    x: Array,
+    rng: np.random.Generator,
+    candidates: Sequence[Layer],
+) -> Sketch | None:
+    """All gaps up to one filled alike, by rows that differ: where one row says nothing."""
+    names = [n for n, _ in sketch.layers]
+    gaps = tuple(g for g in sketch.gaps if names.index(g) <= names.index(last))
+    twin = Twin(sketch.conventions)
+    looks = []
+    for _ in range(LOOKS):
+        values = probe_parameters(twin, rng) | probe_buffers(twin, rng)
+        looks.append(_look(live, twin, values, x[:ROWS]))
+    fillings = ((candidate,) * len(gaps) for candidate in candidates)
+    found, _ = _nearest(sketch, gaps, looks, fillings, SCREEN)
+    return None if found is None else _filled(sketch, gaps, found)
+
+
+def _groups(sketch: Sketch) -> Iterator[tuple[str, ...]]:
+    """The gaps from the last to the first, those together that cannot be told apart.
+
+    Between two activations nothing can be set where the layer there has no bias.
+    """
+    group: list[str] = []
+    for index in reversed(range(len(sketch.layers))):
+        name, layer = sketch.layers[index]
+        if not isinstance(layer, PASSED):
+            break
+        if name in sketch.gaps:
+            group.insert(0, name)
+        if group and _added(layer) is not None:
+            yield tuple(group)
+            group = []
+    else:
+        if group:
+            yield tuple(group)
+
+
+def _added(layer: Layer) -> str | None:
+    """The parameter that a layer adds in the end."""
+    return next((key for key in ("bias", "shift") if key in layer.shapes()), None)
+
+
+# ---- what is seen -------------------------------------------------------------------------------
+def _looks(
+    live: Implementation, sketch: Sketch, gap: str, x: Array, rng: np.random.Generator
+) -> list[Look]:
+    """Answers at chosen values before a gap, or at any where none can be chosen."""
+    twin = Twin(sketch.conventions)
+    looks = []
+    for index in range(LOOKS):
+        values = probe_parameters(twin, rng) | probe_buffers(twin, rng)
+        _cut(values, sketch.layers, gap, index)
+        looks.append(_look(live, twin, values, x[:2]))
+    return looks
+
+
+def _look(live: Implementation, twin: Twin, values: Values, x: Array) -> Look:
+    write(live, twin, values)
+    return Look(values, x, two_dimensional(live.predict(x)), native=False)
+
+
+def _cut(values: Values, layers: Layers, gap: str, index: int) -> None:
+    """Sets what enters a gap, and lets through what leaves it wherever windows lie."""
+    cut = _cut_before(layers, gap)
+    if cut is None or (added := _added(layers[cut][1])) is None:
+        return
+    name, layer = layers[cut]
+    for key, shape in layer.shapes().items():
+        values[f"{name}.{key}"] = np.zeros(shape)
+    size = values[f"{name}.{added}"].shape
+    places = index + 3 * np.arange(int(np.prod(size)))
+    values[f"{name}.{added}"] = SETTINGS[places % len(SETTINGS)].reshape(size)
+    end = images_end(layers)
+    for position in range(cut + 1, len(layers)):
+        name, layer = layers[position]
+        if isinstance(layer, Conv2D):
+            _only_middle(values[f"{name}.weight"])
+        if position == end:
+            weight = values[f"{name}.weight"]
+            weight[:] = weight[:1] / np.float32(np.sqrt(len(weight)))
+
+
+def _only_middle(kernel: Array) -> None:
+    """A constant image stays one under a kernel of which the middle alone is not 0."""
+    high, wide = ((size - 1) // 2 for size in kernel.shape[:2])
+    middle = kernel[high, wide].copy()
+    kernel[:] = 0.0
+    kernel[high, wide] = middle
+
+
+# ---- what fits it -------------------------------------------------------------------------------
+def _fitting(
+    sketch: Sketch,
+    gaps: tuple[str, ...],
+    looks: list[Look],
+    candidates: Sequence[Layer],
+    dtype: np.dtype[Any],
+) -> tuple[Layer, ...] | None:
+    """What stands in gaps: known activations, or one with a constant of its own."""
+    known, far = _nearest(sketch, gaps, looks, _fillings(len(gaps), candidates), SCREEN)
+    if far <= near(dtype) or len(gaps) > 1 or (known is not None and _normalized(sketch, gaps[0])):
+        return known
+    free = (_solved(sketch, gaps[0], looks, kind, name, dtype) for kind, name in FREE)
+    fillings = ((layer,) for layer in free if layer is not None)
+    bound = SCREEN if known is None else far / MUCH
+    return _nearest(sketch, gaps, looks, fillings, bound)[0] or known
+
+
+def _normalized(sketch: Sketch, gap: str) -> bool:
+    """Whether a normalization follows a gap: its ε, not known yet, makes what fits a little off."""
+    names = [name for name, _ in sketch.layers]
+    return any(isinstance(k, NORMS) for _, k in sketch.layers[names.index(gap) :])
+
+
+def _nearest(
+    sketch: Sketch,
+    gaps: tuple[str, ...],
+    looks: list[Look],
+    fillings: Iterable[tuple[Layer, ...]],
+    bound: float,
+) -> tuple[tuple[Layer, ...] | None, float]:
+    """The filling nearest to the answers, the earlier of two as good as equal; how far it is."""
+    best, distance = None, np.inf
+    for layers in fillings:
+        far = off(looks, _filled(sketch, gaps, layers).conventions, bound)
+        if far <= bound:
+            best, distance, bound = layers, far, far / MUCH
+    return best, distance
+
+
+def _fillings(length: int, candidates: Sequence[Layer]) -> Iterable[tuple[Layer, ...]]:
+    """What can stand in gaps read together: of several, all alike but the last."""
+    if length == 1:
+        return [(layer,) for layer in candidates]
+    alike = [(layer,) * length for layer in candidates]
+    ended = itertools.product(candidates, candidates[:ENDS])
+    return [*alike, *((*(hidden,) * (length - 1), last) for hidden, last in ended)]
+
+
+def _filled(sketch: Sketch, gaps: tuple[str, ...], layers: tuple[Layer, ...]) -> Sketch:
+    for gap, layer in zip(gaps, layers, strict=True):
+        sketch = sketch.filled(gap, layer)
+    return sketch
+
+
+def _solved(
+    sketch: Sketch,
+    gap: str,
+    looks: list[Look],
+    kind: Layer,
+    constant: str,
+    dtype: np.dtype[Any],
+) -> Layer | None:
+    """A layer in a gap with the constant that comes nearest, as a person would write it."""
+
+    def guess(value: float) -> Conventions:
+        return sketch.filled(gap, changed(kind, **{constant: value})).conventions
+
+    found = solved(looks[:SOLVED], guess, getattr(kind, constant))
+    return None if found is None else changed(kind, **{constant: snap(found, dtype)})

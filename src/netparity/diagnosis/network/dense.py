@@ -1,0 +1,88 @@
+"""Affine layers and normalizations that the shapes of a side's arrays allow."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from netparity.diagnosis.network.sketch import Arrays, Flow, Link, vectors
+from netparity.layouts import Place
+from netparity.nn import Affine, BatchNorm, LayerNorm, RMSNorm
+
+#: A bias is looked for among so many vectors of its size, the first defined.
+BIASES = 3
+#: Parts of the names under which shifts, means and variances are kept: they say which guess
+#: comes first, and nothing more.
+SHIFTS = ("beta", "shift", "bias", "offset")
+MEANS, VARIANCES = ("mean", "mu"), ("var", "sigma")
+
+
+def affine(
+    flow: Flow, arrays: Arrays, unused: tuple[str, ...], turns: tuple[bool, ...], outputs: int
+) -> Iterator[Link]:
+    """Affine layers on rows, or on images laid out in one row."""
+    for name in unused:
+        array = np.asarray(arrays[name])
+        if array.shape == (flow.width,) and outputs == 1:
+            array = array.reshape(flow.width, 1)  # x @ w: one output, written as a vector
+        if array.ndim != 2:
+            continue
+        for transposed in turns:
+            inputs, width = array.shape[::-1] if transposed else array.shape
+            if inputs % flow.width or (flow.kind == "rows" and inputs != flow.width):
+                continue
+            rest = tuple(n for n in unused if n != name)
+            for bias in (*vectors(arrays, rest, width)[:BIASES], None):
+                places = [("weight", Place(name, transposed))]
+                if bias is not None:
+                    places.append(("bias", Place(bias)))
+                layer = Affine(inputs, width, bias=bias is not None)
+                yield Link(layer, tuple(places), Flow("rows", width))
+
+
+def normalization(
+    flow: Flow,
+    arrays: Arrays,
+    unused: tuple[str, ...],
+    buffers: Arrays,
+    free: tuple[str, ...],
+    *,
+    scale_alone: bool,
+) -> Iterator[Link]:
+    """Normalizations of a flow: by running statistics where there are some of its width.
+
+    Args:
+        flow: what is normalized.
+        arrays: the side's parameters.
+        unused: those that no layer has taken.
+        buffers: the side's buffers.
+        free: likewise.
+        scale_alone: whether there are normalizations without a shift.
+    """
+    width = flow.width
+    found = vectors(arrays, unused, width)[: BIASES + 1]
+    statistics = _statistics(vectors(buffers, free, width))
+    for pair in itertools.combinations(found, 2):
+        scale, shift = sorted(pair, key=lambda n: any(s in n.lower() for s in SHIFTS))
+        for one, other in ((scale, shift), (shift, scale)):
+            places = (("scale", Place(one)), ("shift", Place(other)))
+            if statistics is not None:
+                mean, variance = statistics
+                kept = (("running_mean", Place(mean)), ("running_variance", Place(variance)))
+                yield Link(BatchNorm(width), (*places, *kept), flow)
+            elif flow.kind == "rows":
+                yield Link(LayerNorm((width,)), places, flow)
+    if scale_alone and statistics is None and flow.kind == "rows":
+        for name in found:
+            yield Link(RMSNorm((width,)), (("scale", Place(name)),), flow)
+
+
+def _statistics(found: list[str]) -> tuple[str, str] | None:
+    """A running mean and variance among vectors."""
+    mean = next((n for n in found if any(s in n.lower() for s in MEANS)), None)
+    variance = next((n for n in found if any(s in n.lower() for s in VARIANCES)), None)
+    if mean is not None and variance is not None:
+        return mean, variance
+    return (found[0], found[1]) if len(found) > 1 else None

@@ -1,0 +1,177 @@
+"""The other side's network as first guess of one that says nothing of itself.
+
+Each parameter of the other side's layers is looked for among the arrays of this one, in the
+order of their definition and in every layout in which programs keep it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+
+from netparity.conventions import Conventions
+from netparity.diagnosis.network.activations import ACTIVATIONS
+from netparity.diagnosis.network.images import kernel_layouts
+from netparity.diagnosis.network.sketch import GAP, Arrays, Layers, Places, Sketch
+from netparity.diagnosis.twin import Array
+from netparity.layouts import Move, Part, Place
+from netparity.nn import (
+    GRU,
+    LSTM,
+    Affine,
+    BatchNorm,
+    Conv2D,
+    Dropout,
+    Flatten,
+    Identity,
+    Layer,
+    LayerNorm,
+    Permute,
+    RMSNorm,
+    SimpleRNN,
+)
+
+MAXIMUM_ASSIGNMENTS: Final = 16
+RECURRENT: Final = (LSTM, GRU, SimpleRNN)
+#: Layers after which an activation may stand that the other side does not have.
+OPEN: Final = (Affine, Conv2D, BatchNorm, LayerNorm, RMSNorm)
+
+
+def sketches(templates: Sequence[Conventions], arrays: Arrays, x: Array) -> Iterator[Sketch]:
+    """Networks like the other side's, where that is more than affine layers in a row.
+
+    Args:
+        templates: conventions of the other side, in the one layout.
+        arrays: the parameters and buffers of this side, in order of definition.
+        x: a batch.
+    """
+    chain = (Affine, Flatten, Dropout, Identity)
+    for given in templates:
+        kinds = [k for _, k in given.layers or () if k.shapes() or k.buffers()]
+        if all(isinstance(k, chain) for k in kinds):
+            continue
+        plain = tuple((n, k) for n, k in given.layers or () if not k.takes_draw)
+        for layers in dict.fromkeys((plain, _turned(plain, x))):
+            open_, gaps = _opened(layers)
+            for places in itertools.islice(_assignments(layers, arrays), MAXIMUM_ASSIGNMENTS):
+                yield Sketch(open_, places, gaps)
+
+
+def activations_of(templates: Sequence[Conventions]) -> tuple[Layer, ...]:
+    """The activations of the other side's network."""
+    layers = (k for given in templates for _, k in given.layers or ())
+    return tuple(dict.fromkeys(k for k in layers if isinstance(k, ACTIVATIONS)))
+
+
+def _turned(layers: Layers, x: Array) -> Layers:
+    """For images with the channels first: turned before the first layer, or not any more."""
+    if x.ndim != 4:
+        return layers
+    first = layers[0][1] if layers else None
+    if isinstance(first, Permute):
+        return layers[1:]
+    return (("channels_last", Permute((0, 2, 3, 1))), *layers)
+
+
+def _opened(layers: Layers) -> tuple[Layers, tuple[str, ...]]:
+    """With a gap for each activation, and for one after each layer that has none."""
+    opened: list[tuple[str, Layer]] = []
+    gaps: list[str] = []
+    for index, (name, layer) in enumerate(layers):
+        opened.append((name, layer))
+        following = itertools.takewhile(lambda each: not each[1].shapes(), layers[index + 1 :])
+        if isinstance(layer, ACTIVATIONS):
+            gaps.append(name)
+        elif isinstance(layer, OPEN) and not any(isinstance(k, ACTIVATIONS) for _, k in following):
+            gaps.append(f"{GAP}{index + 1}")
+            opened.append((gaps[-1], Identity()))
+    if layers and not isinstance(layers[-1][1], (*OPEN, *ACTIVATIONS)):
+        gaps.append(f"{GAP}{len(layers) + 1}")
+        opened.append((gaps[-1], Identity()))
+    return tuple(opened), tuple(gaps)
+
+
+# ---- which array is which -----------------------------------------------------------------------
+def _assignments(layers: Layers, arrays: Arrays) -> Iterator[Places]:
+    """Ways to find every parameter and buffer among the arrays, all of which are used."""
+    wanted = [
+        (f"{name}.{key}", layer, shape)
+        for name, layer in layers
+        for key, shape in (
+            *layer.shapes().items(),
+            *((key, shape) for key, (shape, _) in layer.buffers().items()),
+        )
+    ]
+
+    def extend(
+        index: int, places: dict[str, Place], used: frozenset[str]
+    ) -> Iterator[dict[str, Place]]:
+        if index == len(wanted):
+            if used == frozenset(arrays):
+                yield places
+            return
+        name, layer, shape = wanted[index]
+        for found in _homes(name, layer, shape, arrays, places, used):
+            taken = used | {place.name for place in found.values()}
+            yield from extend(index + 1, places | found, taken)
+
+    return extend(0, {}, frozenset())
+
+
+def _homes(
+    name: str,
+    layer: Layer,
+    shape: tuple[int, ...],
+    arrays: Arrays,
+    places: Places,
+    used: frozenset[str],
+) -> Iterator[dict[str, Place]]:
+    """The arrays that can be a parameter, each with the layouts that fit."""
+    if name in places:  # a piece of an array that was taken whole
+        yield {}
+        return
+    size = int(np.prod(shape))
+    free = [n for n in arrays if n not in used]
+    stem = name.rpartition(".")[2].rpartition("_")[2][:3]
+    if name.endswith(("running_mean", "running_variance")):
+        free = [n for n in free if stem in n.lower()] or free
+    for other in free:
+        array = arrays[other]
+        if array.size == size:
+            for transposed, moves in _layouts(layer, np.shape(array), shape):
+                yield {name: Place(other, transposed, moves)}
+        elif name.endswith(".weight") and isinstance(layer, RECURRENT):
+            yield from _stacked(name, layer, np.shape(array), other)
+
+
+def _layouts(
+    layer: Layer, own: tuple[int, ...], shape: tuple[int, ...]
+) -> Iterator[tuple[bool, tuple[Move, ...]]]:
+    squeezed = tuple(n for n in own if n != 1)
+    if own == shape or squeezed == tuple(n for n in shape if n != 1):
+        yield False, ()
+    if len(shape) == 2 and own == shape[::-1]:
+        yield True, ()
+    if isinstance(layer, Conv2D) and len(own) == 4:
+        yield from ((False, moves) for moves in kernel_layouts(own, shape) if moves)
+
+
+def _stacked(
+    name: str, layer: LSTM | GRU | SimpleRNN, own: tuple[int, ...], other: str
+) -> Iterator[dict[str, Place]]:
+    """One array that multiplies the input and the state laid side by side."""
+    inputs, units = layer.inputs, layer.units
+    second = name.replace(".weight", ".recurrent_weight")
+    width = layer.shapes()["weight"][1]
+    for axis, transposed in ((0, False), (1, True)):
+        if own == ((inputs + units, width) if axis == 0 else (width, inputs + units)):
+            for first in (True, False):
+                start = 0 if first else units
+                state = inputs if first else 0
+                yield {
+                    name: Place(other, transposed, part=Part(axis, start, start + inputs)),
+                    second: Place(other, transposed, part=Part(axis, state, state + units)),
+                }

@@ -1,0 +1,117 @@
+"""What a guess at a network is made of, before its activations are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from netparity.conventions import Conventions
+from netparity.diagnosis.twin import Array
+from netparity.layouts import Move, Place
+from netparity.nn import Affine, Conv2D, Identity, Layer
+
+Layers = tuple[tuple[str, Layer], ...]
+Places = Mapping[str, Place]
+Arrays = Mapping[str, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What runs from one layer to the next, with the length of its last axis.
+
+    ``rows`` are (N, width), ``steps`` (N, T, width), ``images`` (N, H, W, width).
+    """
+
+    kind: Literal["rows", "steps", "images"]
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A layer with parameters, each of which stands in a place of the side.
+
+    Attributes:
+        layer: the layer.
+        places: parameter or buffer → place, as pairs.
+        after: what comes out of it.
+    """
+
+    layer: Layer
+    places: tuple[tuple[str, Place], ...]
+    after: Flow
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The side's arrays that it takes."""
+        return tuple(name for _, place in self.places for name in place.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """A network over a side's arrays in which some activations are still to be read.
+
+    Attributes:
+        layers: the network; the identity stands where nothing is known.
+        places: parameter or buffer → where the side keeps it.
+        gaps: the names of the layers to be read.
+    """
+
+    layers: Layers
+    places: Places
+    gaps: tuple[str, ...]
+
+    @property
+    def conventions(self) -> Conventions:
+        """The network as it stands."""
+        return Conventions(layers=self.layers, places=dict(self.places))
+
+    def filled(self, gap: str, layer: Layer) -> Sketch:
+        """With a layer in a gap."""
+        layers = tuple((n, layer if n == gap else k) for n, k in self.layers)
+        return replace(self, layers=layers)
+
+    def named(self) -> Sketch:
+        """Without identities; what was read is named after its kind."""
+        layers: list[tuple[str, Layer]] = []
+        for name, layer in self.layers:
+            if name in self.gaps:
+                if isinstance(layer, Identity):
+                    continue
+                if name.startswith(GAP):
+                    name = f"{type(layer).__name__.lower()}{name.removeprefix(GAP)}"
+            layers.append((name, layer))
+        return Sketch(tuple(layers), self.places, ())
+
+
+#: What the layers are called that stand for an activation not known yet.
+GAP = "bend"
+
+
+def moved(place: Place, *moves: Move) -> Place:
+    """A place with further moves."""
+    return replace(place, moves=(*place.moves, *moves))
+
+
+def is_vector(array: Array, size: int) -> bool:
+    """Whether an array holds one number for each of so many features."""
+    shape = np.shape(array)
+    return shape in {(size,), (1, size), (size, 1)} or (shape == () and size == 1)
+
+
+def vectors(arrays: Arrays, unused: tuple[str, ...], size: int) -> list[str]:
+    """The arrays among the unused that are vectors of a size."""
+    return [name for name in unused if is_vector(arrays[name], size)]
+
+
+def images_end(layers: Layers) -> int | None:
+    """The index of the first affine layer after the last convolution; ``None`` without."""
+    convolutions = [i for i, (_, k) in enumerate(layers) if isinstance(k, Conv2D)]
+    if not convolutions:
+        return None
+    following: Iterator[int] = (
+        i for i in range(convolutions[-1], len(layers)) if isinstance(layers[i][1], Affine)
+    )
+    return next(following, None)
