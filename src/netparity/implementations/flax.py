@@ -215,6 +215,22 @@ class Flax(ProgramSide):
         with self._at(write=True):
             self.program.set_parameters(values)
 
+    def buffers(self) -> Values:
+        """Copies of the running statistics, named by their paths in the model."""
+        with self._at():
+            leaves = jax.tree_util.tree_leaves(self.program.rest)
+            named = self.model.statistics(self.program.rest)
+        return {name: np.array(leaves[place]) for name, place in named}
+
+    def set_buffers(self, values: Mapping[str, Array]) -> None:
+        """Writes running statistics, in the author's model too."""
+        with self._at(write=True), self.program.context():
+            leaves, structure = jax.tree_util.tree_flatten(self.program.rest)
+            for name, place in self.model.statistics(self.program.rest):
+                if name in values:
+                    leaves[place] = jax.numpy.asarray(values[name], leaves[place].dtype)
+            self.program.rest = jax.tree_util.tree_unflatten(structure, leaves)
+
     def state(self) -> Any:
         """Parameters, statistics, counters of draws, the optimizer's state, and the key."""
         own = None if self._own_step is None else self._own_step.state()

@@ -18,6 +18,7 @@ from flax import nnx
 
 from netparity import nn
 from netparity.conventions import Place
+from netparity.implementations import flax_layers
 from netparity.implementations.jax_program import named_leaves
 from netparity.implementations.jax_side import mode_of
 
@@ -55,6 +56,15 @@ class NnxModel:
         """Parameters and everything else of the module as it is now."""
         self._structure, params, rest = nnx.split(self.module, self.trained, ...)
         return _apart(params), _apart(rest)
+
+    def statistics(self, rest: Any) -> list[tuple[str, int]]:
+        """What is kept but not trained, by path, and its place among the leaves of the rest."""
+        flat = nnx.to_flat_state(rest)
+        return [
+            (".".join(map(str, path)), place)
+            for place, (path, variable) in enumerate(flat)
+            if isinstance(variable, nnx.BatchStat)
+        ]
 
     def write(self, params: Any, rest: Any) -> None:
         """Puts values into the author's module."""
@@ -127,17 +137,7 @@ class NnxModel:
 
     def seen(self, call: Called) -> tuple[nn.Layer | None, Mapping[str, Place], str]:
         """The layer of the reference network that was called, its places, and how it is written."""
-        layer, path = call.layer, ".".join(call.path)
-        if type(layer) is nnx.Linear:
-            width = (layer.in_features, layer.out_features)
-            return (
-                nn.Affine(*width, bias=layer.use_bias),
-                _places(path, layer.use_bias),
-                f"nnx.Linear({width[0]}, {width[1]})",
-            )
-        if type(layer) is nnx.Dropout:
-            return _dropout(layer), {}, f"nnx.Dropout({layer.rate})"
-        return None, {}, f"nnx.{type(layer).__name__}"
+        return flax_layers.seen(call.layer, np.shape(call.entering), call.path, self.functions)
 
     def laws(self, call: Called) -> Mapping[str, nn.Law]:
         """Nothing: an NNX layer forgets how it was drawn."""
@@ -202,6 +202,12 @@ class LinenModel:
         """Parameters and everything else as they are now."""
         return self._values
 
+    def statistics(self, rest: Any) -> list[tuple[str, int]]:
+        """What is kept but not trained, by path, and its place among the leaves of the rest."""
+        prefix = "batch_stats."
+        named = [(n, place) for n, place in named_leaves(rest) if n.startswith(prefix)]
+        return [(name.removeprefix(prefix), place) for name, place in named]
+
     def write(self, params: Any, rest: Any) -> None:
         """Keeps values."""
         self._values = (params, rest)
@@ -244,17 +250,7 @@ class LinenModel:
 
     def seen(self, call: Called) -> tuple[nn.Layer | None, Mapping[str, Place], str]:
         """The layer of the reference network that was called, its places, and how it is written."""
-        layer, path = call.layer, ".".join(call.path)
-        if type(layer) is linen.Dense:
-            width = (call.entering.shape[-1], int(layer.features))
-            return (
-                nn.Affine(*width, bias=layer.use_bias),
-                _places(path, layer.use_bias),
-                f"linen.Dense({width[1]})",
-            )
-        if type(layer) is linen.Dropout:
-            return _dropout(layer), {}, f"linen.Dropout({layer.rate})"
-        return None, {}, f"linen.{type(layer).__name__}"
+        return flax_layers.seen(call.layer, np.shape(call.entering), call.path, self.functions)
 
     def laws(self, call: Called) -> Mapping[str, nn.Law]:
         """The laws of a dense layer that has Linen's own."""
@@ -285,16 +281,3 @@ def _into(calls: list[Called]) -> Any:
         return leaving
 
     return noted
-
-
-def _dropout(layer: Any) -> nn.Layer | None:
-    """A dropout of either kind; one that drops nothing draws nothing."""
-    if layer.rate == 0:
-        return nn.Identity()
-    return None if layer.broadcast_dims else nn.Dropout(float(layer.rate))
-
-
-def _places(path: str, bias: bool) -> dict[str, Place]:
-    prefix = f"{path}." if path else ""
-    places = {"weight": Place(f"{prefix}kernel")}
-    return places | ({"bias": Place(f"{prefix}bias")} if bias else {})
