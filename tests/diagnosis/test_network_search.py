@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,7 @@ from netparity.nn import (
     AveragePool2D,
     BatchNorm,
     Conv2D,
+    Embedding,
     Flatten,
     HardSigmoid,
     HardTanh,
@@ -406,3 +408,50 @@ def test_recurrent_layers(
     assert [k for _, k in found.conventions.layers or ()] == kinds
     names = {n for place in found.conventions.places.values() for n in place.names}
     assert names == set(parameters)
+
+
+def test_every_step_is_predicted() -> None:
+    shapes = {"W": (3, 4), "U": (4, 4), "b": (4,), "V": (4, 2), "c": (2,)}
+    p = {n: np.zeros(s) for n, s in shapes.items()}
+
+    def predict(x: Array) -> Array:
+        h, y = np.zeros((len(x), 4)), []
+        for t in range(x.shape[1]):
+            h = np.maximum(x[:, t] @ p["W"] + h @ p["U"] + p["b"], 0)
+            y.append(sigmoid(h @ p["V"] + p["c"]))
+        return np.stack(y, axis=1)
+
+    program = netparity.Scratch(parameters=p, predict=predict)
+    x = rng(5).standard_normal((7, 5, 3))
+    found = structure.find(adapt(program), Conventions(), x, rng())
+    assert found is not None
+    wanted = [SimpleRNN(3, 4, "relu", return_sequences=True), Affine(4, 2), Sigmoid()]
+    assert [k for _, k in found.conventions.layers or ()] == wanted
+
+
+def test_vectors_of_tokens_laid_in_one_row() -> None:
+    shapes = {"C": (9, 2), "W1": (6, 8), "b1": (8,), "W2": (8, 9), "b2": (9,)}
+    p = {n: np.zeros(s) for n, s in shapes.items()}
+
+    def predict(x: Array) -> Array:
+        rows = p["C"][x.astype(int)].reshape(len(x), -1)
+        return unlike(np.tanh(rows @ p["W1"] + p["b1"]) @ p["W2"] + p["b2"], "softmax")
+
+    program = netparity.Scratch(parameters=p, predict=predict)
+    x = rng(5).integers(0, 9, (7, 3)).astype(float)
+    found = structure.find(adapt(program), Conventions(), x, rng())
+    assert found is not None
+    wanted = [Embedding(9, 2), Flatten(), Affine(6, 8), Tanh(), Affine(8, 9), Softmax()]
+    assert [k for _, k in found.conventions.layers or ()] == wanted
+
+
+def test_many_convolutions_and_no_network_take_no_time() -> None:
+    p: Values = {}
+    for k in range(6):
+        p |= {f"K{k}": np.zeros((3, 3, 3, 3)), f"c{k}": np.zeros(3)}
+    p |= {"W": np.zeros((12, 2)), "b": np.zeros(2)}
+    program = netparity.Scratch(parameters=p, predict=lambda x: np.cos(x[:, :2, 0, 0]) + p["b"])
+    begun = time.perf_counter()
+    x = rng(5).standard_normal((5, 16, 16, 3))
+    assert structure.find(adapt(program), Conventions(), x, rng()) is None
+    assert time.perf_counter() - begun < 10

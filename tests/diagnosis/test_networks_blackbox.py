@@ -117,6 +117,19 @@ def test_a_convolution_in_numpy(right: Callable[[], netparity.Scratch], causes: 
     assert found(report) == causes
 
 
+@pytest.mark.parametrize(
+    ("right", "causes"),
+    [(program(rows=False), {"flatten-order"}), (program(flip=True), {"conv-correlation"})],
+    ids=["rows as they stood", "flipped kernels"],
+)
+def test_two_convolutions_in_numpy(
+    right: Callable[[], netparity.Scratch], causes: set[str]
+) -> None:
+    report = netparity.compare(program(), right, data=images(), batch_size=8)
+    assert found(report) == causes
+    assert not report.unexplained
+
+
 # ---- batch norm -------------------------------------------------------------------------------
 NORMALIZED = (
     ("dense1", Affine(4, 5)),

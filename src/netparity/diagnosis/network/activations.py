@@ -125,7 +125,6 @@ def read(
     """
     candidates = tuple(dict.fromkeys((*hints, *KNOWN)))
     for gaps in _groups(sketch):
-        looks: list[Look] = []
         key = _behind(sketch, gaps[0])
         if key not in memory:
             looks = _looks(live, sketch, gaps[0], x, rng)
@@ -178,9 +177,22 @@ def _read_together(
     for _ in range(LOOKS):
         values = probe_parameters(twin, rng) | probe_buffers(twin, rng)
         looks.append(_look(live, twin, values, x[:ROWS]))
-    fillings = ((candidate,) * len(gaps) for candidate in candidates)
+    own = tuple(k for n, k in sketch.layers if n in gaps)
+    fillings = [own, *(filling for k in candidates for filling in _alike(sketch, gaps, k))]
     found, _ = _nearest(sketch, gaps, looks, fillings, SCREEN)
     return None if found is None else _filled(sketch, gaps, found)
+
+
+def _alike(sketch: Sketch, gaps: tuple[str, ...], layer: Layer) -> Iterator[tuple[Layer, ...]]:
+    """One layer in all gaps, or only in those behind normalizations, or before them."""
+    yield (layer,) * len(gaps)
+    names = [name for name, _ in sketch.layers]
+    for side in (1, -1):
+        beside = [
+            isinstance(sketch.layers[(names.index(g) + side) % len(names)][1], NORMS) for g in gaps
+        ]
+        if any(beside):
+            yield tuple(Identity() if norm else layer for norm in beside)
 
 
 def _groups(sketch: Sketch) -> Iterator[tuple[str, ...]]:

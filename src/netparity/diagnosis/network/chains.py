@@ -18,6 +18,7 @@ from netparity.nn import (
     Affine,
     BatchNorm,
     Conv2D,
+    Embedding,
     Flatten,
     Identity,
     Layer,
@@ -35,6 +36,7 @@ NORMS: Final = (BatchNorm, LayerNorm, RMSNorm)
 CALLED: Final = (
     ((Affine,), "affine"),
     ((Conv2D,), "conv"),
+    ((Embedding,), "embedding"),
     (NORMS, "norm"),
     ((SimpleRNN, LSTM, GRU), "recurrent"),
 )
@@ -51,7 +53,7 @@ def sketches(arrays: Arrays, buffers: Arrays, x: Array, outputs: int) -> Iterato
     """
     for front, flow in _starts(x):
         for chain in itertools.islice(chains(arrays, buffers, flow, outputs), MAXIMUM_CHAINS):
-            found = _sketch(front, chain, x)
+            found = _sketch(front, flow, chain, x)
             if found is not None:
                 yield found
 
@@ -59,12 +61,14 @@ def sketches(arrays: Arrays, buffers: Arrays, x: Array, outputs: int) -> Iterato
 def _starts(x: Array) -> Iterator[tuple[Layers, Flow]]:
     """What a batch can be taken for."""
     if x.ndim == 3:
-        yield (), Flow("steps", x.shape[2])
+        yield (), Flow("steps", x.shape[2], x.shape[1])
     if x.ndim == 4:
         yield (), Flow("images", x.shape[3])
         yield (("channels_last", Permute((0, 2, 3, 1))),), Flow("images", x.shape[1])
     flat: Layers = (("flatten", Flatten()),) if x.ndim > 2 else ()
     yield flat, Flow("rows", int(np.prod(x.shape[1:])))
+    if x.ndim == 2 and np.all((x >= 0) & (x == np.floor(x))):
+        yield (), Flow("tokens", int(np.max(x)) + 1, x.shape[1])
 
 
 def chains(
@@ -114,12 +118,14 @@ def _chains(
             found += images.convolution(flow, arrays, unused)
         if flow.kind == "steps":
             found += sequences.recurrent(flow, arrays, unused, turns)
+        if flow.kind == "tokens":
+            found += dense.embedding(flow, arrays, unused)
         else:
             found += dense.affine(flow, arrays, unused, turns, outputs)
-            if not normalized:
-                found += dense.normalization(
-                    flow, arrays, unused, buffers, free, scale_alone=scale_alone
-                )
+        if flow.kind in ("rows", "images") and not normalized:
+            found += dense.normalization(
+                flow, arrays, unused, buffers, free, scale_alone=scale_alone
+            )
         if in_order:
             taken = [{n for n in k.names if n in order} for k in found]
             found = [k for k, own in zip(found, taken, strict=True) if own == {*unused[: len(own)]}]
@@ -129,7 +135,7 @@ def _chains(
         flow: Flow, unused: tuple[str, ...], free: tuple[str, ...], normalized: bool
     ) -> Iterator[tuple[Link, ...]]:
         if not unused:
-            if flow == Flow("rows", outputs):
+            if flow.kind in ("rows", "steps") and flow.width * flow.length == outputs:
                 yield ()
             return
         if next(tried) > MAXIMUM_TRIED:
@@ -144,20 +150,19 @@ def _chains(
     yield from extend(start, tuple(arrays), tuple(buffers), True)
 
 
-def _sketch(front: Layers, chain: Sequence[Link], x: Array) -> Sketch | None:
+def _sketch(front: Layers, start: Flow, chain: Sequence[Link], x: Array) -> Sketch | None:
     """A chain as a network, with an activation to be read after every layer but a recurrent one."""
     layers: list[tuple[str, Layer]] = list(front)
     places: dict[str, Place] = {}
     gaps: list[str] = []
-    flow = "images" if isinstance(chain[0].layer, Conv2D) else "rows"
+    kinds = [start.kind, *(link.after.kind for link in chain)]
     for index, link in enumerate(chain, start=1):
-        if flow == "images" and link.after.kind == "rows":
+        if isinstance(link.layer, Affine) and kinds[index] == "rows" != kinds[index - 1]:
             layers.append(("flatten", Flatten()))
-        flow = link.after.kind
         name = f"{_called(link.layer)}{index}"
         layers.append((name, link.layer))
         places |= {f"{name}.{key}": place for key, place in link.places}
-        if not isinstance(link.layer, SimpleRNN | LSTM | GRU):
+        if not isinstance(link.layer, SimpleRNN | LSTM | GRU | Embedding):
             gaps.append(f"{GAP}{index}")
             layers.append((gaps[-1], Identity()))
     found = Sketch(tuple(layers), places, tuple(gaps))

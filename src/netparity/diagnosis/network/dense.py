@@ -9,7 +9,7 @@ import numpy as np
 
 from netparity.diagnosis.network.sketch import Arrays, Flow, Link, vectors
 from netparity.layouts import Place
-from netparity.nn import Affine, BatchNorm, LayerNorm, RMSNorm
+from netparity.nn import Affine, BatchNorm, Embedding, LayerNorm, RMSNorm
 
 #: A bias is looked for among so many vectors of its size, the first defined.
 BIASES = 3
@@ -22,7 +22,7 @@ MEANS, VARIANCES = ("mean", "mu"), ("var", "sigma")
 def affine(
     flow: Flow, arrays: Arrays, unused: tuple[str, ...], turns: tuple[bool, ...], outputs: int
 ) -> Iterator[Link]:
-    """Affine layers on rows, or on images laid out in one row."""
+    """Affine layers on rows, on each of several steps, or on what is laid out in one row."""
     for name in unused:
         array = np.asarray(arrays[name])
         if array.shape == (flow.width,) and outputs == 1:
@@ -31,7 +31,8 @@ def affine(
             continue
         for transposed in turns:
             inputs, width = array.shape[::-1] if transposed else array.shape
-            if inputs % flow.width or (flow.kind == "rows" and inputs != flow.width):
+            after = _after(flow, inputs, width)
+            if after is None:
                 continue
             rest = tuple(n for n in unused if n != name)
             for bias in (*vectors(arrays, rest, width)[:BIASES], None):
@@ -39,7 +40,25 @@ def affine(
                 if bias is not None:
                     places.append(("bias", Place(bias)))
                 layer = Affine(inputs, width, bias=bias is not None)
-                yield Link(layer, tuple(places), Flow("rows", width))
+                yield Link(layer, tuple(places), after)
+
+
+def _after(flow: Flow, inputs: int, width: int) -> Flow | None:
+    """What an affine layer with so many inputs makes of a flow, if it can take it."""
+    if inputs == flow.width and flow.kind == "steps":
+        return Flow("steps", width, flow.length)
+    if flow.kind == "images":  # how many pixels are left is not known here
+        return None if inputs % flow.width else Flow("rows", width)
+    return Flow("rows", width) if inputs == flow.width * flow.length else None
+
+
+def embedding(flow: Flow, arrays: Arrays, unused: tuple[str, ...]) -> Iterator[Link]:
+    """A vector for each token."""
+    for name in unused:
+        shape = np.shape(arrays[name])
+        if len(shape) == 2 and shape[0] >= flow.width:
+            layer = Embedding(*shape)
+            yield Link(layer, (("weight", Place(name)),), Flow("steps", shape[1], flow.length))
 
 
 def normalization(

@@ -15,7 +15,7 @@ import numpy as np
 from netparity.conventions import Conventions
 from netparity.diagnosis.network.activations import ACTIVATIONS
 from netparity.diagnosis.network.images import kernel_layouts
-from netparity.diagnosis.network.sketch import GAP, Arrays, Layers, Places, Sketch
+from netparity.diagnosis.network.sketch import GAP, Arrays, Layers, Places, Sketch, unlike
 from netparity.diagnosis.twin import Array
 from netparity.layouts import Move, Part, Place
 from netparity.nn import (
@@ -86,10 +86,10 @@ def _opened(layers: Layers) -> tuple[Layers, tuple[str, ...]]:
         if isinstance(layer, ACTIVATIONS):
             gaps.append(name)
         elif isinstance(layer, OPEN) and not any(isinstance(k, ACTIVATIONS) for _, k in following):
-            gaps.append(f"{GAP}{index + 1}")
+            gaps.append(unlike(f"{GAP}{index + 1}", dict(layers)))
             opened.append((gaps[-1], Identity()))
     if layers and not isinstance(layers[-1][1], (*OPEN, *ACTIVATIONS)):
-        gaps.append(f"{GAP}{len(layers) + 1}")
+        gaps.append(unlike(f"{GAP}{len(layers) + 1}", dict(layers)))
         opened.append((gaps[-1], Identity()))
     return tuple(opened), tuple(gaps)
 

@@ -52,7 +52,7 @@ POOLS: Final[tuple[Layer | None, ...]] = (
     MaxPool2D(2, 1),
     AveragePool2D(2, 1),
 )
-#: With more convolutions than this, all of them are padded and stride alike.
+#: With more convolutions than this, all of them are padded and stride alike, pools too.
 FREE_CONVOLUTIONS = 2
 
 
@@ -154,27 +154,40 @@ def _laid_out(
 ) -> Iterator[tuple[int, Layers]]:
     """Stages with windows so that so many pixels come out (``None``: any number)."""
 
-    def extend(index: int, image: tuple[int, int], alike: int | None) -> Iterator[Any]:
+    def extend(
+        index: int, image: tuple[int, int], window: int | None, pool: Layer | None
+    ) -> Iterator[tuple[int, Layers]]:
         if index == len(stages):
             if pixels is None or image[0] * image[1] == pixels:
                 yield 0, ()
             return
-        stage = stages[index]
-        for window, rank, layers, size in _options(stage, index, image):
-            if alike is not None and window != alike:
-                continue
-            following = window if len(stages) > FREE_CONVOLUTIONS else None
-            for more, tail in extend(index + 1, size, following):
-                yield rank + more, (*layers, *tail)
+        for option in _options(stages[index], index, image):
+            alike = window in (None, option.window) and (
+                pool is None or option.pool in (None, pool)
+            )
+            if alike:
+                following = (None, None) if free else (option.window, pool or option.pool)
+                for rank, tail in extend(index + 1, option.size, *following):
+                    yield option.rank + rank, (*option.layers, *tail)
 
-    yield from extend(0, image, None)
+    free = len(stages) <= FREE_CONVOLUTIONS
+    yield from extend(0, image, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A stage with its windows laid: which of the convolution's, the pool, and what comes out."""
+
+    window: int
+    pool: Layer | None
+    rank: int
+    layers: Layers
+    size: tuple[int, int]
 
 
 @lru_cache(maxsize=256)
-def _options(
-    stage: Stage, index: int, image: tuple[int, int]
-) -> list[tuple[int, int, Layers, tuple[int, int]]]:
-    """Each way to lay a stage's windows: which of the convolution's, its rank, layers, size."""
+def _options(stage: Stage, index: int, image: tuple[int, int]) -> list[Option]:
+    """Each way to lay a stage's windows on an image."""
     pools = list(enumerate(dict.fromkeys((stage.pool, *POOLS))))
     options = []
     seen = set()
@@ -188,7 +201,7 @@ def _options(
             pooled = laid if pool is None else _laid(pool, laid.output)
             if pooled is not None:
                 end = () if pool is None else ((f"pool{index + 1}", pool),)
-                options.append((window, rank + away, (*layers, *end), pooled.output))
+                options.append(Option(window, pool, rank + away, (*layers, *end), pooled.output))
     return options
 
 

@@ -29,7 +29,7 @@ def recurrent(
             last: Layer = KINDS[blocks](flow.width, units, bias=bias)
             yield Link(last, (*places, *biases), Flow("rows", units))
             every = changed(last, return_sequences=True)
-            yield Link(every, (*places, *biases), Flow("steps", units))
+            yield Link(every, (*places, *biases), Flow("steps", units, flow.length))
 
 
 def _weights(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -22,11 +22,13 @@ Arrays = Mapping[str, Array]
 class Flow:
     """What runs from one layer to the next, with the length of its last axis.
 
-    ``rows`` are (N, width), ``steps`` (N, T, width), ``images`` (N, H, W, width).
+    ``rows`` are (N, width), ``steps`` (N, length, width), ``images`` (N, H, W, width);
+    ``tokens`` are (N, length), numbers below ``width``.
     """
 
-    kind: Literal["rows", "steps", "images"]
+    kind: Literal["rows", "steps", "images", "tokens"]
     width: int
+    length: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +78,27 @@ class Sketch:
     def named(self) -> Sketch:
         """Without identities; what was read is named after its kind."""
         layers: list[tuple[str, Layer]] = []
+        taken = {name for name, _ in self.layers}
         for name, layer in self.layers:
             if name in self.gaps:
                 if isinstance(layer, Identity):
                     continue
                 if name.startswith(GAP):
-                    name = f"{type(layer).__name__.lower()}{name.removeprefix(GAP)}"
+                    kind = type(layer).__name__.lower()
+                    name = unlike(f"{kind}{name.removeprefix(GAP)}", taken)
             layers.append((name, layer))
         return Sketch(tuple(layers), self.places, ())
 
 
 #: What the layers are called that stand for an activation not known yet.
-GAP = "bend"
+GAP = "gap"
+
+
+def unlike(name: str, taken: Container[str]) -> str:
+    """A name that no other layer has."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 def moved(place: Place, *moves: Move) -> Place:
