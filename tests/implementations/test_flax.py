@@ -304,7 +304,6 @@ class Residual(nnx.Module):
 def test_a_network_that_is_no_chain_declares_no_layers():
     assert Flax(Residual()).declared(X[:3]).layers is None
     assert Flax(Residual(shared=True)).declared(X[:3]).layers is None
-    assert in_linen(norm=True).declared(X[:3]).layers is None
     alone = Flax(nnx.Linear(6, 4, use_bias=False, rngs=nnx.Rngs(0))).declared(X[:3])
     assert alone.places == {"linear.weight": Place("kernel")}
     masked = optax.adamw(0.1, mask=lambda p: jax.tree_util.tree_map(lambda v: v.ndim > 1, p))
