@@ -17,6 +17,7 @@ from netparity.diagnosis.network import chains as chains_
 from netparity.diagnosis.network.sketch import Flow
 from netparity.diagnosis.twin import Array, Values
 from netparity.implementations import adapt
+from netparity.layouts import Part
 from netparity.nn import (
     ELU,
     GELU,
@@ -455,3 +456,38 @@ def test_many_convolutions_and_no_network_take_no_time() -> None:
     x = rng(5).standard_normal((5, 16, 16, 3))
     assert structure.find(adapt(program), Conventions(), x, rng()) is None
     assert time.perf_counter() - begun < 10
+
+
+def test_biases_in_the_first_column_of_the_weights() -> None:
+    p = {"Theta1": np.zeros((6, 5)), "Theta2": np.zeros((3, 7))}
+
+    def predict(x: Array) -> Array:
+        ones = np.ones((len(x), 1))
+        h = sigmoid(np.hstack([ones, x]) @ p["Theta1"].T)
+        return sigmoid(np.hstack([ones, h]) @ p["Theta2"].T)
+
+    program = netparity.Scratch(parameters=p, predict=predict)
+    found = structure.find(adapt(program), Conventions(), rng(5).standard_normal((9, 4)), rng())
+    assert found is not None
+    wanted = [Affine(4, 6), Sigmoid(), Affine(6, 3), Sigmoid()]
+    assert [k for _, k in found.conventions.layers or ()] == wanted
+    assert found.conventions.places["affine1.bias"].part == Part(1, 0, 1)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_batch_norm_without_running_statistics(before: bool) -> None:
+    p = {"W1": np.zeros((4, 5)), "b1": np.zeros(5), "gamma": np.ones(5), "beta": np.zeros(5)}
+    p |= {"W2": np.zeros((5, 2)), "b2": np.zeros(2)}
+
+    def predict(x: Array) -> Array:
+        z = x @ p["W1"] + p["b1"]
+        z = z if before else np.tanh(z)
+        z = (z - z.mean(axis=0)) / np.sqrt(z.var(axis=0) + 1e-8) * p["gamma"] + p["beta"]
+        return (np.tanh(z) if before else z) @ p["W2"] + p["b2"]
+
+    program = netparity.Scratch(parameters=p, predict=predict)
+    found = structure.find(adapt(program), Conventions(), rng(5).standard_normal((9, 4)), rng())
+    assert found is not None
+    norm = BatchNorm(5, epsilon=1e-8, inference="batch")
+    between = [norm, Tanh()] if before else [Tanh(), norm]
+    assert [k for _, k in found.conventions.layers or ()] == [Affine(4, 5), *between, Affine(5, 2)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -71,6 +72,21 @@ def _starts(x: Array) -> Iterator[tuple[Layers, Flow]]:
         yield (), Flow("tokens", int(np.max(x)) + 1, x.shape[1])
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What chains may be.
+
+    Attributes:
+        in_order: they take the arrays in the order of their definition.
+        scale_alone: normalizations may have no shift.
+        by_batch: normalizations go over the batch where there are no running statistics.
+    """
+
+    in_order: bool = False
+    scale_alone: bool = False
+    by_batch: bool = False
+
+
 def chains(
     arrays: Arrays, buffers: Arrays, start: Flow, outputs: int
 ) -> Iterator[tuple[Link, ...]]:
@@ -80,18 +96,19 @@ def chains(
     stores all its weights one way round comes before one that mixes.
     """
     turns = ((False,), (True,), (False, True))
-    ordered, *loose = (
-        [_chains(arrays, buffers, start, outputs, way, **rules) for way in turns]
+    ordered, by_batch, loose, looser = (
+        [_chains(arrays, buffers, start, outputs, way, rules) for way in turns]
         for rules in (
-            {"in_order": True, "scale_alone": True},
-            {"in_order": False, "scale_alone": False},
-            {"in_order": False, "scale_alone": True},
+            Rules(in_order=True, scale_alone=True),
+            Rules(in_order=True, by_batch=True),
+            Rules(),
+            Rules(scale_alone=True),
         )
     )
     # Rows one way round and the other in turn: either may have many chains.
-    pure = itertools.chain.from_iterable(itertools.zip_longest(*loose[0][:2]))
+    pure = itertools.chain.from_iterable(itertools.zip_longest(*loose[:2]))
     seen: set[tuple[Link, ...] | None] = {None}
-    for chain in itertools.chain(*ordered, pure, loose[0][2], *loose[1]):
+    for chain in itertools.chain(*ordered, *by_batch, pure, loose[2], *looser):
         if chain is not None and chain not in seen:
             seen.add(chain)
             yield chain
@@ -103,9 +120,7 @@ def _chains(
     start: Flow,
     outputs: int,
     turns: tuple[bool, ...],
-    *,
-    in_order: bool,
-    scale_alone: bool,
+    rules: Rules,
 ) -> Iterator[tuple[Link, ...]]:
     order = {name: index for index, name in enumerate(arrays)}
     tried = itertools.count()
@@ -124,9 +139,10 @@ def _chains(
             found += dense.affine(flow, arrays, unused, turns, outputs)
         if flow.kind in ("rows", "images") and not normalized:
             found += dense.normalization(
-                flow, arrays, unused, buffers, free, scale_alone=scale_alone
-            )
-        if in_order:
+                flow, arrays, unused, buffers, free,
+                scale_alone=rules.scale_alone, by_batch=rules.by_batch,
+            )  # fmt: skip
+        if rules.in_order:
             taken = [{n for n in k.names if n in order} for k in found]
             found = [k for k, own in zip(found, taken, strict=True) if own == {*unused[: len(own)]}]
         return sorted(found, key=lambda k: min(order.get(n, len(order)) for n in k.names))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from netparity.diagnosis.network.sketch import Arrays, Flow, Link, vectors
-from netparity.layouts import Place
+from netparity.layouts import Part, Place
 from netparity.nn import Affine, BatchNorm, Embedding, LayerNorm, RMSNorm
 
 #: A bias is looked for among so many vectors of its size, the first defined.
@@ -33,6 +33,8 @@ def affine(
             inputs, width = array.shape[::-1] if transposed else array.shape
             after = _after(flow, inputs, width)
             if after is None:
+                if inputs == flow.width * flow.length + 1 and flow.kind == "rows":
+                    yield from _with_ones(name, transposed, inputs - 1, width)
                 continue
             rest = tuple(n for n in unused if n != name)
             for bias in (*vectors(arrays, rest, width)[:BIASES], None):
@@ -41,6 +43,20 @@ def affine(
                     places.append(("bias", Place(bias)))
                 layer = Affine(inputs, width, bias=bias is not None)
                 yield Link(layer, tuple(places), after)
+
+
+def _with_ones(name: str, transposed: bool, inputs: int, width: int) -> Iterator[Link]:
+    """An affine layer on inputs with a one before or behind them: one array holds the bias too."""
+    axis = 1 if transposed else 0
+    for weight, bias in (
+        (Part(axis, 1, inputs + 1), Part(axis, 0, 1)),
+        (Part(axis, 0, inputs), Part(axis, inputs, inputs + 1)),
+    ):
+        places = (
+            ("weight", Place(name, transposed, part=weight)),
+            ("bias", Place(name, transposed, part=bias)),
+        )
+        yield Link(Affine(inputs, width), places, Flow("rows", width))
 
 
 def _after(flow: Flow, inputs: int, width: int) -> Flow | None:
@@ -69,6 +85,7 @@ def normalization(
     free: tuple[str, ...],
     *,
     scale_alone: bool,
+    by_batch: bool,
 ) -> Iterator[Link]:
     """Normalizations of a flow: by running statistics where there are some of its width.
 
@@ -79,6 +96,7 @@ def normalization(
         buffers: the side's buffers.
         free: likewise.
         scale_alone: whether there are normalizations without a shift.
+        by_batch: whether those without running statistics go over the batch, not over a row.
     """
     width = flow.width
     found = vectors(arrays, unused, width)[: BIASES + 1]
@@ -91,6 +109,8 @@ def normalization(
                 mean, variance = statistics
                 kept = (("running_mean", Place(mean)), ("running_variance", Place(variance)))
                 yield Link(BatchNorm(width), (*places, *kept), flow)
+            elif by_batch:
+                yield Link(BatchNorm(width, inference="batch"), places, flow)
             elif flow.kind == "rows":
                 yield Link(LayerNorm((width,)), places, flow)
     if scale_alone and statistics is None and flow.kind == "rows":
