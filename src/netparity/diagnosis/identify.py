@@ -20,7 +20,7 @@ from netparity.conventions import Conventions, Piled
 from netparity.diagnosis import gradient as gradients_
 from netparity.diagnosis import loss as losses_
 from netparity.diagnosis import masks as masks_
-from netparity.diagnosis import stepping, structure, update
+from netparity.diagnosis import stepping, structure, unshown, update
 from netparity.diagnosis.canonical import make_canonical
 from netparity.diagnosis.layout import in_one_layout
 from netparity.diagnosis.masks import fed
@@ -296,14 +296,23 @@ def _gradient(
     if "gradients" not in known.live.abilities:
         known.missing["gradient"] = f"{known.side.which} gives no gradients"
         return
-    if twin.conventions.loss is None:
-        guess = other.loss if other is not None else None
-        if guess is None:
+    if twin.conventions.loss is not None:
+        found, probes = _gradient_of(known, twin, batches, rng)
+    else:
+        given = None if other is None else other.loss
+        losses = unshown.possible(twin.conventions, given, batches[0][1])
+        if given is None and "loss" in known.live.abilities:
+            losses = []  # it shows one, which is none of these
+        tried = (
+            _gradient_of(known, twin.with_(loss=loss, penalties=()), batches, rng)
+            for loss in losses
+        )
+        first = next(tried, None)
+        if first is None:
             known.missing["gradient"] = f"the loss of {known.side.which} is not known"
             return
-        twin = twin.with_(loss=guess, penalties=())
-    probes = gradients_.observe(known.live, twin, batches, rng, known.draws)
-    found = gradients_.identify(known.live, twin.conventions, probes, rng)
+        found, probes = next((t for t in (first, *tried) if t[0].understood), first)
+        found = unshown.with_its_factor(found) if given is None else found
     known.gradient = found
     known.gradient_probes = probes
     known.checks["gradient"] = found.residual
@@ -313,6 +322,14 @@ def _gradient(
         known.missing["gradient"] = f"the loss of {known.side.which} is not known"
     if found.understood and any(p.piled for p in probes):
         known.twin = Twin(replace(found.conventions, step_faults=(Piled(in_step=False),)))
+
+
+def _gradient_of(
+    known: Identified, twin: Twin, batches: Sequence[tuple[Array, Array]], rng: np.random.Generator
+) -> tuple[gradients_.FoundGradient, list[gradients_.Probe]]:
+    """The backward pass of a twin's loss, as the side makes it."""
+    probes = gradients_.observe(known.live, twin, batches, rng, known.draws)
+    return gradients_.identify(known.live, twin.conventions, probes, rng), probes
 
 
 def _update(

@@ -11,9 +11,7 @@ from netparity.diagnosis.candidates import Both, Candidate, Plan
 from netparity.diagnosis.explain.step import without
 from netparity.diagnosis.gradient import DIFFERENCE_FLOOR, FoundGradient, check_live
 from netparity.diagnosis.identify import Identified
-from netparity.nn import (
-    Dropout,
-)
+from netparity.nn import Dropout, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from netparity.report.model import Evidence, Fix
 
 
@@ -151,6 +149,7 @@ def _faults(both: Both, known: Identified, found: FoundGradient) -> Iterator[Can
             _one_sided(both, id, known, value),
             change,
             side=side,
+            also=_of_the_loss(known, fault),
         )
     if any(
         isinstance(k, Dropout) and not k.mask_in_backward for _, k in found.conventions.layers or ()
@@ -171,6 +170,19 @@ def _faults(both: Both, known: Identified, found: FoundGradient) -> Iterator[Can
             change,
             side=side,
         )
+
+
+def _of_the_loss(known: Identified, fault: object) -> tuple[str, ...]:
+    """What else a factor may be of a side that does not show the value of its loss."""
+    if known.loss is not None or not isinstance(fault, Factored) or fault.parameters is not None:
+        return ()
+    reductions = {
+        MeanSquaredError: "mse-reduction",
+        SoftmaxCrossEntropy: "ce-reduction",
+        SigmoidCrossEntropy: "ce-reduction" if fault.rows_power else "bce-multidim-reduction",
+    }
+    named = reductions.get(type(known.conventions.loss))  # type: ignore[arg-type]
+    return ("loss-factor",) if named is None else ("loss-factor", named)
 
 
 def _times(fault: Factored) -> str:
