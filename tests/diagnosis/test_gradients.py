@@ -169,8 +169,22 @@ def never_cleared(net: Net) -> None:
     net.gradients = gradients  # type: ignore[method-assign]
 
 
-def test_gradients_that_pile_up() -> None:
-    report = compared(in_numpy(CLASSES), wrong(CLASSES, never_cleared), CLASSES)
+def never_cleared_state(net: Net) -> None:
+    """The same, where the arrays are part of the state that the program shows."""
+    true = net.gradients
+    net.kept |= {f"sum_{n}": np.zeros_like(v) for n, v in net.values.items()}
+
+    def gradients(x: Array, y: Array) -> Values:
+        for name, gradient in true(x, y).items():
+            net.kept[f"sum_{name}"] += gradient
+        return {n: net.kept[f"sum_{n}"].copy() for n in net.values}
+
+    net.gradients = gradients  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("change", [never_cleared, never_cleared_state])
+def test_gradients_that_pile_up(change: Callable[[Net], None]) -> None:
+    report = compared(in_numpy(CLASSES), wrong(CLASSES, change), CLASSES)
     check(report, "gradients-not-zeroed")
     assert "Bug on the right" in report.causes[0].statement
 

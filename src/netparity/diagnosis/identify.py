@@ -365,6 +365,9 @@ def _update(
             walk = (*batches, *batches)[: update.STEPS]
             rows = [len(x) for x, _ in walk]
             followed = _follow_steps(known, twin, start, walk)
+            if followed is not None and _grown(known, followed, walk):
+                known.side.reset()
+                followed = _follow_steps(known, twin, start, walk, fresh=True)
             if followed is not None:
                 said = known.declared
                 if found is not None and found.schedule is not None:
@@ -450,10 +453,35 @@ def _steered_steps(
     return update.Updates(tuple(calls), tuple(after))
 
 
+#: Gradients further than this from the twin's are others, whatever the noise.
+OTHER = 1e-3
+
+
+def _grown(known: Identified, seen: update.Updates, batches: Sequence[tuple[Array, Array]]) -> bool:
+    """Whether gradients that the twin repeats at first are others after some steps."""
+    twin, found = known.twin, known.gradient
+    if twin is None or found is None or not found.understood or twin.dropout_layers():
+        return False
+    call, (x, y) = seen.calls[-1], batches[len(seen.calls) - 1]
+    own = twin.evaluate(call.before, x, y).gradients
+    return any(
+        float(np.max(np.abs(own[n] - g))) > OTHER * float(np.max(np.abs(own[n])))
+        for n, g in call.gradient.items()
+    )
+
+
 def _follow_steps(
-    known: Identified, twin: Twin, start: Values, batches: Sequence[tuple[Array, Array]]
+    known: Identified,
+    twin: Twin,
+    start: Values,
+    batches: Sequence[tuple[Array, Array]],
+    *,
+    fresh: bool = False,
 ) -> update.Updates | None:
-    """Whole steps of the side, with the gradients it had at each."""
+    """Whole steps of the side, with the gradients it had at each.
+
+    ``fresh``: with those that it gives as it was built, whatever it kept since.
+    """
     live = known.live
     native = live.parameters()
     live.set_parameters(twin.native(start, native))
@@ -466,6 +494,9 @@ def _follow_steps(
             # Its own gradients are asked for in training mode; its steps are in the other.
             gradient = twin.evaluate(before, x, y, training=False).gradients
         elif "gradients" in live.abilities:
+            if fresh:
+                live.restore(known.side.built)
+                live.set_parameters(twin.native(before, native))
             gradient = gradients_.twin_layout(
                 twin, live.gradients(x, y, draws=fed(live, twin, draws)), native
             )
