@@ -23,12 +23,18 @@ class OneNumber(Program):
         return x, y[:, 0]
 
 
+#: The same, whose targets are (N, 1).
+COLUMN = Program("tanh", "mse", "sgd", sizes=(5, 8, 1))
 NUMBERS = OneNumber("tanh", "mse", "sgd", sizes=(5, 8, 1))
 
 
 def broadcast(s: Array, y: Array) -> tuple[float, Array]:
     apart = s - y
     return float(np.mean(apart**2)), 2 * apart.sum(axis=1, keepdims=True) / apart.size
+
+
+def made_flat(s: Array, y: Array) -> tuple[float, Array]:
+    return broadcast(s, y.ravel())
 
 
 def aligned(s: Array, y: Array) -> tuple[float, Array]:
@@ -68,6 +74,7 @@ def judged(program: Program, judge: Any) -> Any:
     ("program", "judge", "right", "id"),
     [
         (NUMBERS, broadcast, aligned, "label-shape-broadcast"),
+        (COLUMN, made_flat, None, "label-shape-broadcast"),
         (CLASSES, twice, None, "softmax-twice"),
         (CLASSES, over_batch, None, "softmax-axis"),
     ],

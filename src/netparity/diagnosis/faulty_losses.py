@@ -37,7 +37,8 @@ class Mistaken(Loss):
 class Broadcast(Mistaken):
     """(N, 1) against (N,): every prediction against every target, N² of them.
 
-    ``inner`` is that of each pair, their mean; ``sum`` has them divided by N alone.
+    Targets (N, 1) may be what the program makes flat. ``inner`` is that of each pair, their
+    mean; ``sum`` has them divided by N alone.
     """
 
     id = "label-shape-broadcast"
@@ -58,11 +59,11 @@ class Broadcast(Mistaken):
         """Of all pairs."""
         target = np.asarray(target)
         rows = len(prediction)
-        if weights is not None or target.shape != (rows,) or prediction.shape != (rows, 1):
-            raise InputError("a broadcast needs predictions (N, 1) and targets (N,)")
+        if weights is not None or target.size != rows or prediction.shape != (rows, 1):
+            raise InputError("a broadcast needs predictions (N, 1) and as many targets")
         scale = self.factor * (rows if self.batch == "sum" else 1)
         pairs = np.repeat(prediction, rows, axis=0)
-        value, gradient = self.inner.value_and_gradient(pairs, np.tile(target, rows))
+        value, gradient = self.inner.value_and_gradient(pairs, np.tile(target.ravel(), rows))
         return scale * value, scale * gradient.reshape(rows, rows, 1).sum(axis=1)
 
 

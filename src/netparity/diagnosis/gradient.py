@@ -27,8 +27,12 @@ from netparity.diagnosis.penalty import Pull, as_penalties
 from netparity.diagnosis.probes import probe_parameters
 from netparity.diagnosis.snapping import snap
 from netparity.diagnosis.twin import Array, Twin, Values
+from netparity.errors import CannotError
 from netparity.implementations.base import Implementation
 from netparity.nn import Affine, Dropout, Penalty
+
+#: Parameters that are tried until the masks of a side's dropout can be seen in its activations.
+LOOKS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +93,14 @@ def observe(
     probes = []
     try:
         for scale, (x, y) in zip((1.0, 2.0, 1.0), batches, strict=False):
-            values = probe_parameters(twin, rng, scale)
-            live.set_parameters(twin.native(values, native))
-            draws = draws_for(live, x)
+            for _ in range(LOOKS):
+                values = probe_parameters(twin, rng, scale)
+                live.set_parameters(twin.native(values, native))
+                draws = draws_for(live, x)
+                if draws is not None or not twin.dropout_layers():
+                    break
+            else:
+                continue  # its masks cannot be seen, behind units that are all 0
             if draws is None or "draws" in live.abilities:
                 known = reference(
                     twin, values, x, y, dtype=live.dtype, rng=rng, draws=draws, backward=False
@@ -111,6 +120,8 @@ def observe(
             live.restore(saved)
     finally:
         live.restore(saved)
+    if not probes:
+        raise CannotError("dropout masks that can be seen")
     return probes
 
 
