@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from tests.diagnosis.networks import found
 
 import netparity
@@ -163,6 +164,38 @@ def test_batch_norm_in_numpy(epsilon: float, causes: set[str]) -> None:
     x = np.random.default_rng(0).standard_normal((12, 4))
     report = netparity.compare(left, normalized(epsilon), data=(x, None), batch_size=8)
     assert found(report) == causes
+
+
+def over_the_batch() -> netparity.Scratch:
+    """No running statistics: the batch's own, in every mode."""
+    shapes = {"W1": (4, 5), "b1": (5,), "gamma": (5,), "beta": (5,), "W2": (5, 2), "b2": (2,)}
+    p = drawn(shapes)
+
+    def predict(x: Array) -> Array:
+        z = x @ p["W1"] + p["b1"]
+        z = (z - z.mean(axis=0)) / np.sqrt(z.var(axis=0) + 1e-5) * p["gamma"] + p["beta"]
+        return np.maximum(z, 0) @ p["W2"] + p["b2"]
+
+    return netparity.Scratch(parameters=p, predict=predict)
+
+
+@pytest.mark.parametrize(("tracks", "causes"), [(False, set()), (True, {"bn-train-eval"})])
+def test_batch_norm_over_the_batch(tracks: bool, causes: set[str]) -> None:
+    def left() -> netparity.Torch:
+        norm = torch.nn.BatchNorm1d(5, track_running_stats=tracks)
+        layers = torch.nn.Linear(4, 5), norm, torch.nn.ReLU(), torch.nn.Linear(5, 2)
+        network = torch.nn.Sequential(*layers).double()
+        p = over_the_batch().parameters()
+        values = [p["W1"].T, p["b1"], p["gamma"], p["beta"], p["W2"].T, p["b2"]]
+        with torch.no_grad():
+            for own, value in zip(network.parameters(), values, strict=True):
+                own.copy_(torch.from_numpy(value.copy()))
+        return netparity.Torch(network)
+
+    x = np.random.default_rng(0).standard_normal((12, 4))
+    report = netparity.compare(left, over_the_batch, data=(x, None), batch_size=8)
+    assert found(report) == causes
+    assert not report.unexplained
 
 
 # ---- LSTM -------------------------------------------------------------------------------------

@@ -74,6 +74,7 @@ def in_one_layout(conventions: Conventions, x: Array) -> Conventions:
 
     A network with a layer that cannot be turned stays as it is.
     """
+    conventions = _without_statistics(conventions)
     arranged = _Arranged(dict(conventions.places))
     tape = _shapes(conventions, x)
     try:
@@ -85,6 +86,23 @@ def in_one_layout(conventions: Conventions, x: Array) -> Conventions:
     moves = tuple(arranged.draws) if any(arranged.draws) else ()
     layers = tuple(arranged.layers)
     return replace(conventions, layers=layers, places=arranged.places, draw_moves=moves)
+
+
+def keeps_statistics(conventions: Conventions, name: str) -> bool:
+    """Whether a side keeps the running statistics of a batch norm anywhere."""
+    return f"{name}.running_variance" in conventions.places
+
+
+def _without_statistics(conventions: Conventions) -> Conventions:
+    """How running statistics would move means nothing where a side keeps none."""
+    default = BatchNorm(1)
+    layers = tuple(
+        (name, changed(k, momentum=default.momentum, running_variance=default.running_variance))
+        if isinstance(k, BatchNorm) and not keeps_statistics(conventions, name)
+        else (name, k)
+        for name, k in conventions.layers or ()
+    )
+    return replace(conventions, layers=layers)
 
 
 def _shapes(conventions: Conventions, x: Array) -> dict[str, tuple[int, ...]]:

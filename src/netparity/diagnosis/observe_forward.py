@@ -10,6 +10,7 @@ from netparity.diagnosis.align import neutral, pair_layers
 from netparity.diagnosis.bench import Bench, Stage, merge, not_checked, stage_of, why
 from netparity.diagnosis.heads import head_of, headed
 from netparity.diagnosis.identify import Identified
+from netparity.diagnosis.layout import keeps_statistics
 from netparity.diagnosis.masks import fed
 from netparity.diagnosis.noise import (
     Measure,
@@ -249,7 +250,10 @@ def layer_measures(
         draw = None if draw is None else reduced(other[1], draw)
         context = Context(training=training, draw=draw, others=sources, updates=updates)
         got, _ = other[1].apply(_own(other, others), entry, context)
-        measures += _kept(known, name, updates)
+        if keeps_statistics(left.conventions, name) and keeps_statistics(
+            right.conventions, other[0]
+        ):
+            measures += _kept(known, name, updates)
         if np.shape(got) != np.shape(known.values[f"outputs/{name}"]):
             measures.append(Measure(name, float("inf"), 0.0))
             continue
