@@ -132,3 +132,74 @@ def test_what_is_no_rounding_is_found_by_the_same_programs() -> None:
     report = compared(in_numpy(program, product=plain, change=larger), in_torch(program), program)
     assert report.verdict == "divergent"
     assert {s.stage for s in report.stages if s.status == "different"} >= {"gradient"}
+
+
+def test_a_gradient_that_is_zero_by_cancellation_alone() -> None:
+    # Signs over 22 rows add up to 0 or to a rounding, by their order; a root mean square
+    # of such gradients lifts that far above the last digit of what is trained.
+    x = np.tile([[1.0], [-1.0]], (11, 1))
+    y = 1.25 * x
+
+    def side(order: Any) -> Any:
+        def build() -> netparity.Scratch:
+            values = {"W1": np.array([[0.25]]), "b1": np.zeros(1)}
+            kept = {n: np.zeros_like(v) for n, v in values.items()}
+
+            def gradients(x: Any, y: Any) -> Any:
+                delta = np.sign(x @ values["W1"] + values["b1"] - y) / len(x)
+                rows = order(len(x))
+                return {"W1": x.T @ delta, "b1": np.add.reduce(delta[rows], axis=0)}
+
+            def update(found: Any) -> None:
+                for n, g in found.items():
+                    kept[n] *= 0.9
+                    kept[n] += 0.1 * g * g
+                    values[n] -= 0.01 * g / (np.sqrt(kept[n]) + 1e-8)
+
+            return netparity.Scratch(
+                parameters=values, state=kept, predict=lambda x: x @ values["W1"] + values["b1"],
+                loss=lambda x, y: np.abs(x @ values["W1"] + values["b1"] - y).mean(),
+                gradients=gradients, update=update,
+            )  # fmt: skip
+
+        return build
+
+    in_order, by_sign = side(np.arange), side(lambda n: np.r_[0:n:2, 1:n:2])
+    report = netparity.compare(in_order, by_sign, data=(x, y), steps=6, batch_size=22)
+    check_parity(report)
+
+
+def test_two_programs_that_draw_their_masks_from_one_stream() -> None:
+    def side() -> Any:
+        program = Program("tanh", "mse", sizes=(4, 6, 2))
+        net = Net(program)
+
+        def masked(x: Any, training: bool) -> Any:
+            a = net.bend(x @ net.values["W1"] + net.values["b1"])
+            keep = np.random.random_sample(a.shape) >= 0.5 if training else np.full(a.shape, 0.5)  # noqa: NPY002
+            return a, 2.0 * keep * a, 2.0 * keep
+
+        def predict(x: Any, training: bool = False) -> Any:
+            return masked(x, training)[1] @ net.values["W2"] + net.values["b2"]
+
+        def activations(x: Any, training: bool = False) -> Any:
+            a, dropped, _ = masked(x, training)
+            return {"a": a, "drop": dropped, "out": dropped @ net.values["W2"] + net.values["b2"]}
+
+        def gradients(x: Any, y: Any) -> Any:
+            a, dropped, mask = masked(x, training=True)
+            delta = net.judge(dropped @ net.values["W2"] + net.values["b2"], y)[1]
+            back = (delta @ net.values["W2"].T) * mask * (1 - a * a)
+            return {"W2": dropped.T @ delta, "b2": delta.sum(axis=0),
+                    "W1": x.T @ back, "b1": back.sum(axis=0)}  # fmt: skip
+
+        return netparity.Scratch(
+            parameters=net.values, state=net.kept, predict=predict, activations=activations,
+            loss=lambda x, y: net.judge(predict(x, training=True), y)[0],
+            gradients=gradients, update=net.update,
+        )  # fmt: skip
+
+    program = Program("tanh", "mse", sizes=(4, 6, 2))
+    report = compared(side, side, program)
+    check_parity(report)
+    assert report.gap.before == 0.0

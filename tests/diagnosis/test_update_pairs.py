@@ -26,13 +26,20 @@ def sgd(rate: float = 0.1, momentum: float = 0.0, decay: float = 0.0) -> Rule:
     return rule
 
 
-def adam(rate: float = 1e-3, beta2: float = 0.999, epsilon: float = 1e-8) -> Rule:
+def adam(
+    rate: float = 1e-3,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+    decay: float = 0.0,
+    beside: float = 0.0,
+) -> Rule:
     def rule(w: Array, g: Array, kept: dict[str, Any]) -> Array:
+        g = g + decay * w
         kept["t"] = kept.get("t", 0) + 1
         kept["m"] = 0.9 * kept.get("m", 0) + (1 - 0.9) * g
         kept["v"] = beta2 * kept.get("v", 0) + (1 - beta2) * g * g
         m, v = kept["m"] / (1 - 0.9 ** kept["t"]), kept["v"] / (1 - beta2 ** kept["t"])
-        return w - rate * m / (np.sqrt(v) + epsilon)
+        return w - rate * m / (np.sqrt(v) + epsilon) - rate * beside * w
 
     return rule
 
@@ -174,6 +181,17 @@ def test_a_clip_on_one_side() -> None:
     report = compare(by_hand(sgd()), by_hand(sgd(), limit=0.05))
     assert causes(report) == ["clip-value"]
     assert report.causes[0].verdict == "root-cause"
+
+
+def test_a_clip_beside_one_decay() -> None:
+    both = sgd(0.1, 0.9, decay=0.03)
+    assert causes(compare(by_hand(both), by_hand(both, limit=0.05))) == ["clip-value"]
+
+
+def test_a_decay_inside_the_rule_and_one_beside_it_behind_a_clip() -> None:
+    inside, beside = adam(decay=0.03), adam(beside=0.03)
+    report = compare(by_hand(inside, limit=0.05), by_hand(beside, limit=0.05))
+    assert causes(report) == ["adam-weight-decay-coupling"]
 
 
 def test_a_clip_by_norm_and_one_by_value() -> None:

@@ -23,7 +23,7 @@ from netparity.diagnosis.candidates import Plan
 from netparity.diagnosis.heads import head_of
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.masks import fed
-from netparity.diagnosis.noise import FACTOR, ULPS, rms
+from netparity.diagnosis.noise import FACTOR, ULPS, rms, unit_roundoff
 from netparity.diagnosis.observe_forward import common_draws
 from netparity.diagnosis.probes import read, write
 from netparity.diagnosis.structure import two_dimensional
@@ -109,7 +109,10 @@ def drive(
     initial: Values | None = None,
     frozen: Sequence[str] = (),
 ) -> Run:
-    """Runs a live side freely: its own steps, from its own or given initial values."""
+    """Runs a live side freely: its own steps, from its own or given initial values.
+
+    A side that cannot be fed ``draws`` makes its own, and is watched making them.
+    """
     twin = known.twin
     if twin is None:
         return _drive_blind(live, batches, rows)
@@ -118,6 +121,7 @@ def drive(
         write(live, twin, initial)
     trajectory = [read(live, twin)]
     used: list[list[Array]] = []
+    draws = draws if "draws" in live.abilities else None
     for index, (x, y) in enumerate(batches):
         given = draws[index] if draws is not None else known.draws(live, x)
         live.step(x, y, draws=fed(live, twin, given))
@@ -152,7 +156,11 @@ def floor_of(
     *,
     times: int = 2,
 ) -> Floor:
-    """The trajectory's floor: as often another order of summation as ±1 ulp at the start."""
+    """The trajectory's floor.
+
+    As often another order of summation as ±1 ulp at the start, and as often one rounding of
+    every intermediate value: a gradient that is zero by cancellation is nothing but that.
+    """
     dtype = bench.dtype
     start = {n: v.astype(dtype) for n, v in initial.items()}
     fed_batches = [(_cast(x, dtype), y) for x, y in batches]
@@ -162,6 +170,13 @@ def floor_of(
     for _ in range(times):
         moved = {n: _one_ulp(v, bench.rng) for n, v in start.items()}
         runs.append(twin.run(moved, fed_batches, fed_draws))
+    rounding = unit_roundoff(dtype)
+
+    def disturb(array: Array) -> Array:
+        noise = 1.0 + rounding * bench.rng.standard_normal(array.shape)
+        return np.asarray(array * noise, dtype=array.dtype)
+
+    runs += [twin.run(start, fed_batches, fed_draws, disturb) for _ in range(times)]
     if dtype == np.float32 and twin.conventions.optimizer is not None:
         # How float32 rounds a rule's constants is no convention, and not in the runs above.
         for variant in float32_variants(twin.conventions.optimizer):

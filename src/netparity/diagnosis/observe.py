@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from netparity.conventions import Piled, changed
+from netparity.conventions import Piled
 from netparity.diagnosis import feeding, initial, stepping, update
 from netparity.diagnosis.bench import Bench, Stage, merge, not_checked, stage_of, why
 from netparity.diagnosis.exchange import Exchange
@@ -25,8 +25,9 @@ from netparity.diagnosis.noise import (
 from netparity.diagnosis.observe_live import loss_and_gradient
 from netparity.diagnosis.observe_live import update_rule as live_update_rule
 from netparity.diagnosis.probes import probe_parameters
-from netparity.diagnosis.twin import Twin, Values, decoupled_decay
-from netparity.nn import Loss, Optimizer, Penalty
+from netparity.diagnosis.twin import Twin, Values, decay_of_rule
+from netparity.nn import Loss
+from netparity.nn.optimizers import Decay
 
 
 # ---- structure ---------------------------------------------------------------------------------
@@ -167,14 +168,11 @@ def penalty_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
     others = bench.pairing.to_right(values, right)
     # At two sizes: what is divided by the rows can be equal at one.
     pulls = [
-        (
-            _pull(left.conventions.penalties or (), values, rows),
-            bench.pairing.to_left(_pull(right.conventions.penalties or (), others, rows)),
-        )
+        (_pull(left, values, rows), bench.pairing.to_left(_pull(right, others, rows)))
         for rows in dict.fromkeys((len(x), max(1, len(x) // 2)))
     ]
-    beside = _pull_beside(left, values)
-    other = bench.pairing.to_left(_pull_beside(right, others))
+    beside = _pull_of_rule(left, values, "decoupled")
+    other = bench.pairing.to_left(_pull_of_rule(right, others, "decoupled"))
     measures = []
     for name, value in values.items():
         if name not in bench.pairing.names or f"gradients/{name}" not in known.floors:
@@ -192,14 +190,15 @@ def penalty_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
     return merge(measures)
 
 
-def _pull_beside(twin: Twin, values: Values) -> Values:
-    decay = decoupled_decay(twin.conventions.optimizer, values)
+def _pull_of_rule(twin: Twin, values: Values, kind: Decay) -> Values:
+    decay = decay_of_rule(twin.conventions.optimizer, values, kind)
     return {n: decay[n] * v for n, v in values.items() if decay[n]}
 
 
-def _pull(penalties: Sequence[Penalty], values: Values, rows: int) -> Values:
-    total: Values = {}
-    for penalty in penalties:
+def _pull(twin: Twin, values: Values, rows: int) -> Values:
+    """What pulls through the gradient: the penalties, and a decay that the rule adds to it."""
+    total = _pull_of_rule(twin, values, "coupled")
+    for penalty in twin.conventions.penalties or ():
         for name, gradient in penalty.gradients(values, rows=rows).items():
             total[name] = total.get(name, np.zeros_like(gradient)) + gradient
     return total
@@ -251,17 +250,12 @@ def update_rule(bench: Bench) -> Stage:
     return stage_of("update", update_measures(bench, left.twin, right.twin))
 
 
-def _without_decay(optimizer: Optimizer) -> Optimizer:
-    """The rule apart from its decay, which the regularization stage compares."""
-    return changed(optimizer, weight_decay=0.0, decay="coupled", decay_scope="all")
-
-
 def update_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
     """Two twins' optimizers, and their clips, on the same gradients."""
     one, two = left.conventions.optimizer, right.conventions.optimizer
     if one is None or two is None:
         return []
-    one, two = _without_decay(one), _without_decay(two)
+    one, two = update.without_decay(one), update.without_decay(two)
     if bench.dtype == np.float32:
         one, two = update.as_written(one), update.as_written(two)
     start = {n: v for n, v in probe_parameters(left, bench.rng).items() if n in bench.pairing.names}

@@ -27,7 +27,7 @@ from netparity.diagnosis import (
 from netparity.diagnosis.bench import Bench, Stage, not_checked, stage_of
 from netparity.diagnosis.candidates import Both, Candidate, start_from_left
 from netparity.diagnosis.noise import Measure
-from netparity.diagnosis.sides import Pair
+from netparity.diagnosis.sides import Pair, Streams
 from netparity.errors import InputError
 
 
@@ -348,7 +348,9 @@ def let_go(diagnosis: Diagnosis, steps: int, batch_size: int) -> freerun.FreeRun
     order = [(left, left.twin, lefts), (right, right.twin, rights)]
     if "draws" in left.live.abilities and "draws" not in right.live.abilities:
         order.reverse()
+    streams = Streams.capture(left.side.loaded, right.side.loaded)
     for known, twin, live in order:
+        streams.restore()  # masks that both draw from one stream are the same
         batches = fed[known.side.which]
         draws = next(
             (run.draws for run, _ in driven.values()), freerun.shared_draws(bench, batches)

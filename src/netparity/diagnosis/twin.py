@@ -28,6 +28,7 @@ from netparity.nn import (
     Tape,
     in_scope,
 )
+from netparity.nn.optimizers import Decay
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Values = dict[str, Array]
@@ -191,6 +192,7 @@ class Twin:
         parameters: Mapping[str, Array],
         batches: Iterable[tuple[Array, Array]],
         draws: Sequence[Sequence[Array]] | None = None,
+        disturb: Disturb | None = None,
     ) -> list[Values]:
         """Trains freely: the parameters before the first update and after each."""
         optimizer = self.conventions.optimizer
@@ -207,7 +209,12 @@ class Twin:
             step_draws = draws[index] if draws else None
             trains = self.conventions.trains
             evaluation = self.evaluate(
-                current, x, y, training=trains, draws=step_draws if trains else None
+                current,
+                x,
+                y,
+                training=trains,
+                draws=step_draws if trains else None,
+                disturb=disturb,
             )
             gradients = evaluation.gradients
             kept = received(gradients, self.conventions.step_faults, len(x), kept)
@@ -309,10 +316,15 @@ def sign_coefficients(
     return coefficients
 
 
-def decoupled_decay(optimizer: Optimizer | None, names: Iterable[str]) -> dict[str, float]:
-    """The coefficient λ of each parameter's decoupled decay ``w ← w − η·λ·w``."""
+def decay_of_rule(
+    optimizer: Optimizer | None, names: Iterable[str], kind: Decay
+) -> dict[str, float]:
+    """The coefficient λ of each parameter's decay inside the update rule.
+
+    Coupled it adds ``λ·w`` to the gradient, after any clip; decoupled ``w ← w − η·λ·w``.
+    """
     coefficients = dict.fromkeys(names, 0.0)
-    if optimizer is not None and optimizer.decay == "decoupled":
+    if optimizer is not None and optimizer.decay == kind:
         for name in coefficients:
             if in_scope(optimizer.decay_scope, name):
                 coefficients[name] = optimizer.weight_decay

@@ -16,10 +16,11 @@ from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.twin import (
     Twin,
     decay_coefficients,
-    decoupled_decay,
+    decay_of_rule,
     sign_coefficients,
 )
 from netparity.nn import SGD, Scope
+from netparity.nn.optimizers import Decay
 from netparity.report.model import Evidence, Fix
 
 #: What a pull goes with: the parameter (L2, weight decay) or its sign (L1).
@@ -28,15 +29,29 @@ Shape = Literal["w", "sign(w)"]
 
 @dataclass(frozen=True, slots=True)
 class _Decay:
-    """How a parameter is pulled to zero: through the gradient, and beside it."""
+    """How a parameter is pulled to zero: by a penalty, and by the rule in either way."""
 
-    coupled: float = 0.0
+    penalty: float = 0.0
     decoupled: float = 0.0
     by_batch: float = 0.0
+    coupled: float = 0.0
+
+    @property
+    def through(self) -> float:
+        """What goes through the gradient, from every row alike."""
+        return self.penalty + self.coupled
 
     @property
     def total(self) -> float:
-        return self.coupled + self.decoupled + self.by_batch
+        return self.through + self.decoupled + self.by_batch
+
+    def differs(self, other: _Decay) -> bool:
+        """Whether another pulls otherwise, be it by a penalty or by the rule."""
+        return (self.through, self.decoupled, self.by_batch) != (
+            other.through,
+            other.decoupled,
+            other.by_batch,
+        )
 
 
 Decays = dict[str, _Decay]
@@ -50,9 +65,11 @@ def _decays(twin: Twin, shape: Shape) -> Decays:
         scaled = sign_coefficients(penalties, names, by_batch=True)
         return {n: _Decay(coupled[n], 0.0, scaled[n]) for n in names}
     coupled = decay_coefficients(penalties, names)
-    beside = decoupled_decay(twin.conventions.optimizer, names)
     scaled = decay_coefficients(penalties, names, by_batch=True)
-    return {n: _Decay(coupled[n], beside[n], scaled[n]) for n in names}
+    optimizer = twin.conventions.optimizer
+    beside = decay_of_rule(optimizer, names, "decoupled")
+    inside = decay_of_rule(optimizer, names, "coupled")
+    return {n: _Decay(coupled[n], beside[n], scaled[n], inside[n]) for n in names}
 
 
 def regularization(both: Both, pairing: Pairing) -> Iterator[Candidate]:
@@ -77,7 +94,7 @@ def regularization(both: Both, pairing: Pairing) -> Iterator[Candidate]:
         groups: dict[str, list[str]] = {}
         for name, b in two[shape].items():
             a = one[shape].get(name, none)
-            if a != b and name not in other_form:
+            if a.differs(b) and name not in other_form:
                 id = _penalty_id(both, name, a, b, one[shape], two[shape])
                 id = "l1-form" if shape == "sign(w)" and id == "l2-half-factor" else id
                 groups.setdefault(id, []).append(name)
@@ -130,7 +147,7 @@ def _residual(both: Both) -> float | None:
 def _penalty_id(both: Both, name: str, a: _Decay, b: _Decay, one: Decays, two: Decays) -> str:
     if bool(a.by_batch) != bool(b.by_batch) and a.total and b.total:
         return "sklearn-alpha-scaling"
-    if (bool(a.coupled), bool(b.coupled)) in {(True, False), (False, True)} and (
+    if (bool(a.through), bool(b.through)) in {(True, False), (False, True)} and (
         a.total and b.total
     ):
         optimizers = (both.left.conventions.optimizer, both.right.conventions.optimizer)
@@ -168,19 +185,25 @@ def _follow_left(
             ("w", True): decay_coefficients(present, parameters, by_batch=True),
             ("sign(w)", True): sign_coefficients(present, parameters, by_batch=True),
         }
-        pulls[shape, False] |= {n: d.coupled for n, d in wanted.items()}
+        pulls[shape, False] |= {n: d.penalty for n, d in wanted.items()}
         pulls[shape, True] |= {n: d.by_batch for n, d in wanted.items()}
         penalties = penalties_of(*pulls.values())
         optimizer = conventions.optimizer
         if optimizer is not None and shape == "w":
-            beside = decoupled_decay(optimizer, parameters)
-            beside |= {n: d.decoupled for n, d in wanted.items()}
-            values = {c for c in beside.values() if c}
-            scope: Scope = tuple(n for n in parameters if beside[n])
+            coupled = any(d.coupled for d in wanted.values())
+            decoupled = any(d.decoupled for d in wanted.values())
+            own = optimizer.decay
+            kind: Decay = "coupled" if coupled else "decoupled" if decoupled else own
+            by_rule = decay_of_rule(optimizer, parameters, kind)
+            by_rule |= {
+                n: d.coupled if kind == "coupled" else d.decoupled for n, d in wanted.items()
+            }
+            values = {c for c in by_rule.values() if c}
+            scope: Scope = tuple(n for n in parameters if by_rule[n])
             optimizer = changed(
                 optimizer,
                 weight_decay=max(values, default=0.0),
-                decay="decoupled" if values else "coupled",
+                decay=kind if values else "coupled",
                 decay_scope="all" if len(scope) in {0, len(parameters)} else scope,
             )
         return replace(
@@ -226,8 +249,8 @@ def _penalty_candidate(
     }
     for coupled in ("sgd-weight-decay-coupling", "adam-weight-decay-coupling"):
         statements[coupled] = (
-            f"Left decays by {a:g}·w, {coupling[bool(first.coupled)]}; right by {b:g}·w, "
-            f"{coupling[bool(second.coupled)]}."
+            f"Left decays by {a:g}·w, {coupling[bool(first.through)]}; right by {b:g}·w, "
+            f"{coupling[bool(second.through)]}."
         )
     per = ["/B" if d.by_batch else "" for d in (first, second)]
     statements["sklearn-alpha-scaling"] = (
@@ -260,8 +283,8 @@ def _penalty_text(known: Identified, decay: _Decay, shape: Shape) -> str:
     measured = "none"
     if decay.total:
         measured = (
-            f"gradient {decay.coupled or decay.by_batch:g}·{shape}{'/B' if decay.by_batch else ''}"
-            if decay.coupled or decay.by_batch
+            f"gradient {decay.through or decay.by_batch:g}·{shape}{'/B' if decay.by_batch else ''}"
+            if decay.through or decay.by_batch
             else (f"w − η·{decay.decoupled:g}·w beside the step")
         )
     return f"{said}: {measured}" if said else measured

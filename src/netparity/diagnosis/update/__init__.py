@@ -18,6 +18,7 @@ from netparity.diagnosis.update.identifying import (
     confirm,
     identify,
     identify_steps,
+    without_decay,
 )
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "rated",
     "repeat",
     "sampled",
+    "without_decay",
 ]

@@ -24,7 +24,7 @@ from netparity.diagnosis.update.fitting import (
     rounded,
     written,
 )
-from netparity.diagnosis.update.floors import compare, floors
+from netparity.diagnosis.update.floors import compare, float32_variants, floors
 from netparity.diagnosis.update.guesses import First, families, first_update
 from netparity.diagnosis.update.rates import at_schedule, freed, schedules
 from netparity.nn import SGD, Clipping, Optimizer, Schedule
@@ -63,13 +63,18 @@ def confirm(
     rng: np.random.Generator,
     clipping: Clipping | None = None,
 ) -> list[Measure]:
-    """The side's updates against the reference optimizer's, at a sample of the elements."""
+    """The side's updates against the reference optimizer's, at a sample of the elements.
+
+    Those of a float32 side are held against that way of rounding its constants which is nearest.
+    """
     if optimizer.elementwise:
         seen = sampled(seen, rng)
+    ways = float32_variants(optimizer) if dtype == np.float32 else [optimizer]
     with np.errstate(all="ignore"):
         noise = floors(optimizer, seen.calls, dtype, rng, clipping)
-        own = repeat(optimizer, seen.calls, clipping)
-    return compare(own, seen.after, noise, seen.calls)
+        own = [repeat(way, seen.calls, clipping) for way in ways]
+        found = [compare(after, seen.after, noise, seen.calls) for after in own]
+    return min(found, key=lambda measures: max((m.ratio for m in measures), default=0.0))
 
 
 def identify(
@@ -92,9 +97,15 @@ def identify(
         found = held(rule, seen, dtype, rng, clipping)
         if found is not None:
             return replace(found, declared=(rule, clipping) == declared)
+    start = seen.until(DECAY_CALLS[0])
+    for rule, _ in hints:  # with another decay, or another clip
+        alone = held(without_decay(rule), start, dtype, rng)
+        both = None if alone is None else _with_others(alone.optimizer, seen, dtype, rng)
+        if both is not None:
+            return both
     flat = flatten(seen, _at_zero(len(seen.calls)), dtype, rng)
     first = first_update(flat)
-    start, short = seen.until(DECAY_CALLS[0]), flat.until(DECAY_CALLS[0])
+    short = flat.until(DECAY_CALLS[0])
     for family in families(first) if first is not None else ():
         # Where the first gradients lie below every bend, only the long ones tell rules apart.
         part = flat if first is not None and first.line else short
@@ -195,6 +206,11 @@ def _with_others(
         return found
     possible = clips(rule, sampled(seen, rng, FEW), dtype)
     return next((f for c in possible if (f := held(rule, seen, dtype, rng, c)) is not None), None)
+
+
+def without_decay(rule: Optimizer) -> Optimizer:
+    """The rule apart from its weight decay."""
+    return changed(rule, weight_decay=0.0, decay="coupled", decay_scope="all")
 
 
 def _at_zero(count: int) -> list[int]:
