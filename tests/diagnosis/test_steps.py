@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.diagnosis.programs import Net, Program, in_numpy, in_torch
+from tests.diagnosis.programs import Program, in_numpy, in_torch
 from tests.diagnosis.test_gradients import check, compared
 
 import netparity
@@ -40,22 +40,6 @@ def test_gradients_that_no_step_clears(dtype: Any, turned: bool) -> None:
     report = compared(*sides[:: -1 if turned else 1], CLASSES)
     check(report, "gradients-not-zeroed")
     assert f"Bug on the {'left' if turned else 'right'}" in report.causes[0].statement
-
-
-def test_sums_that_a_program_lists_among_its_state() -> None:
-    def never_cleared(net: Net) -> None:
-        true, sums = net.gradients, {f"sum_{n}": np.zeros_like(v) for n, v in net.values.items()}
-        net.kept |= sums
-
-        def gradients(x: Any, y: Any) -> dict[str, Any]:
-            for name, gradient in true(x, y).items():
-                sums[f"sum_{name}"] += gradient
-            return {n: sums[f"sum_{n}"].copy() for n in net.values}
-
-        net.gradients = gradients  # type: ignore[method-assign]
-
-    report = compared(in_numpy(CLASSES), in_numpy(CLASSES, change=never_cleared), CLASSES)
-    check(report, "gradients-not-zeroed")
 
 
 def test_a_step_on_a_part_of_the_loss() -> None:

@@ -173,6 +173,26 @@ def test_a_wrong_declaration_is_refuted(rule: Optimizer, wrong: Optimizer) -> No
     assert found.optimizer == rule
 
 
+def test_constants_kept_in_float32_stay_in_the_form_that_was_declared() -> None:
+    # √(v₀ + ε) is one number: without the declared form, all of it could be v₀.
+    kept = AdaGrad(0.005, 1e-7, "inside", initial_accumulator=float(np.float32(0.1)))
+    declared = replace(kept, initial_accumulator=0.1)
+    found = update.identify(updates(kept), F64, rng(3), (declared, None))
+    assert found is not None
+    rule = found.optimizer
+    assert isinstance(rule, AdaGrad)
+    assert np.isclose(rule.initial_accumulator, kept.initial_accumulator, rtol=1e-12)
+    assert replace(rule, initial_accumulator=kept.initial_accumulator) == kept
+
+
+def test_a_hint_with_another_decay_and_clip() -> None:
+    rule = Adam(0.001, weight_decay=1e-2, decay="decoupled", decay_scope="weights")
+    hint = (Adam(0.001, weight_decay=1e-2), ClipByValue(0.5))
+    found = update.identify(updates(rule, F32, ClipByNorm(2.0)), F32, rng(3), hints=[hint])
+    assert found is not None
+    assert (found.optimizer, found.clipping) == (rule, ClipByNorm(2.0))
+
+
 def test_no_rule_is_named_for_what_is_none() -> None:
     seen = updates(SGD(0.1))
     odd = tuple({n: v + 0.01 * np.sin(37 * v) for n, v in values.items()} for values in seen.after)

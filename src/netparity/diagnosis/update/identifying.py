@@ -65,7 +65,8 @@ def confirm(
 ) -> list[Measure]:
     """The side's updates against the reference optimizer's, at a sample of the elements.
 
-    Those of a float32 side are held against that way of rounding its constants which is nearest.
+    Those of a float32 side are held against each way of rounding its constants: that which
+    leaves the fewest parameters different is its own.
     """
     if optimizer.elementwise:
         seen = sampled(seen, rng)
@@ -74,7 +75,7 @@ def confirm(
         noise = floors(optimizer, seen.calls, dtype, rng, clipping)
         own = [repeat(way, seen.calls, clipping) for way in ways]
         found = [compare(after, seen.after, noise, seen.calls) for after in own]
-    return min(found, key=lambda measures: max((m.ratio for m in measures), default=0.0))
+    return min(found, key=lambda measures: sum(m.different for m in measures))
 
 
 def identify(
@@ -93,19 +94,24 @@ def identify(
         declared: what the side says.
         hints: first guesses where it says nothing.
     """
-    for rule, clipping in (*((declared,) if declared is not None else ()), *hints):
+    said = (*((declared,) if declared is not None else ()), *hints)
+    for rule, clipping in said:
         found = held(rule, seen, dtype, rng, clipping)
         if found is not None:
             return replace(found, declared=(rule, clipping) == declared)
     start = seen.until(DECAY_CALLS[0])
-    for rule, _ in hints:  # with another decay, or another clip
+    for rule, _ in said:  # with another decay, or another clip
         alone = held(without_decay(rule), start, dtype, rng)
         both = None if alone is None else _with_others(alone.optimizer, seen, dtype, rng)
         if both is not None:
             return both
     flat = flatten(seen, _at_zero(len(seen.calls)), dtype, rng)
-    first = first_update(flat)
     short = flat.until(DECAY_CALLS[0])
+    for rule, _ in said:  # with other constants: another form may do the same with its own
+        best = _shortest(held(r, seen, dtype, rng) for r in fitted([rule], flat, flat))
+        if best is not None:
+            return best
+    first = first_update(flat)
     for family in families(first) if first is not None else ():
         # Where the first gradients lie below every bend, only the long ones tell rules apart.
         part = flat if first is not None and first.line else short
