@@ -374,7 +374,7 @@ def gate_by_gate() -> tuple[Values, Callable[[Array], Array]]:
 
 
 def gru() -> tuple[Values, Callable[[Array], Array]]:
-    """Reset before the product, gates r, z, n, and a head without a bias."""
+    """As Chung et al. have it: gates r, z, n, Z n; and a head without a bias."""
     p: Values = {"W": np.zeros((3, 12)), "U": np.zeros((4, 12)), "b": np.zeros(12)}
     p["Wy"] = np.zeros((4, 2))
 
@@ -384,7 +384,7 @@ def gru() -> tuple[Values, Callable[[Array], Array]]:
             a, e = x[:, t] @ p["W"] + p["b"], h @ p["U"]
             r, z = sigmoid(a[:, :4] + e[:, :4]), sigmoid(a[:, 4:8] + e[:, 4:8])
             n = np.tanh(a[:, 8:] + (r * h) @ p["U"][:, 8:])
-            h = z * h + (1 - z) * n
+            h = (1 - z) * h + z * n
         return sigmoid(h @ p["Wy"])
 
     return p, predict
@@ -395,7 +395,14 @@ def gru() -> tuple[Values, Callable[[Array], Array]]:
     [
         (elman, [SimpleRNN(3, 4), Affine(4, 2)]),
         (gate_by_gate, [LSTM(3, 4), Affine(4, 2)]),
-        (gru, [GRU(3, 4, reset_after=False, bias="one"), Affine(4, 2, bias=False), Sigmoid()]),
+        (
+            gru,
+            [
+                GRU(3, 4, False, bias="one", update_gate="replaces"),
+                Affine(4, 2, bias=False),
+                Sigmoid(),
+            ],
+        ),
     ],
 )
 def test_recurrent_layers(

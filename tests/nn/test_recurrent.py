@@ -46,6 +46,8 @@ LAYERS: list[Recurrent] = [
     GRU(4, 6, bias="candidate", return_sequences=True, time_major=True),
     GRU(4, 6, False, "rzn", bias="one", return_sequences=True),
     GRU(4, 6, False, bias="two", time_major=True),
+    GRU(4, 6, update_gate="replaces", gate_activation="hard-sigmoid"),
+    GRU(4, 6, False, bias="one", update_gate="replaces"),
     GRU(4, 6, False, gate_activation="hard-sigmoid", bias="candidate"),
     GRU(4, 6, gate_activation="hard-sigmoid-keras2", bias="none", return_sequences=True),
 ]

@@ -154,6 +154,39 @@ STRUCTURE: tuple[Convention, ...] = (
         ),
     ),
     Convention(
+        id="gru-update-gate",
+        stage="structure",
+        title="what a GRU's update gate weighs",
+        statement=(
+            "The new state is z·h + (1 - z)·n in torch, Keras and Flax: the update gate keeps the "
+            "old state. Chung et al., and programs written after them, have (1 - z)·h + z·n: it "
+            "lets the candidate in."
+        ),
+        defaults={
+            "torch": "z·h + (1 - z)·n",
+            "keras": "z·h + (1 - z)·n",
+            "jax": "Flax GRUCell: z·h + (1 - z)·n",
+        },
+        signature=(
+            "outputs are equal once the update gate's block has the other sign in the kernels and "
+            "biases"
+        ),
+        imitate='GRU(8, 16, update_gate="replaces")',
+        switches=("GRU.update_gate",),
+        fix={
+            "numpy:update_gate=keeps": "h = z * h + (1 - z) * n",
+            "numpy:update_gate=replaces": "h = (1 - z) * h + z * n",
+            "numpy": "h = z * h + (1 - z) * n  # or the other way round, as the other side has it",
+            "torch": "kernel[hidden:2 * hidden] *= -1  # the update gate's block, biases too",
+            "keras": "kernel[:, :units] *= -1  # the update gate's block, biases too",
+        },
+        reference=(
+            'Chung et al., "Empirical Evaluation of Gated Recurrent Neural Networks on Sequence '
+            'Modeling" (2014); PyTorch documentation, torch.nn.GRU; Keras documentation, "GRU '
+            'layer"'
+        ),
+    ),
+    Convention(
         id="binary-output-units",
         stage="structure",
         title="one or two outputs for two classes",

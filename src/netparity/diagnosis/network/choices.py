@@ -43,6 +43,7 @@ RECURRENT: Final = (SimpleRNN, LSTM, GRU)
 ALIKE: Final[Sequence[tuple[tuple[type, ...], str, tuple[Any, ...]]]] = (
     (RECURRENT, "gate_activation", GATES),
     (RECURRENT, "reset_after", (True, False)),
+    (RECURRENT, "update_gate", ("keeps", "replaces")),
     (RECURRENT, "activation", ("tanh", "relu")),
     (RECURRENT, "forget_bias", (0.0, 1.0)),
     (NORMS, "epsilon", EPSILONS),

@@ -54,6 +54,8 @@ class GRU(Layer):
             ``"one"`` b, ``"none"`` neither.
         return_sequences: whether the output has all steps, or the last one only.
         time_major: whether time is the first axis of a sequence, before the batch.
+        update_gate: what Z weighs: ``"keeps"`` the old state, as above, or ``"replaces"`` the
+            candidate, ``h_t = (1 − Z) h_{t−1} + Z n``.
 
     Shapes: ``x`` (N, T, D), or (T, N, D) if ``time_major``; ``weight`` (D, 3H),
     ``recurrent_weight`` (H, 3H), ``bias`` and ``recurrent_bias`` (3H,), the latter (H,) for
@@ -75,13 +77,14 @@ class GRU(Layer):
     J. Chung et al., "Empirical evaluation of gated recurrent neural networks on sequence
     modeling", arXiv:1412.3555.
 
-    **Parity** (`gru-reset-after`, `gru-gate-order`, `rnn-weight-layout`, `rnn-gate-activation`,
-    `rnn-batch-first`, `rnn-init-default`): torch has the order r, z, n, the reset after the
-    product, two biases and the transposes of the weights. Keras has z, r, h and resets after the
-    product unless ``reset_after=False``; with it, one array (2, 3H) holds both biases, without
+    **Parity** (`gru-reset-after`, `gru-gate-order`, `gru-update-gate`, `rnn-weight-layout`,
+    `rnn-gate-activation`, `rnn-batch-first`, `rnn-init-default`): torch has the order r, z, n,
+    the reset after the product, two biases and the transposes of the weights. Keras has z, r, h
+    and resets after the product unless ``reset_after=False``; with it, one array (2, 3H) holds both biases, without
     it there is one. Flax has one kernel for each gate, the reset after, and
     ``bias="candidate"``. Where c is added to the candidate after the product, its gradient
-    differs from that of b. The paper writes 1 − Z for Z; all of these write it as here.
+    differs from that of b. Chung et al. write 1 − Z for Z (``update_gate="replaces"``); the
+    frameworks write it as here.
     """
 
     inputs: int
@@ -92,6 +95,7 @@ class GRU(Layer):
     bias: Literal["one", "two", "candidate", "none"] = "two"
     return_sequences: bool = False
     time_major: bool = False
+    update_gate: Literal["keeps", "replaces"] = "keeps"
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """``weight``, ``recurrent_weight`` and the biases that are there."""
@@ -112,7 +116,9 @@ class GRU(Layer):
         # Inside, the gates stand as z, r and the candidate by itself.
         update, reset = (0, 1) if self.gate_order == "zrh" else (1, 0)
         sign = gate_sign(opening)
-        for_gates: Order = ((update, sign), (reset, sign))
+        replaces = self.update_gate == "replaces"
+        # 1 − σ(a) = σ(−a), of the straight pieces too.
+        for_gates: Order = ((update, -sign if replaces else sign), (reset, sign))
         for_candidate: Order = ((2, 1.0),)
         outside, inside = self._biases(parameters, x)
         gate_sums = projected(stage, weight, outside, for_gates, units, "gate sums", memory)
@@ -171,6 +177,8 @@ class GRU(Layer):
                 by_gates = gate_factors[:count]
                 gate_slopes(now[:, :2], opening, by_gates)
                 by_gates[:, 0] *= now[:, 2]
+                if replaces:
+                    np.negative(by_gates[:, 0], out=by_gates[:, 0])
                 by_gates[:, 1] *= now[:, 3] if after else states[start:stop]
                 # (1 − Z) tanh'.
                 by_tanh, share = tanh_factors[:count], shares[:count]
