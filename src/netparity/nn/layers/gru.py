@@ -78,13 +78,13 @@ class GRU(Layer):
     modeling", arXiv:1412.3555.
 
     **Parity** (`gru-reset-after`, `gru-gate-order`, `gru-update-gate`, `rnn-weight-layout`,
-    `rnn-gate-activation`, `rnn-batch-first`, `rnn-init-default`): torch has the order r, z, n,
-    the reset after the product, two biases and the transposes of the weights. Keras has z, r, h
-    and resets after the product unless ``reset_after=False``; with it, one array (2, 3H) holds both biases, without
-    it there is one. Flax has one kernel for each gate, the reset after, and
-    ``bias="candidate"``. Where c is added to the candidate after the product, its gradient
-    differs from that of b. Chung et al. write 1 − Z for Z (``update_gate="replaces"``); the
-    frameworks write it as here.
+    `rnn-gate-activation`, `rnn-batch-first`, `rnn-init-default`): torch has the order r, z, n, the
+    reset after the product, two biases and the transposes of the weights. Keras has z, r, h and
+    resets after the product unless ``reset_after=False``; with it, one array (2, 3H) holds both
+    biases, without it there is one. Flax has one kernel for each gate, the reset after, and
+    ``bias="candidate"``. Where c is added to the candidate after the product, its gradient differs
+    from that of b. Chung et al. write 1 − Z for Z (``update_gate="replaces"``); the frameworks
+    write it as here.
     """
 
     inputs: int
