@@ -206,19 +206,6 @@ def gru_reset_after(d: Description, rng: np.random.Generator) -> Change | None:
     return on_layers("gru-reset-after", d, found, before, stage="structure", about=("reset_after",))
 
 
-def gru_update_gate(d: Description, rng: np.random.Generator) -> Change | None:
-    """The update gate on the candidate instead of the old state, or back."""
-    found = [n for n, _ in d.of_kind(nn.GRU)]
-    if not found:
-        return None
-
-    def turned(layer: nn.GRU) -> nn.GRU:
-        other: Any = "replaces" if layer.update_gate == "keeps" else "keeps"
-        return dataclasses.replace(layer, update_gate=other)
-
-    return on_layers("gru-update-gate", d, found, turned, stage="structure", about=("update_gate",))
-
-
 MAKERS: dict[str, Maker] = {
     "flatten-order": flatten_order,
     "conv-correlation": conv_correlation,
@@ -226,7 +213,6 @@ MAKERS: dict[str, Maker] = {
     "lstm-gate-order": gates("lstm-gate-order", nn.LSTM, ("ifgo", "ijfo")),
     "gru-gate-order": gates("gru-gate-order", nn.GRU, ("zrh", "rzn")),
     "gru-reset-after": gru_reset_after,
-    "gru-update-gate": gru_update_gate,
     "bias-absent": bias_absent,
     "layer-missing": layer_missing,
     "layer-width": layer_width,

@@ -108,7 +108,7 @@ def lstm(layer: nn.LSTM, p: Values, x: Array) -> Run:
 
 def gru(layer: nn.GRU, p: Values, x: Array) -> Run:
     """Gated recurrent unit, with the reset after the product or before it."""
-    only(layer, *_COMMON, "reset_after", "gate_order", "gate_activation", "update_gate")
+    only(layer, *_COMMON, "reset_after", "gate_order", "gate_activation")
     if layer.bias == "candidate":
         raise Unable(f"NumPy: {layer!r}")
     units, order = layer.units, "zrn" if layer.gate_order == "zrh" else "rzn"
@@ -120,8 +120,6 @@ def gru(layer: nn.GRU, p: Values, x: Array) -> Run:
     for t in range(x.shape[1]):
         a, e = _affine(p, x[:, t], "weight", "bias"), h @ u + c
         z, dz = _gate(layer.gate_activation, a[:, z_] + e[:, z_])
-        if layer.update_gate == "replaces":
-            z, dz = 1 - z, -dz
         r, dr = _gate(layer.gate_activation, a[:, r_] + e[:, r_])
         inner = r * e[:, n_] if layer.reset_after else (r * h) @ u[:, n_] + c[n_]
         n = np.tanh(a[:, n_] + inner)
