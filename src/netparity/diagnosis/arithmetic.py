@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -133,6 +133,26 @@ class _Rounded(Layer):
 
 
 @dataclass(frozen=True, slots=True)
+class _RoundedInside(Layer):
+    """A recurrent layer whose gates and states are rounded before their slopes are taken."""
+
+    inner: LSTM | GRU | SimpleRNN
+    delta: float
+    rng: np.random.Generator
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return self.inner.shapes()
+
+    def apply(
+        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
+    ) -> tuple[Array, Backward]:
+        def disturb(values: Array) -> None:
+            values *= 1.0 + self.delta * self.rng.standard_normal(values.shape)
+
+        return self.inner.apply(parameters, x, replace(context, disturb=disturb))
+
+
+@dataclass(frozen=True, slots=True)
 class _RoundedLoss(Loss):
     """A cross-entropy whose probabilities are rounded before the target is subtracted.
 
@@ -171,14 +191,19 @@ class _RoundedLoss(Loss):
 
 def rounded(twin: Twin, delta: float, rng: np.random.Generator) -> Twin:
     """The same twin with saturating activations (and probabilities) rounded before use."""
-    layers = tuple(
-        (n, _Rounded(k, delta, rng) if isinstance(k, Sigmoid | Tanh | GELU) else k)
-        for n, k in twin.conventions.layers or ()
-    )
+    layers = tuple((n, _rounded(k, delta, rng)) for n, k in twin.conventions.layers or ())
     loss = twin.conventions.loss
     if isinstance(loss, SoftmaxCrossEntropy | SigmoidCrossEntropy):
         loss = _RoundedLoss(loss, delta, rng)
     return twin.with_(layers=layers, loss=loss)
+
+
+def _rounded(layer: Layer, delta: float, rng: np.random.Generator) -> Layer:
+    if isinstance(layer, Sigmoid | Tanh | GELU):
+        return _Rounded(layer, delta, rng)
+    if isinstance(layer, LSTM | GRU | SimpleRNN):
+        return _RoundedInside(layer, delta, rng)
+    return layer
 
 
 def reordered(twin: Twin, rng: np.random.Generator, *, sequential: bool = False) -> Twin:

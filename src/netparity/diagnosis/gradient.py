@@ -418,9 +418,10 @@ def check_live(
     """Checks wrong gradients against central differences of the side's own live loss.
 
     Returns:
-        For each parameter: its name, the directional derivative the side gives, the numeric
-        one, and how far the reference network's is from the numeric one, relative; then the
-        largest of those. ``None`` where the live loss does not bear the reference network out.
+        For each parameter that they refute: its name, the directional derivative the side
+        gives, the numeric one, and how far the reference network's is from the numeric one,
+        relative; then the largest of those. ``None`` where the live loss does not bear the
+        reference network out, or refutes nothing: an error too small for them stays unexplained.
     """
     live, twin = known.live, Twin(found.conventions)
     probe: Probe = known.gradient_probes[0]
@@ -443,12 +444,14 @@ def check_live(
             numeric = (ends[0] - ends[1]) / (2 * STEP)
             given = float(np.sum(probe.gradients[name] * direction))
             expected = float(np.sum(true[name] * direction))
-            off = abs(expected - numeric) / (abs(numeric) or 1.0)
-            rows.append((name, given, numeric, off))
+            scale = abs(numeric) or 1.0
+            off = abs(expected - numeric) / scale
             worst = max(worst, off)
+            if abs(given - numeric) / scale > DIFFERENCE_FLOOR:
+                rows.append((name, given, numeric, off))
     finally:
         live.restore(saved)
-    return (rows, worst) if worst <= DIFFERENCE_FLOOR else None
+    return (rows, worst) if rows and worst <= DIFFERENCE_FLOOR else None
 
 
 __all__ = [

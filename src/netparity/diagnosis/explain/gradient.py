@@ -65,6 +65,7 @@ def _wrong(both: Both, known: Identified, found: FoundGradient) -> Iterator[Cand
     if checked is None:
         return
     differences, residual = checked
+    where = tuple(name for name, *_ in differences)
 
     def change(plan: Plan) -> Plan:
         if side == "left":

@@ -25,6 +25,8 @@ class Context:
         draw: uniform numbers in [0, 1), for layers that take a draw, in training.
         others: the outputs of the layer's ``sources``, in their order.
         memory: where arrays for outputs and intermediate values come from.
+        disturb: what is done in place to values that a layer keeps for its way back, to see
+            what their rounding does there; nothing in use.
         updates: where a layer with buffers puts their new values in training, by the
             buffer's own name: new arrays, the old ones are left as they are.
     """
@@ -34,6 +36,7 @@ class Context:
     others: tuple[Array, ...] = ()
     memory: Memory = FRESH
     updates: dict[str, Array] | None = None
+    disturb: Callable[[Array], None] | None = None
 
 
 #: A pass in inference mode.

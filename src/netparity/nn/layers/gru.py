@@ -138,7 +138,7 @@ class GRU(Layer):
                 now, h, new = known[step], states[step], states[step + 1]
                 np.matmul(h, to_gates, out=z)
                 np.add(z, gate_sums[step], out=z)
-                open_gates(blocks, opening, now[:2])
+                open_gates(blocks, opening, now[:2], context.disturb)
                 if after:
                     np.matmul(h, to_candidate, out=now[3])
                     np.add(now[3], inside, out=now[3])
@@ -148,6 +148,8 @@ class GRU(Layer):
                     np.matmul(now[3], to_candidate, out=now[4])
                 np.add(now[4], sums[step], out=now[4])
                 np.tanh(now[4], out=now[4])
+                if context.disturb is not None:
+                    context.disturb(now[4])
                 np.subtract(h, now[4], out=now[2])
                 np.multiply(now[0], now[2], out=new)
                 np.add(new, now[4], out=new)

@@ -126,11 +126,13 @@ class LSTM(Layer):
                 now, cell = known[step], known[step + 1, 3]
                 np.matmul(states[step], arranged, out=z)
                 np.add(z, sums[step], out=z)
-                open_gates(blocks[:3], opening, now[:3])
+                open_gates(blocks[:3], opening, now[:3], context.disturb)
                 np.tanh(blocks[3], out=now[4])
                 np.multiply(now[:2], now[3:5], out=shares)
                 np.add(shares[0], shares[1], out=cell)
                 np.tanh(cell, out=now[5])
+                if context.disturb is not None:
+                    context.disturb(now[4:])
                 np.multiply(now[2], now[5], out=states[step + 1])
 
         def backward(dy: Array) -> tuple[Array, dict[str, Array]]:

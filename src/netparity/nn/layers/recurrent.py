@@ -5,7 +5,7 @@ Inside, time comes first: everything that belongs to a step is one contiguous bl
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, final
 
 import numpy as np
@@ -248,15 +248,28 @@ def gate_sign(activation: GateActivation) -> float:
     return -1.0 if activation == "sigmoid" else 1.0
 
 
-def open_gates(z: Array, activation: GateActivation, out: Array) -> None:
+def open_gates(
+    z: Array,
+    activation: GateActivation,
+    out: Array,
+    disturb: Callable[[Array], None] | None = None,
+) -> None:
     """Computes gates: ``1/(1 + exp(z))`` of the NEGATIVE argument, or straight pieces.
 
     Where ``exp`` overflows, the gate is 0, as it should be: the caller ignores the overflow.
+
+    Args:
+        z: the argument, times ``gate_sign``.
+        activation: which gates.
+        out: where they come.
+        disturb: what is done to gates whose slope is taken from their value.
     """
     if activation == "sigmoid":
         np.exp(z, out=out)
         out += 1.0
         np.divide(1.0, out, out=out)
+        if disturb is not None:
+            disturb(out)
         return
     np.multiply(z, _SLOPES[activation], out=out)
     out += 0.5

@@ -96,6 +96,8 @@ class SimpleRNN(Layer):
                 rectify(new, new)
             else:
                 np.tanh(new, out=new)
+            if context.disturb is not None:
+                context.disturb(new)
 
         def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
             # What was summed is not needed any more: its memory takes the gradient at it.
