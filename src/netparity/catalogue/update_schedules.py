@@ -23,6 +23,7 @@ UPDATE_SCHEDULES: tuple[Convention, ...] = (
         signature=(
             "the rate is constant within epochs on one side and falls at each step on the other"
         ),
+        switches=("ExponentialDecay.factor", "ExponentialDecay.steps"),
         imitate="ExponentialDecay(0.1, 0.9, steps=100)",
         fix={
             "torch": (
@@ -205,6 +206,7 @@ UPDATE_SCHEDULES: tuple[Convention, ...] = (
             "keras": "η/(1 + rate·t/steps)",
         },
         signature="1/rate grows linearly in t",
+        switches=("InverseTimeDecay.decay", "InverseTimeDecay.steps", "InverseTimeDecay.staircase"),
         imitate="InverseTimeDecay(0.1, 100, 0.5)",
         fix={
             "torch": "LambdaLR(optimizer, lambda t: 1 / (1 + {value} * t))",
@@ -225,6 +227,12 @@ UPDATE_SCHEDULES: tuple[Convention, ...] = (
             "keras": "end_learning_rate=1e-4, power=1.0",
         },
         signature="the final rate is 1e-4 on one side",
+        switches=(
+            "PolynomialDecay.steps",
+            "PolynomialDecay.end",
+            "PolynomialDecay.power",
+            "PolynomialDecay.cycle",
+        ),
         imitate="PolynomialDecay(0.1, 100, end=1e-4)",
         fix={
             "torch": "PolynomialLR(optimizer, total_iters=steps, power={value})",
@@ -267,6 +275,7 @@ UPDATE_SCHEDULES: tuple[Convention, ...] = (
             "sklearn": "η₀/(t + 1)^0.5 with t in samples, per epoch",
         },
         signature="the rate falls by √n after the first epoch of n rows",
+        switches=("InverseScaling.power", "InverseScaling.unit"),
         imitate="InverseScaling(0.1)",
         fix={
             "sklearn": 'MLPClassifier(solver="sgd", learning_rate="constant")',

@@ -82,6 +82,16 @@ class Identified:
         """The canonical conventions, or what is declared where there is no twin."""
         return self.twin.conventions if self.twin is not None else self.declared
 
+    @property
+    def decays(self) -> bool:
+        """Whether weights decay inside its update rule."""
+        return self.update is not None and self.update.optimizer.weight_decay != 0
+
+    @property
+    def may_decay(self) -> bool:
+        """Whether it updates by a rule that is not known, which may decay weights."""
+        return self.update is None and not self.live.abilities.isdisjoint({"update", "step"})
+
 
 def declare(side: Side, x: Array) -> Conventions:
     """What a side says of itself; nothing where reading it fails."""

@@ -152,7 +152,12 @@ def regularization(bench: Bench) -> Stage:
     )
     if not understood or left.twin.conventions.loss is None or bench.y is None:
         return not_checked("regularization", why(bench, "gradient"))
-    return stage_of("regularization", penalty_measures(bench, left.twin, right.twin))
+    found = stage_of("regularization", penalty_measures(bench, left.twin, right.twin))
+    for one, two in ((left, right), (right, left)):
+        if found.status == "different" and one.decays and two.may_decay:
+            unknown = f"{two.side.which} may decay inside its update, whose rule is not known"
+            return not_checked("regularization", unknown)
+    return found
 
 
 def penalty_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:

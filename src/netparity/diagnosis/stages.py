@@ -137,7 +137,9 @@ def compare_stages(diagnosis: Diagnosis, told: Reporter, *, steps: int, batch_si
     with diagnosis.guarded("loss"):
         diagnosis.add(observe.loss(bench), list(explain.loss(both, observe.loss_shows(bench))))
     with diagnosis.guarded("regularization"):
-        diagnosis.add(observe.regularization(bench), list(explain.regularization(both, pairing)))
+        found = observe.regularization(bench)
+        known = found.status != "not-checked"
+        diagnosis.add(found, list(explain.regularization(both, pairing)) if known else [])
     with diagnosis.guarded("gradient"):
         diagnosis.add(observe.gradient(bench), list(explain.gradient(both)))
     told.stage("compare updates", 0.62)

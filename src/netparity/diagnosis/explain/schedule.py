@@ -9,7 +9,7 @@ from typing import Any
 from netparity.diagnosis import scheduled
 from netparity.diagnosis.candidates import Both, Candidate, Plan, text, written
 from netparity.diagnosis.switches import differences
-from netparity.nn import ConstantRate, Schedule
+from netparity.nn import ConstantRate, PiecewiseConstant, Schedule
 from netparity.report.model import Evidence
 
 #: Steps at which two schedules are compared: those that a comparison makes, and beyond.
@@ -69,9 +69,23 @@ def _first_difference(left: Schedule, right: Schedule) -> int | None:
 
 def _named(left: Schedule, right: Schedule) -> tuple[str, str | None]:
     """The entry that names what differs, and the switch; another schedule where none does."""
-    if type(left) is type(right) and hasattr(left, "__dataclass_fields__"):
-        pieces: Any = (left, right)
-        found = list(differences(*pieces))
-        if len(found) == 1 and found[0].entry is not None:
-            return found[0].entry.id, found[0].switch
+    if type(left) is not type(right) or not hasattr(left, "__dataclass_fields__"):
+        return "schedule-kind", None
+    if _next_door(left, right):
+        return "lr-piecewise-boundary", "at_boundary"
+    pieces: Any = (left, right)
+    found = list(differences(*pieces))
+    entries = {d.entry.id if d.entry is not None else "" for d in found}
+    if len(entries) == 1 and "" not in entries:
+        return entries.pop(), found[0].switch if len(found) == 1 else None
     return "schedule-kind", None
+
+
+def _next_door(left: Schedule, right: Schedule) -> bool:
+    """Whether the same rates change one step apart: at the boundary, or after it."""
+    if not isinstance(left, PiecewiseConstant) or not isinstance(right, PiecewiseConstant):
+        return False
+    starts = [[b + (s.at_boundary == "old") for b in s.boundaries] for s in (left, right)]
+    return left.learning_rates == right.learning_rates and all(
+        abs(a - b) == 1 for a, b in zip(*starts, strict=True)
+    )

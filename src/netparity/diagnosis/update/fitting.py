@@ -128,7 +128,9 @@ def residuals(optimizer: Optimizer, seen: Flat, *, near: bool = False) -> Array:
 
 
 def _ratio(step: Array, seen: Array) -> float:
-    """How much larger the steps seen are, in the median; 1 where none says."""
+    """How much larger the steps seen are, in the median; 1 where none says, 0 where all rest."""
+    if np.any(step != 0) and not np.any(seen != 0):
+        return 0.0
     with np.errstate(all="ignore"):
         ratio = seen / step
     ratio = ratio[np.isfinite(ratio) & (ratio > 0)]

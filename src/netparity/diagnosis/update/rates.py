@@ -2,12 +2,13 @@
 
 The steps of a rule whose rate stands outside are in proportion to it: their ratio to those at a
 constant rate is the rate of that call, whatever the schedule. A schedule is then a line through
-the rates, on the scale on which it is one.
+the rates, on the scale on which it is one; where that scale depends on how long the schedule
+lasts, every length is tried.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -17,6 +18,7 @@ from netparity.diagnosis.twin import Array
 from netparity.diagnosis.update.calls import Call
 from netparity.diagnosis.update.fitting import Flat, nice, step_ratios
 from netparity.nn import (
+    CosineDecay,
     ExponentialDecay,
     InverseScaling,
     InverseTimeDecay,
@@ -29,21 +31,29 @@ from netparity.nn import (
 #: How far the rates may lie from the line: well above their rounding, far below a schedule.
 _APART: Final = {np.dtype(np.float64): 1e-7, np.dtype(np.float32): 1e-3}
 _PIECES: Final = 3
+#: Lengths of a schedule that are tried, in steps, and how many of those that fit are handed on.
+LONGEST: Final = 1000
+_FEW: Final = 3
+_POWERS: Final = (1.0, 2.0, 0.5, 3.0)
+_TINY: Final = float(np.finfo(np.float64).tiny)
 
 
 def schedules(rule: Optimizer, flat: Flat) -> Iterator[Schedule]:
     """Schedules, by the step, that give the rule the rates it had in flat updates."""
     ratios = step_ratios(rule, flat)
-    known = np.array([t for t in flat.use if np.isfinite(ratios[t]) and ratios[t] > 0])
-    if len(known) < _PIECES + 1:
+    rested = np.array([t for t in flat.use if np.isfinite(ratios[t]) and ratios[t] >= 0])
+    if len(rested) < _PIECES + 1:
         return
-    rate = rule.learning_rate * np.array([ratios[t] for t in known])
+    whole = rule.learning_rate * np.array([ratios[t] for t in rested])
+    known, rate = rested[whole > 0], whole[whole > 0]
     apart = _APART[flat.dtype]
-    if rate.max() - rate.min() <= apart * rate.max():
+    if not len(known) or whole.max() - whole.min() <= apart * whole.max():
         return
 
     def line(x: Array, y: Array) -> tuple[float, float] | None:
         """Start and slope of the line through the points, where they lie on one."""
+        if len(x) <= _PIECES:
+            return None
         slope, start = np.polyfit(x, y, 1)
         size = float(np.abs(y).max()) or 1.0
         on_it = np.abs(start + slope * x - y).max() <= apart * max(size, abs(float(start)))
@@ -54,7 +64,9 @@ def schedules(rule: Optimizer, flat: Flat) -> Iterator[Schedule]:
 
     log = line(known, np.log(rate))
     if log is not None:
-        yield ExponentialDecay(constant(float(np.exp(log[0]))), constant(float(np.exp(log[1]))))
+        start = constant(float(np.exp(log[0])))
+        for factor, steps in _powers(float(log[1]), apart):
+            yield ExponentialDecay(start, factor, steps)
     inverse = line(known, 1.0 / rate)
     if inverse is not None and inverse[0] > 0:
         decay = constant(inverse[1] / inverse[0])
@@ -69,6 +81,80 @@ def schedules(rule: Optimizer, flat: Flat) -> Iterator[Schedule]:
     if pieces is not None:
         boundaries, values = pieces
         yield PiecewiseConstant(boundaries, tuple(constant(v) for v in values))
+    for length, start, end in _lengths(rested, np.log(np.maximum(whole, _TINY)), _stairs, apart):
+        factor = constant(float(np.exp(end - start)))
+        yield ExponentialDecay(constant(float(np.exp(start))), factor, length, staircase=True)
+    for exponent in _POWERS:
+        for length, start, end in _lengths(rested, whole, _fallen(exponent), apart):
+            yield PolynomialDecay(constant(start), length, _rest(end, start, apart), exponent)
+    for after in ("clamped", "periodic"):
+        clamped = after == "clamped"
+        for length, start, end in _lengths(rested, whole, _wave(clamped=clamped), apart):
+            yield CosineDecay(
+                constant(start), length, _rest(end, start, apart),
+                after="clamped" if clamped else "periodic",
+            )  # fmt: skip
+
+
+def _powers(slope: float, apart: float) -> Iterator[tuple[float, int]]:
+    """Factors of two digits that the rate is multiplied by after so many steps."""
+    steps = np.arange(1, LONGEST)
+    after = np.exp(slope * steps)
+    written = np.array([float(f"{v:.2g}") for v in after])
+    near = np.abs(written - after) <= 10 * apart * steps * after
+    for index in np.flatnonzero(near & (written > 0))[:_FEW]:
+        yield float(written[index]), int(steps[index])
+    yield nice("", float(np.exp(slope)), 10 * apart), 1
+
+
+def _rest(end: float, start: float, apart: float) -> float:
+    """What a rate ends at: 0 where it is no more than the error of the fit."""
+    return 0.0 if abs(end) <= 10 * apart * abs(start) else nice("", end, 10 * apart)
+
+
+def _stairs(step: Array, length: Array) -> Array:
+    return np.asarray(step // length, dtype=np.float64)
+
+
+def _fallen(power: float) -> Callable[[Array, Array], Array]:
+    return lambda step, length: 1.0 - (1.0 - np.minimum(step, length) / length) ** power
+
+
+def _wave(*, clamped: bool) -> Callable[[Array, Array], Array]:
+    def share(step: Array, length: Array) -> Array:
+        step = np.minimum(step, length) if clamped else step
+        return np.asarray(0.5 - 0.5 * np.cos(np.pi * step / length))
+
+    return share
+
+
+def _lengths(
+    known: Array, rate: Array, share: Callable[[Array, Array], Array], apart: float
+) -> Iterator[tuple[int, float, float]]:
+    """Lengths at which the rates are a line in ``share(step, length)``, the best first.
+
+    Args:
+        known: the steps, in their order; the first is 0.
+        rate: the rate of each.
+        share: 0 at the start, and 1 at the end of a length.
+        apart: how far a rate may lie from the line, of the largest.
+
+    Yields:
+        The length, the value at the start and that at its end.
+    """
+    if len(known) < _PIECES + 1 or known[0] != 0:
+        return
+    lengths = np.arange(2, LONGEST)
+    way = share(known[None, :].astype(np.float64), lengths[:, None].astype(np.float64))
+    middle, average = way.mean(axis=1, keepdims=True), rate.mean()
+    spread = ((way - middle) ** 2).sum(axis=1)
+    bends = spread > 0
+    slope = ((way - middle) * (rate - average)).sum(axis=1) / np.where(bends, spread, 1.0)
+    start = average - slope * middle[:, 0]
+    off = np.abs(start[:, None] + slope[:, None] * way - rate).max(axis=1)
+    fits = np.flatnonzero(bends & (slope < 0) & (off <= apart * np.abs(rate).max()))
+    for index in fits[np.argsort(off[fits], kind="stable")][:_FEW]:
+        yield int(lengths[index]), float(start[index]), float(start[index] + slope[index])
 
 
 def _pieces(
