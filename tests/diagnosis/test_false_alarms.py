@@ -22,8 +22,22 @@ from tests.diagnosis.programs import (
 )
 
 import netparity
+from netparity import nn
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
+
+
+class Last(torch.nn.Module):  # type: ignore[misc, name-defined]
+    """A recurrent layer, and a dense one on its last output."""
+
+    def __init__(self, layers: Any) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, x: Any) -> Any:
+        recurrent, dense = self.layers
+        return dense(recurrent(x)[0][:, -1])
+
 
 STEPS = 12
 #: Each activation with each loss and each rule, not all of each with all.
@@ -203,3 +217,40 @@ def test_two_programs_that_draw_their_masks_from_one_stream() -> None:
     report = compared(side, side, program)
     check_parity(report)
     assert report.gap.before == 0.0
+
+
+@pytest.mark.parametrize("layer", [nn.SimpleRNN(2, 6, bias="two"), nn.LSTM(2, 5, bias="two")])
+def test_saturated_recurrent_layers_round_their_slopes(layer: Any) -> None:
+    """Next to 1, ``1 - h²`` keeps little more of ``h`` than its rounding."""
+    rng = np.random.default_rng(3)
+    layers = (("recurrent", layer), ("dense", nn.Affine(layer.units, 2)))
+    values = {
+        f"{name}.{key}": np.float32(rng.standard_normal(shape)).astype(float)
+        for name, piece in layers
+        for key, shape in piece.shapes().items()
+    }
+
+    def solver() -> nn.Solver:
+        return nn.Solver(
+            nn.Network(layers), nn.MeanSquaredError(), nn.SGD(1e-6), parameters=values,
+            dtype="float64",
+        )  # fmt: skip
+
+    def in_torch() -> netparity.Torch:
+        kind = torch.nn.RNN if isinstance(layer, nn.SimpleRNN) else torch.nn.LSTM
+        module = torch.nn.ModuleList(
+            [kind(2, layer.units, batch_first=True), torch.nn.Linear(layer.units, 2)]
+        ).double()
+        with torch.no_grad():
+            for parameter, value in zip(module.parameters(), values.values(), strict=True):
+                parameter.copy_(torch.from_numpy(value.T.copy()))
+        network = Last(module)
+        optimizer = torch.optim.SGD(network.parameters(), lr=1e-6)
+        return netparity.Torch(network, torch.nn.MSELoss(), optimizer)
+
+    x = np.float32(30 * rng.standard_normal((24, 4, 2))).astype(float)
+    y = np.float32(rng.standard_normal((24, 2))).astype(float)
+    report = netparity.compare(solver, in_torch, data=(x, y), steps=3, batch_size=12)
+    assert [c.id for c in report.causes] == []
+    assert report.unexplained == ()
+    assert report.verdict == "parity"

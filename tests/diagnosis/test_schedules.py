@@ -1,5 +1,7 @@
 """Learning rates that change from step to step, as sides state them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,8 @@ from torch.optim import lr_scheduler
 
 import netparity
 from netparity import nn
+from netparity.diagnosis.update import identifying
+from netparity.diagnosis.update.calls import Updates, calls_to_make, repeat
 
 X = np.random.default_rng(0).standard_normal((48, 5))
 Y = np.random.default_rng(1).standard_normal((48, 2))
@@ -68,13 +72,73 @@ def found(left, right):
 
 
 @pytest.mark.parametrize(
-    "right",
-    [None, lambda o: lr_scheduler.StepLR(o, 3, 0.5), lambda o: lambda step: 0.125 / (1 + step)],
+    ("right", "id"),
+    [
+        (None, "schedule-kind"),
+        (lambda o: lr_scheduler.StepLR(o, 3, 0.5), "lr-exponential-decay"),
+        (lambda o: lambda step: 0.125 / (1 + step), "schedule-kind"),
+    ],
 )
-def test_another_schedule_is_a_cause(right):
-    assert found(in_torch(halving), in_torch(right)) == (
-        "divergent", [("schedule-kind", "root-cause")]
-    )  # fmt: skip
+def test_another_schedule_is_a_cause(right, id):
+    verdict, causes = found(in_torch(halving), in_torch(right))
+    assert verdict == "divergent"
+    assert causes == [(id, "root-cause")]
+
+
+@pytest.mark.parametrize(
+    ("rule", "schedule"),
+    [
+        (nn.SGD(0.05, momentum=0.9), nn.ExponentialDecay(0.05, 0.5, 4)),
+        (nn.SGD(0.05), nn.CosineDecay(0.05, 5)),
+        (nn.SGD(0.05), nn.CosineDecay(0.05, 5, after="periodic")),
+        (nn.SGD(0.05), nn.PolynomialDecay(0.05, 8, power=2.0)),
+        (nn.AdaGrad(0.05, weight_decay=0.03), nn.ExponentialDecay(0.05, 0.5, 3, staircase=True)),
+    ],
+)
+def test_a_schedule_that_nobody_declares_is_read_from_the_updates(rule, schedule):
+    rng = np.random.default_rng(0)
+    weights = {n: np.float32(rng.standard_normal(s)).astype(float)
+               for n, s in {"a.weight": (7, 9), "a.bias": (9,)}.items()}  # fmt: skip
+    asked = calls_to_make(weights, rng)
+    paced = [replace(c, rate=schedule(t) / schedule(0)) for t, c in enumerate(asked)]
+    seen = Updates(asked, tuple(repeat(rule, paced)))
+    known = identifying.identify(seen, np.dtype(float), rng)
+    assert known is not None
+    assert known.schedule == schedule
+    assert known.optimizer == rule
+
+
+def test_no_penalty_is_absent_beside_a_rule_that_nobody_knows():
+    def decaying():
+        module = torch.nn.Linear(5, 2).double()
+        with torch.no_grad():
+            for parameter, value in zip(module.parameters(), START, strict=True):
+                parameter.copy_(torch.from_numpy(value))
+        optimizer = torch.optim.SGD(module.parameters(), lr=0.125, weight_decay=0.03, momentum=0.5)
+        return netparity.Torch(module, torch.nn.MSELoss(), optimizer)
+
+    def unheard_of():
+        parameters = {"weight": START[0].T.copy(), "bias": START[1].copy()}
+
+        def predict(x):
+            return x @ parameters["weight"] + parameters["bias"]
+
+        def gradients(x, y):
+            error = 2 * (predict(x) - y) / y.size
+            return {"weight": x.T @ error, "bias": error.sum(axis=0)}
+
+        def update(grads):
+            for name, gradient in grads.items():
+                parameters[name] -= 0.125 * np.sinh(gradient + 0.03 * parameters[name] ** 3)
+
+        return netparity.Scratch(
+            parameters=parameters, predict=predict, gradients=gradients, update=update,
+            loss=lambda x, y: np.mean((predict(x) - y) ** 2),
+        )  # fmt: skip
+
+    report = netparity.compare(decaying, unheard_of, data=(X, Y), steps=6, batch_size=16).to_dict()
+    assert [c["id"] for c in report["causes"]] == []
+    assert [u["stage"] for u in report["unexplained"]] == ["update"]
 
 
 @pytest.mark.parametrize(

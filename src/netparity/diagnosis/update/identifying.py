@@ -27,7 +27,7 @@ from netparity.diagnosis.update.fitting import (
 from netparity.diagnosis.update.floors import compare, float32_variants, floors
 from netparity.diagnosis.update.guesses import First, families, first_update
 from netparity.diagnosis.update.rates import at_schedule, freed, schedules
-from netparity.nn import SGD, Clipping, Optimizer, Schedule
+from netparity.nn import SGD, Adam, Clipping, Optimizer, RMSProp, Schedule
 
 #: Constants that miss less in the median are near the right ones.
 _NEAR: Final = 0.05
@@ -130,24 +130,53 @@ def _scheduled(
     seen: Updates, flat: Flat, first: First, rng: np.random.Generator
 ) -> FoundUpdate | None:
     """The rule with a rate that changes from update to update."""
-    free = freed(flat)
-    part = free if first.line else free.until(DECAY_CALLS[0])
+    free, before = freed(flat), DECAY_CALLS[0]
+    start, short = seen.until(before), flat.until(before)
+
+    def paced(schedule: Schedule, updates: Updates) -> Updates:
+        return Updates(at_schedule(updates.calls, schedule), updates.after)
 
     def followed(rule: Optimizer, schedule: Schedule) -> FoundUpdate | None:
-        paced = Updates(at_schedule(seen.calls, schedule), seen.after)
         started = changed(rule, learning_rate=schedule(0))
-        found = held(started, paced, flat.dtype, rng)
+        found = held(started, paced(schedule, seen), flat.dtype, rng)
         return None if found is None else replace(found, schedule=schedule)
 
-    for family in families(first):
-        best = _shortest(
+    def beside(rule: Optimizer, schedule: Schedule) -> FoundUpdate | None:
+        started = changed(rule, learning_rate=schedule(0))
+        if held(started, paced(schedule, start), flat.dtype, rng) is None:
+            return None
+        found = _with_others(started, paced(schedule, seen), flat.dtype, rng)
+        return None if found is None else replace(found, schedule=schedule)
+
+    for family in map(_without_correction, families(first)):
+        part = free if first.line else free.until(before)
+        alone = (
             followed(rule, schedule)
             for rule in fitted(family, free, part)
             for schedule in schedules(rule, flat)
         )
-        if best is not None:
-            return best
+        quiet = free.until(before)
+        with_others = (
+            beside(rule, schedule)
+            for rule in fitted(family, quiet, quiet)
+            for schedule in schedules(rule, short)
+        )
+        found = next((f for f in itertools.chain(alone, with_others) if f is not None), None)
+        if found is not None:
+            return found
     return None
+
+
+def _without_correction(family: Sequence[Optimizer]) -> list[Optimizer]:
+    """The rules but those that differ from others by a factor of each call alone.
+
+    Where every call has a rate of its own, a correction of the second moment's bias is one.
+    """
+    corrected = (
+        (isinstance(r, Adam) and r.beta1 == 0.0) or (isinstance(r, RMSProp) and r.bias_correction)
+        for r in family
+    )
+    return [rule for rule, is_so in zip(family, corrected, strict=True) if not is_so]
 
 
 def identify_steps(
@@ -259,7 +288,8 @@ def fitted(
             if form not in ranked or missed < ranked[form][0]:
                 ranked[form] = (missed, ready)
         near = [polish(g, part, 4) for _, g in sorted(ranked.values(), key=_rank)[:_MOVED]]
-        near = sorted(near, key=lambda g: misfit(g, part))[:_TRIED]
+        near = sorted(near, key=lambda g: misfit(g, part))
+        near = near[:_TRIED]
         near = [d for g in near[: _TRIED // 2] for d in _decayed(g)] if decayed else near
         best = [_fit(g, flat, part) for g in near]
     for rule in best:

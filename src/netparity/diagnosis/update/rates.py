@@ -101,8 +101,9 @@ def _powers(slope: float, apart: float) -> Iterator[tuple[float, int]]:
     steps = np.arange(1, LONGEST)
     after = np.exp(slope * steps)
     written = np.array([float(f"{v:.2g}") for v in after])
-    near = np.abs(written - after) <= 10 * apart * steps * after
-    for index in np.flatnonzero(near & (written > 0))[:_FEW]:
+    off = np.abs(written - after) / after
+    near = np.flatnonzero((off <= 10 * apart * steps) & (written > 0))
+    for index in near[np.argsort(off[near], kind="stable")][:_FEW]:
         yield float(written[index]), int(steps[index])
     yield nice("", float(np.exp(slope)), 10 * apart), 1
 
