@@ -192,3 +192,29 @@ def test_gradients_that_pile_up(change: Callable[[Net], None]) -> None:
 def test_right_backward_passes_are_parity() -> None:
     for program in (CLASSES, NUMBERS):
         check(compared(in_numpy(program), in_numpy(program), program))
+
+
+def penalized(times: float) -> Callable[[Net], None]:
+    """A penalty ½·0.1·Σw² beside a loss whose gradient is multiplied."""
+
+    def change(net: Net) -> None:
+        loss, gradients = net.loss, net.gradients
+        weights = [n for n in net.values if n.startswith("W")]
+
+        def both(x: Array, y: Array) -> Values:
+            pull = {n: 0.1 * net.values[n] for n in weights}
+            return {n: times * g + pull.get(n, 0.0) for n, g in gradients(x, y).items()}
+
+        net.loss = lambda x, y: (  # type: ignore[method-assign]
+            loss(x, y) + 0.05 * sum(float(np.sum(net.values[n] ** 2)) for n in weights)
+        )
+        net.gradients = both  # type: ignore[method-assign]
+
+    return change
+
+
+def test_a_factor_on_the_part_of_the_data_alone() -> None:
+    sides = [wrong(CLASSES, penalized(times)) for times in (1.0, 0.5)]
+    report = compared(*sides, CLASSES)
+    check(report, "gradient-factor")
+    assert "0.5 times" in report.causes[0].statement

@@ -119,7 +119,7 @@ def own_factors(
 ) -> tuple[Factored, ...]:
     """A factor of its own on some parameters, such as a mean over the rows in place of a sum."""
     bare = Twin(replace(conventions, penalties=()))
-    pulls = [_pull(conventions, p) for p in probes]
+    pulls = [pull_of(conventions, p) for p in probes]
     data = [_wide(bare, p) for p in probes]
     sizes = np.array([float(len(p.x)) for p in probes])
     precision = 1e4 * float(np.finfo(dtype).eps)
@@ -149,7 +149,8 @@ def own_factors(
     return tuple(Factored(f, tuple(names), power) for (f, power), names in groups.items())
 
 
-def _pull(conventions: Conventions, probe: Probed) -> Values:
+def pull_of(conventions: Conventions, probe: Probed) -> Values:
+    """The gradients of the penalties at a place."""
     total: Values = {}
     for term in conventions.penalties or ():
         for name, gradient in term.gradients(probe.values, rows=len(probe.x)).items():

@@ -18,6 +18,7 @@ from netparity.diagnosis.backward import (
     near,
     over_classes,
     own_factors,
+    pull_of,
     slope_guesses,
     without_bounds,
 )
@@ -327,14 +328,19 @@ FACTOR_PRECISION = 1e-4
 
 
 def _common_factors(conventions: Conventions, probes: Sequence[Probe]) -> Iterator[Factored]:
-    """One factor on all gradients: a constant, or one that goes with the rows of the batch."""
-    twin = Twin(conventions)
+    """One factor on all gradients: a constant, or one that goes with the rows of the batch.
+
+    It is that of the data's part; a penalty comes to it as it is.
+    """
+    twin = Twin(replace(conventions, penalties=()))
     factors, sizes = [], []
     for probe in probes:
         dot = square = 0.0
         true = twin.evaluate(probe.values, probe.x, probe.y, draws=probe.draws).gradients
+        pull = pull_of(conventions, probe)
         for name, gradient in probe.gradients.items():
-            dot += float(np.sum(np.asarray(gradient, dtype=np.float64) * true[name]))
+            given = np.asarray(gradient, dtype=np.float64) - pull.get(name, 0.0)
+            dot += float(np.sum(given * true[name]))
             square += float(np.sum(true[name] ** 2))
         if square == 0 or dot == 0:
             return
