@@ -20,6 +20,7 @@ from netparity.diagnosis.align import added
 from netparity.diagnosis.arithmetic import reordered
 from netparity.diagnosis.bench import Bench
 from netparity.diagnosis.candidates import Plan
+from netparity.diagnosis.gradient import masked_backward
 from netparity.diagnosis.heads import head_of
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.masks import fed
@@ -30,7 +31,6 @@ from netparity.diagnosis.structure import two_dimensional
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.diagnosis.update.floors import float32_variants
 from netparity.implementations.base import Implementation
-from netparity.nn import Dropout
 
 #: The share of the way gone at which rounding ends a comparison (METHOD: the horizon).
 HORIZON_SHARE = 1e-3
@@ -249,16 +249,11 @@ def gap(left: Array, right: Array) -> float:
 
 def without_left_faults(conventions: Conventions) -> Conventions:
     """Conventions with correct gradients all the way to the rule, and nothing frozen."""
-    layers = tuple(
-        (n, replace(k, mask_in_backward=True) if isinstance(k, Dropout) else k)
-        for n, k in conventions.layers or ()
-    )
     return replace(
-        conventions,
+        masked_backward(conventions),
         faults=no_bugs(conventions.faults),
         step_faults=(),
         frozen=(),
-        layers=layers,
     )
 
 

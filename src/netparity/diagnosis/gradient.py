@@ -190,6 +190,7 @@ def identify(
     with another penalty; one constant factor; dropout masks not applied backward; gradients
     stored in another layer's place.
     """
+    declared, conventions = conventions, masked_backward(conventions)
     correct = compare(live, Twin(conventions), probes, rng)
     measures = summary(correct)
     if not _different(measures):
@@ -205,7 +206,16 @@ def identify(
                 for r in relations
             )
             return FoundGradient(guess, tuple(blame), tuple(got), closed, understood=True)
-    return FoundGradient(conventions, tuple(measures), tuple(measures), (), understood=False)
+    return FoundGradient(declared, tuple(measures), tuple(measures), (), understood=False)
+
+
+def masked_backward(conventions: Conventions) -> Conventions:
+    """The conventions with dropout's mask in the backward pass, where it should be."""
+    layers = tuple(
+        (n, replace(k, mask_in_backward=True) if isinstance(k, Dropout) else k)
+        for n, k in conventions.layers or ()
+    )
+    return replace(conventions, layers=layers)
 
 
 def _different(measures: Sequence[Measure]) -> bool:

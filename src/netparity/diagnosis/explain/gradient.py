@@ -9,7 +9,12 @@ from typing import Any
 from netparity.conventions import Factored, Misplaced, Piled, Slope, bugs, no_bugs
 from netparity.diagnosis.candidates import Both, Candidate, Plan
 from netparity.diagnosis.explain.step import without
-from netparity.diagnosis.gradient import DIFFERENCE_FLOOR, FoundGradient, check_live
+from netparity.diagnosis.gradient import (
+    DIFFERENCE_FLOOR,
+    FoundGradient,
+    check_live,
+    masked_backward,
+)
 from netparity.diagnosis.identify import Identified
 from netparity.nn import Dropout, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from netparity.report.model import Evidence, Fix
@@ -102,16 +107,8 @@ def _faults(both: Both, known: Identified, found: FoundGradient) -> Iterator[Can
     def change(plan: Plan) -> Plan:
         if side == "left":
             return replace(plan, left_faults_removed=True)
-        layers = tuple(
-            (n, replace(k, mask_in_backward=True) if isinstance(k, Dropout) else k)
-            for n, k in plan.conventions.layers or ()
-        )
-        return replace(
-            plan,
-            conventions=replace(
-                plan.conventions, faults=no_bugs(plan.conventions.faults), layers=layers
-            ),
-        )
+        mended = masked_backward(plan.conventions)
+        return replace(plan, conventions=replace(mended, faults=no_bugs(mended.faults)))
 
     wrongs = bugs(found.conventions.faults)
     for fault in wrongs[:1]:
