@@ -142,6 +142,8 @@ class Functional(torch.nn.Module):
         (functools.partial(functional.gelu, approximate="tanh"), nn.GELU(approximate=True)),
         (functional.silu, nn.SiLU()),
         (functional.elu, nn.ELU()),
+        (functools.partial(functional.elu, alpha=0.3), nn.ELU(0.3)),
+        (functional.hardswish, nn.HardSwish()),
         (functional.softplus, nn.Softplus(threshold=20.0)),
         (functools.partial(functional.leaky_relu, negative_slope=0.25), nn.LeakyReLU(0.25)),
         (functools.partial(functional.softmax, dim=1), nn.Softmax()),
@@ -157,6 +159,8 @@ def test_functional_layers_are_found_by_their_values(activation, layer):
     assert [found for _, found in layers] == [kind for kind in kinds if kind is not None]
     assert live.declared(images[:3]).loss == nn.SoftmaxCrossEntropy()
     assert not np.any(live.parameters()["out.weight"])
+    # Of large numbers many are the identity or a rectifier.
+    assert live.declared(1000 * images[:3]).layers == layers
 
 
 def test_a_module_of_the_authors_own_is_known_by_what_it_does():

@@ -154,7 +154,8 @@ RNG_NUMERICS: tuple[Convention, ...] = (
         defaults={
             "keras": "constants through float32 on TensorFlow and JAX, learning rate exact (3.15)",
             "tensorflow": (
-                "TF 1 optimizers round constants and rate; tf.nn.leaky_relu its slope (2.21)"
+                "TF 1 optimizers round constants and rate; tf.nn.leaky_relu its slope, tf.nn.gelu "
+                "its constants (2.21)"
             ),
         },
         signature=(
@@ -162,7 +163,7 @@ RNG_NUMERICS: tuple[Convention, ...] = (
             "6e-8, in Adam's first update 6.7e-6"
         ),
         imitate="L2(coefficient=float(np.float32(0.1)), factor=1.0)",
-        switches=("Adam.beta_power", "NAdam.rounding"),
+        switches=("Adam.beta_power", "GELU.constants", "NAdam.rounding"),
         fix={
             "keras": (
                 "kernel_regularizer=keras.regularizers.L2({value})  # a value exact in binary "

@@ -124,7 +124,8 @@ def account(parts: Parts, runs: FreeRuns | None, steps: int) -> Accounted:
     @cache
     def left_with(present: frozenset[int]) -> float:
         removed = [c for i, c in acting.items() if i not in present]
-        return freerun.twin_gap(runs, verify.apply(base, [*removed, *rounded]), last)[0]
+        plan = verify.possible(base, [*removed, *rounded])
+        return float("nan") if plan is None else freerun.twin_gap(runs, plan, last)[0]
 
     alone = {i: left_with(frozenset({i})) for i in acting}
     measurable = before > floor and np.isfinite(before)

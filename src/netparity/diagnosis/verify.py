@@ -39,6 +39,7 @@ from netparity.diagnosis.twin import (
     sign_coefficients,
     wider,
 )
+from netparity.errors import InputError
 from netparity.nn import L2, SGD, Dropout
 
 
@@ -92,7 +93,9 @@ def verify(
     def without(some: Sequence[Candidate]) -> list[Measure]:
         key = tuple(i for i, c in enumerate(open_) if any(c is s for s in some))
         if key not in seen:
-            seen[key] = measure_stage(apply(base, [open_[i] for i in key]))
+            plan = possible(base, [open_[i] for i in key])
+            nothing = [Measure(stage, float("inf"), 0.0)]
+            seen[key] = nothing if plan is None else measure_stage(plan)
         return seen[key]
 
     def places(some: Sequence[Candidate]) -> set[str]:
@@ -181,10 +184,32 @@ def _with_equals(candidate: Candidate, equal: Sequence[Candidate]) -> Candidate:
 
 
 def apply(plan: Plan, candidates: Sequence[Candidate]) -> Plan:
-    """A plan with every candidate's convention set as on the left; the structure last."""
-    for candidate in sorted(candidates, key=lambda c: c.stage == "structure"):
-        plan = candidate.change(plan)
+    """A plan with every candidate's convention set as on the left; the structure last.
+
+    Raises:
+        InputError: no side can be like that.
+    """
+    waiting = sorted(candidates, key=lambda c: c.stage == "structure")
+    while waiting:
+        later = []
+        for candidate in waiting:
+            try:
+                plan = candidate.change(plan)
+            except InputError:
+                # Two constants of which one may be 0 only while the other is not.
+                later.append(candidate)
+        if len(later) == len(waiting):
+            raise InputError(f"{', '.join(c.id for c in later)}: no such rule")
+        waiting = later
     return plan
+
+
+def possible(plan: Plan, candidates: Sequence[Candidate]) -> Plan | None:
+    """As ``apply``, or ``None`` where no side can be like that."""
+    try:
+        return apply(plan, candidates)
+    except InputError:
+        return None
 
 
 def _measures(bench: Bench, stage: str) -> Callable[[Plan], list[Measure]]:
@@ -433,8 +458,10 @@ def _live(bench: Bench, candidate: Candidate) -> bool:
         return True
     right = bench.right
     base = Plan(right.conventions)
-    plan = candidate.change(base)
-    if plan.conventions == base.conventions or right.twin is None or bench.y is None:
+    plan = possible(base, [candidate])
+    if plan is None or plan.conventions == base.conventions:
+        return False
+    if right.twin is None or bench.y is None:
         return False
     small = bench.x[: min(3, len(bench.x))]
     if not adjusted(right, plan.conventions, small):

@@ -22,7 +22,8 @@ Layers = tuple[tuple[str, nn.Layer], ...]
 
 FUNCTIONAL: Final[tuple[nn.Layer, ...]] = (
     nn.ReLU(), nn.Sigmoid(), nn.Tanh(), nn.Softmax(), nn.LogSoftmax(), nn.ELU(), nn.GELU(),
-    nn.GELU(approximate=True), nn.SiLU(), nn.Softplus(threshold=20.0),
+    nn.GELU(approximate=True), nn.SiLU(), nn.Softplus(threshold=20.0), nn.SELU(),
+    nn.HardSigmoid(), nn.HardSwish(),
 )  # fmt: skip
 
 _LAYOUTS: Final[tuple[Literal["NHWC", "NCHW"], ...]] = ("NCHW", "NHWC")
@@ -59,6 +60,16 @@ class Read:
     places: Mapping[str, Place] = field(default_factory=dict)
     linear: tuple[str, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
+
+
+def spread(rows: Array) -> Array:
+    """Rows of floats in both signs and three sizes, so that no activation looks like another.
+
+    A rectifier is the identity of positive numbers, and GELU a rectifier of large ones.
+    """
+    size = float(np.sqrt(np.mean(np.square(rows)))) or 1.0
+    near = rows / size
+    return np.concatenate([rows, -rows, 8 * rows, -8 * rows, near, -near])
 
 
 def chain(inputs: Array, calls: Sequence[Seen], prediction: Array, functions: str) -> Read | None:
@@ -131,7 +142,7 @@ def bridge(before: Array, after: Array) -> list[nn.Layer] | None:
             entering = _through(way[:place], before)
             if entering is None or entering.dtype.kind != "f":
                 continue
-            choices = [*FUNCTIONAL, *(_leaky(entering, after) if place == len(way) else ())]
+            choices = [*FUNCTIONAL, *(_fitted(entering, after) if place == len(way) else ())]
             for layer in choices:
                 value = _through((layer, *way[place:]), entering)
                 if value is not None and close(value, after, before.reshape(len(before), -1)):
@@ -192,12 +203,15 @@ def _ways(before: tuple[int, ...], after: tuple[int, ...]) -> Iterator[tuple[nn.
                     yield pool, nn.Flatten()
 
 
-def _leaky(before: Array, after: Array) -> list[nn.Layer]:
-    """A leaky rectifier with the slope that the most negative value shows."""
+def _fitted(before: Array, after: Array) -> list[nn.Layer]:
+    """Rectifiers with the constant that the most negative value shows."""
     if before.shape != after.shape or before.min() >= 0 or before.dtype.kind != "f":
         return []
     lowest = np.unravel_index(int(before.argmin()), before.shape)
-    return [nn.LeakyReLU(float(after[lowest]) / float(before[lowest]))]
+    at, to = float(before[lowest]), float(after[lowest])
+    # Written in decimals, and shown to so many digits as the function has there.
+    alpha = float(f"{to / np.expm1(at):.6g}")
+    return [nn.LeakyReLU(to / at), *([nn.ELU(alpha)] if alpha > 0 else [])]
 
 
 def close(got: Array, expected: Array, argument: Array) -> bool:

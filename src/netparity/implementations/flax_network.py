@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from netparity import nn
-from netparity.implementations.chain import Read, Seen, chain
+from netparity.implementations.chain import Read, Seen, chain, spread
 from netparity.implementations.flax_draws import Draws
 from netparity.implementations.flax_models import Called, LinenModel, NnxModel
 from netparity.implementations.jax_compiled import call
@@ -67,8 +67,7 @@ def read(model: Model, program: Program, x: Array) -> tuple[Read | None, dict[st
     """
     rows = np.asarray(x)
     if rows.dtype.kind == "f":
-        # Both signs and two scales, so that no rectifier looks like the identity.
-        rows = np.concatenate([rows, -rows, 8 * rows, -8 * rows]).astype(program.dtype)
+        rows = spread(rows).astype(program.dtype)
     rng = np.random.default_rng(0)
     values: dict[str, Array] = {}
     for name, value in program.parameters().items():

@@ -272,7 +272,7 @@ def _activation(live: LiveModel, function: Any) -> Layer | None:
         activations.leaky_relu: nn.LeakyReLU(effective(live, 0.2)),
         activations.elu: nn.ELU(),
         activations.selu: nn.SELU(),
-        activations.gelu: nn.GELU(),
+        activations.gelu: _gelu(live),
         activations.silu: nn.SiLU(),
         activations.softplus: nn.Softplus(),
         activations.sigmoid: nn.Sigmoid(),
@@ -286,6 +286,12 @@ def _activation(live: LiveModel, function: Any) -> Layer | None:
         return known.get(function)
     except TypeError:
         return None
+
+
+def _gelu(live: LiveModel) -> Layer:
+    """TensorFlow rounds the constants."""
+    rounds = live.backend == "tensorflow" and live.dtype == np.float64
+    return nn.GELU(constants="float32" if rounds else "exact")
 
 
 # ---- images ------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import torch
 
 from netparity import nn
 from netparity.conventions import Place
-from netparity.implementations.chain import Read, bridge, close
+from netparity.implementations.chain import Read, bridge, close, spread
 from netparity.implementations.torch_layers import Found, as_layers
 from netparity.implementations.values import as_array, same_bits
 
@@ -113,8 +113,7 @@ def read_network(module: Any, inputs: Any, own_dropout: bool) -> Read | None:
         own_dropout: whether it draws masks outside ``nn.Dropout`` (those are looked for too).
     """
     if inputs.is_floating_point():
-        # Both signs and two scales, so that no rectifier looks like the identity.
-        inputs = torch.cat([inputs, -inputs, 8 * inputs, -8 * inputs])
+        inputs = torch.from_numpy(spread(as_array(inputs))).to(inputs)
     with torch.no_grad():
         calls, prediction = trace(module, inputs)
         dropping: tuple[list[Call], Array] | None = None

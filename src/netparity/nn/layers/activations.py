@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Literal, final
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from netparity.nn.layers.base import INFERENCE, Backward, Context, Layer
 
 _SQRT_HALF = math.sqrt(0.5)
 _SQRT_TWO_OVER_PI = math.sqrt(2.0 / math.pi)
-_INVERSE_SQRT_TWO_PI = 1.0 / math.sqrt(2.0 * math.pi)
+_INVERSE_SQRT_PI = 1.0 / math.sqrt(math.pi)
 _GELU_CUBIC = 0.044715
 
 
@@ -51,6 +51,7 @@ class GELU(Layer):
 
     Args:
         approximate: whether to take the approximation by tanh.
+        constants: ``"exact"``, or ``"float32"``: √½ and 0.044715 rounded to float32.
 
     Shapes: ``x`` and ``y`` (N, …).
 
@@ -62,10 +63,14 @@ class GELU(Layer):
 
     **Parity** (`gelu-variant`): torch, Keras and TensorFlow take the exact form by default,
     ``jax.nn.gelu``, Flax and ``keras.ops.gelu`` the approximation; TensorFlow rounds the
-    constants to float32 even in float64.
+    constants to float32 even in float64 (`float32-constants`).
     """
 
     approximate: bool = False
+    constants: Literal["exact", "float32"] = "exact"
+
+    def _constant(self, value: float) -> float:
+        return value if self.constants == "exact" else float(np.float32(value))
 
     def apply(
         self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
@@ -73,17 +78,19 @@ class GELU(Layer):
         """Weighs ``x`` by the normal distribution (see ``Layer.apply``)."""
         memory = context.memory
         if self.approximate:
-            return _gelu_by_tanh(x, memory)
-        scaled = np.multiply(x, _SQRT_HALF, out=memory.empty("scaled", x.shape, x.dtype))
+            return _gelu_by_tanh(x, memory, self._constant(_GELU_CUBIC))
+        root = self._constant(_SQRT_HALF)
+        scaled = np.multiply(x, root, out=memory.empty("scaled", x.shape, x.dtype))
         gate = erf(scaled, memory)
         gate += 1.0
         gate *= 0.5
 
         def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
-            dx = np.multiply(x, -0.5, out=memory.empty("dx", x.shape, x.dtype))
+            half = 0.5 if self.constants == "exact" else root * root
+            dx = np.multiply(x, -half, out=memory.empty("dx", x.shape, x.dtype))
             dx *= x
             np.exp(dx, out=dx)
-            dx *= _INVERSE_SQRT_TWO_PI
+            dx *= root * _INVERSE_SQRT_PI
             dx *= x
             dx += gate
             dx *= dy
@@ -92,10 +99,10 @@ class GELU(Layer):
         return np.multiply(x, gate, out=memory.empty("y", x.shape, x.dtype)), backward
 
 
-def _gelu_by_tanh(x: Array, memory: Memory) -> tuple[Array, Backward]:
+def _gelu_by_tanh(x: Array, memory: Memory, cubic: float) -> tuple[Array, Backward]:
     """The approximate form of GELU."""
     bend = np.multiply(x, x, out=memory.empty("bend", x.shape, x.dtype))
-    bend *= _GELU_CUBIC
+    bend *= cubic
     bend *= x
     bend += x
     bend *= _SQRT_TWO_OVER_PI
@@ -105,7 +112,7 @@ def _gelu_by_tanh(x: Array, memory: Memory) -> tuple[Array, Backward]:
 
     def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
         inner = np.multiply(x, x, out=memory.empty("inner", x.shape, x.dtype))
-        inner *= 3.0 * _GELU_CUBIC
+        inner *= 3.0 * cubic
         inner += 1.0
         inner *= _SQRT_TWO_OVER_PI
         dx = np.multiply(bend, bend, out=memory.empty("dx", x.shape, x.dtype))
