@@ -27,6 +27,7 @@ from netparity.nn import (
     AveragePool2D,
     BatchNorm,
     Conv2D,
+    Dropout,
     Embedding,
     Flatten,
     HardSigmoid,
@@ -498,3 +499,17 @@ def test_batch_norm_without_running_statistics(before: bool) -> None:
     norm = BatchNorm(5, epsilon=1e-8, inference="batch")
     between = [norm, Tanh()] if before else [Tanh(), norm]
     assert [k for _, k in found.conventions.layers or ()] == [Affine(4, 5), *between, Affine(5, 2)]
+
+
+def test_a_dropout_that_scales_in_inference() -> None:
+    shapes = {"W1": (4, 6), "b1": (6,), "W2": (6, 6), "b2": (6,), "W3": (6, 2), "b3": (2,)}
+    p = {n: np.zeros(s) for n, s in shapes.items()}
+
+    def predict(x: Array) -> Array:
+        h = 0.7 * np.tanh(x @ p["W1"] + p["b1"])
+        h = 0.8 * np.maximum(h @ p["W2"] + p["b2"], 0)
+        return unlike(h @ p["W3"] + p["b3"], "softmax")
+
+    program = netparity.Scratch(parameters=p, predict=predict)
+    found = bends(program, rng(5).standard_normal((9, 4)))
+    assert found == [Tanh(), Dropout(0.3, "plain"), ReLU(), Dropout(0.2, "plain"), Softmax()]

@@ -253,3 +253,34 @@ def test_an_lstm_in_numpy(right: Callable[[], netparity.Scratch], causes: set[st
     report = netparity.compare(left, right, data=(x, None), batch_size=8)
     assert {s.stage: s.status for s in report.stages}["structure"] != "not-checked"
     assert found(report) == causes
+
+
+# ---- dropout ----------------------------------------------------------------------------------
+def dropping(scaling: str) -> Callable[[], netparity.Scratch]:
+    """Drops 40 % of its hidden units, and scales in training or in inference."""
+
+    def build() -> netparity.Scratch:
+        p = drawn({"W1": (4, 6), "b1": (6,), "W2": (6, 2), "b2": (2,)})
+
+        def activations(x: Array, training: bool) -> Parameters:
+            h = np.tanh(x @ p["W1"] + p["b1"])
+            mask = np.random.random_sample(h.shape) >= 0.4 if training else 1.0  # noqa: NPY002
+            scale = (1 / 0.6 if training else 1.0) if scaling == "inverted" else 1.0
+            scale = 0.6 if scaling == "plain" and not training else scale
+            return {"h": h, "d": h * mask * scale, "y": h * mask * scale @ p["W2"] + p["b2"]}
+
+        def predict(x: Array, training: bool = False) -> Array:
+            return activations(x, training)["y"]
+
+        return netparity.Scratch(parameters=p, predict=predict, activations=activations)
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("right", "causes"), [("plain", set()), ("inverted", {"dropout-inverted"})]
+)
+def test_a_dropout_that_scales_in_inference(right: str, causes: set[str]) -> None:
+    x = np.random.default_rng(0).standard_normal((60, 4))
+    report = netparity.compare(dropping("plain"), dropping(right), data=(x, None), batch_size=60)
+    assert found(report) == causes

@@ -139,6 +139,12 @@ SWITCHES = [
     ),
     (
         sequences,
+        gates(GRU(3, 4)),
+        gates(GRU(3, 4, update_gate="replaces")),
+        "gru-update-gate",
+    ),
+    (
+        sequences,
         gates(LSTM(3, 4)),
         gates(LSTM(3, 4, gate_activation="hard-sigmoid-keras2")),
         "rnn-gate-activation",

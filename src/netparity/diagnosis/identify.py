@@ -31,7 +31,7 @@ from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.diagnosis.update import steering
 from netparity.errors import CannotError, InputError
 from netparity.implementations.base import Implementation
-from netparity.nn import Dropout, Layer, Penalty
+from netparity.nn import Layer, Penalty
 
 DrawSource = Callable[[Implementation, Array], "list[Array] | None"]
 
@@ -180,7 +180,7 @@ def _network(
     elif _depends_on_mode(known, x) and not _trains_as(live, base, x, rng):
         seen = masks_.see_masks(live, base, x)
         if seen:
-            conventions = masks_.with_dropout(_without_dropout(conventions), seen)
+            conventions = masks_.with_dropout(conventions, seen)
 
             def shown(live: Implementation, x: Array) -> list[Array] | None:
                 masks = masks_.see_masks(live, base, x)
@@ -192,6 +192,11 @@ def _network(
                 f"{known.side.which} differs between training and inference, and its dropout "
                 "masks can neither be fed nor be seen in its activations"
             )
+    elif base.dropout_layers() and not found.declared:
+        known.missing["training"] = (
+            f"{known.side.which} scales in inference as for a dropout, of which nothing is seen "
+            "in training"
+        )
     known.twin = Twin(conventions)
     known.parameters = read(live, known.twin)
 
@@ -256,13 +261,6 @@ def _depends_on_mode(known: Identified, x: Array) -> bool:
         return False
     finally:
         live.restore(saved)
-
-
-def _without_dropout(conventions: Conventions) -> Conventions:
-    layers = tuple(
-        (n, layer) for n, layer in conventions.layers or () if not isinstance(layer, Dropout)
-    )
-    return replace(conventions, layers=layers)
 
 
 def _wide(values: Mapping[str, Array]) -> Values:

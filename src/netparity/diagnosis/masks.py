@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -127,13 +128,24 @@ def as_draws(masks: Sequence[Masked]) -> list[Array]:
 
 
 def with_dropout(conventions: Conventions, masks: Sequence[Masked]) -> Conventions:
-    """The conventions with the dropouts that were seen, rates from scale or share of zeros."""
+    """The conventions with the dropouts that were seen, and no others.
+
+    Their rates are those that scale them in inference, else from scale or share of zeros.
+    """
+    known = conventions.layers or ()
+    scaled = {
+        before: layer
+        for (before, _), (_, layer) in itertools.pairwise(known)
+        if isinstance(layer, Dropout) and layer.scaling == "plain"
+    }
     layers: list[tuple[str, Layer]] = []
-    for name, layer in conventions.layers or ():
+    for name, layer in known:
+        if isinstance(layer, Dropout):
+            continue
         layers.append((name, layer))
         for masked in masks:
             if masked.after == name:
-                layers.append((f"dropout_{name}", dropout_of(masked)))
+                layers.append((f"dropout_{name}", scaled.get(name) or dropout_of(masked)))
     return replace(conventions, layers=tuple(layers))
 
 

@@ -8,12 +8,12 @@ layers behind it are known already. Constants (a slope, an α) are solved for.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
 
-from netparity.conventions import Conventions, changed
+from netparity.conventions import Conventions
 from netparity.diagnosis.network.constants import solved
 from netparity.diagnosis.network.look import ROWS, SCREEN, Look, near, off, two_dimensional
 from netparity.diagnosis.network.sketch import Layers, Sketch, images_end
@@ -30,6 +30,7 @@ from netparity.nn import (
     AveragePool2D,
     BatchNorm,
     Conv2D,
+    Dropout,
     Flatten,
     GlobalAveragePool2D,
     HardSigmoid,
@@ -78,11 +79,11 @@ KNOWN: Final[tuple[Layer, ...]] = (
 )
 ACTIVATIONS: Final[tuple[type[Layer], ...]] = (CELU, *dict.fromkeys(type(k) for k in KNOWN))
 #: Constants that are solved for where no known value fits.
-FREE: Final = (
-    (LeakyReLU(0.05), "slope"),
-    (ELU(), "alpha"),
-    (HardSigmoid(), "slope"),
-    (CELU(), "alpha"),
+FREE: Final[tuple[tuple[Callable[[float], Layer], float], ...]] = (
+    (LeakyReLU, 0.05),
+    (ELU, 1.0),
+    (HardSigmoid, 0.2),
+    (CELU, 1.0),
 )
 #: A filling so many times nearer is another function, and not the same one rounded otherwise.
 MUCH: Final = 10
@@ -96,13 +97,15 @@ SOLVED: Final = 2
 #: Layers through which what leaves an activation can be followed.
 NORMS: Final[tuple[type[Layer], ...]] = (BatchNorm, LayerNorm, RMSNorm)
 PASSED: Final[tuple[type[Layer], ...]] = (
-    Affine, Conv2D, MaxPool2D, AveragePool2D, GlobalAveragePool2D, Flatten, Permute, *NORMS,
-    *ACTIVATIONS,
+    Affine, Conv2D, MaxPool2D, AveragePool2D, GlobalAveragePool2D, Flatten, Permute, Dropout,
+    *NORMS, *ACTIVATIONS,
 )  # fmt: skip
 
 
+#: The layers, one after the other, that stand in a gap.
+Filling = tuple[Layer, ...]
 #: What was found in gaps, by everything that their answers depend on; ``None``: nothing fits.
-Memory = dict[Any, tuple[Layer, ...] | None]
+Memory = dict[Any, tuple[Filling, ...] | None]
 
 
 def read(
@@ -178,22 +181,22 @@ def _read_together(
     for _ in range(LOOKS):
         values = probe_parameters(twin, rng) | probe_buffers(twin, rng)
         looks.append(_look(live, twin, values, x[:ROWS]))
-    own = tuple(k for n, k in sketch.layers if n in gaps)
+    own = tuple((k,) for n, k in sketch.layers if n in gaps)
     fillings = [own, *(filling for k in candidates for filling in _alike(sketch, gaps, k))]
     found, _ = _nearest(sketch, gaps, looks, fillings, SCREEN)
     return None if found is None else _filled(sketch, gaps, found)
 
 
-def _alike(sketch: Sketch, gaps: tuple[str, ...], layer: Layer) -> Iterator[tuple[Layer, ...]]:
+def _alike(sketch: Sketch, gaps: tuple[str, ...], layer: Layer) -> Iterator[tuple[Filling, ...]]:
     """One layer in all gaps, or only in those behind normalizations, or before them."""
-    yield (layer,) * len(gaps)
+    yield ((layer,),) * len(gaps)
     names = [name for name, _ in sketch.layers]
     for side in (1, -1):
         beside = [
             isinstance(sketch.layers[(names.index(g) + side) % len(names)][1], NORMS) for g in gaps
         ]
         if any(beside):
-            yield tuple(Identity() if norm else layer for norm in beside)
+            yield tuple((Identity() if norm else layer,) for norm in beside)
 
 
 def _groups(sketch: Sketch) -> Iterator[tuple[str, ...]]:
@@ -281,15 +284,20 @@ def _fitting(
     looks: list[Look],
     candidates: Sequence[Layer],
     dtype: np.dtype[Any],
-) -> tuple[Layer, ...] | None:
+) -> tuple[Filling, ...] | None:
     """What stands in gaps: known activations, or one with a constant of its own."""
     known, far = _nearest(sketch, gaps, looks, _fillings(len(gaps), candidates), SCREEN)
     if far <= near(dtype) or len(gaps) > 1 or (known is not None and _normalized(sketch, gaps[0])):
         return known
-    free = (_solved(sketch, gaps[0], looks, kind, name, dtype) for kind, name in FREE)
-    fillings = ((layer,) for layer in free if layer is not None)
     bound = SCREEN if known is None else far / MUCH
-    return _nearest(sketch, gaps, looks, fillings, bound)[0] or known
+    free = ((lambda value, make=make: (make(value),), start) for make, start in FREE)
+    found, _ = _nearest(sketch, gaps, looks, _solved(sketch, gaps[0], looks, free, dtype), bound)
+    if found is None and known is None and gaps[0] != sketch.gaps[-1]:
+        scaled = ((lambda rate, k=k: (k, Dropout(rate, "plain")), 0.5) for k in candidates)
+        found, _ = _nearest(
+            sketch, gaps, looks, _solved(sketch, gaps[0], looks, scaled, dtype), bound
+        )
+    return found or known
 
 
 def _normalized(sketch: Sketch, gap: str) -> bool:
@@ -302,30 +310,31 @@ def _nearest(
     sketch: Sketch,
     gaps: tuple[str, ...],
     looks: list[Look],
-    fillings: Iterable[tuple[Layer, ...]],
+    choices: Iterable[tuple[Filling, ...]],
     bound: float,
-) -> tuple[tuple[Layer, ...] | None, float]:
-    """The filling nearest to the answers, the earlier of two as good as equal; how far it is."""
+) -> tuple[tuple[Filling, ...] | None, float]:
+    """The fillings nearest to the answers, the earlier of two as good as equal; how far away."""
     best, distance = None, np.inf
-    for layers in fillings:
-        far = off(looks, _filled(sketch, gaps, layers).conventions, bound)
+    for fillings in choices:
+        far = off(looks, _filled(sketch, gaps, fillings).conventions, bound)
         if far <= bound:
-            best, distance, bound = layers, far, far / MUCH
+            best, distance, bound = fillings, far, far / MUCH
     return best, distance
 
 
-def _fillings(length: int, candidates: Sequence[Layer]) -> Iterable[tuple[Layer, ...]]:
+def _fillings(length: int, candidates: Sequence[Layer]) -> Iterable[tuple[Filling, ...]]:
     """What can stand in gaps read together: of several, all alike but the last."""
+    single = [(layer,) for layer in candidates]
     if length == 1:
-        return [(layer,) for layer in candidates]
-    alike = [(layer,) * length for layer in candidates]
-    ended = itertools.product(candidates, candidates[:ENDS])
+        return [(filling,) for filling in single]
+    alike = [(filling,) * length for filling in single]
+    ended = itertools.product(single, single[:ENDS])
     return [*alike, *((*(hidden,) * (length - 1), last) for hidden, last in ended)]
 
 
-def _filled(sketch: Sketch, gaps: tuple[str, ...], layers: tuple[Layer, ...]) -> Sketch:
-    for gap, layer in zip(gaps, layers, strict=True):
-        sketch = sketch.filled(gap, layer)
+def _filled(sketch: Sketch, gaps: tuple[str, ...], fillings: tuple[Filling, ...]) -> Sketch:
+    for gap, filling in zip(gaps, fillings, strict=True):
+        sketch = sketch.filled(gap, *filling)
     return sketch
 
 
@@ -333,14 +342,15 @@ def _solved(
     sketch: Sketch,
     gap: str,
     looks: list[Look],
-    kind: Layer,
-    constant: str,
+    free: Iterable[tuple[Callable[[float], Filling], float]],
     dtype: np.dtype[Any],
-) -> Layer | None:
-    """A layer in a gap with the constant that comes nearest, as a person would write it."""
+) -> Iterator[tuple[Filling, ...]]:
+    """Fillings with the constant that comes nearest, as a person would write it."""
+    for make, start in free:
 
-    def guess(value: float) -> Conventions:
-        return sketch.filled(gap, changed(kind, **{constant: value})).conventions
+        def guess(value: float, make: Callable[[float], Filling] = make) -> Conventions:
+            return sketch.filled(gap, *make(value)).conventions
 
-    found = solved(looks[:SOLVED], guess, getattr(kind, constant))
-    return None if found is None else changed(kind, **{constant: snap(found, dtype)})
+        found = solved(looks[:SOLVED], guess, start)
+        if found is not None:
+            yield (make(snap(found, dtype)),)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from netparity.conventions import Conventions, changed
-from netparity.diagnosis.network.look import Look
+from netparity.diagnosis.network.look import SCREEN, Look
 from netparity.diagnosis.network.sketch import Sketch
 from netparity.diagnosis.snapping import snap
 from netparity.diagnosis.twin import Array
@@ -17,9 +17,10 @@ from netparity.nn import Layer
 
 #: The switches of layers that hold a positive number of one's choosing.
 CONSTANTS: Final = ("epsilon", "slope", "alpha")
-#: Newton's steps at the most, the share of a constant by which its effect is seen, and the
-#: share below which a step is none.
+#: Newton's steps at the most, and those after which a guess must be near; the share of a
+#: constant by which its effect is seen, and the share below which a step is none.
 STEPS: Final = 8
+FIRST: Final = 3
 SHARE: Final = 1e-6
 STILL: Final = 1e-14
 
@@ -54,11 +55,13 @@ def solved(looks: list[Look], guess: Callable[[float], Conventions], start: floa
         start: where to begin, greater than 0.
     """
     value = start
-    for _ in range(STEPS):
+    for step in range(STEPS):
         here = _residual(looks, guess, value)
         there = _residual(looks, guess, value * (1 + SHARE))
         if here is None or there is None:
             return None
+        if step == FIRST and np.max(np.abs(here), initial=0.0) > SCREEN:
+            return None  # a family that holds the function is near by now
         slope = (there - here) / (value * SHARE)
         steepness = float(slope @ slope)
         if steepness == 0.0:

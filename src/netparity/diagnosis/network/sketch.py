@@ -11,7 +11,7 @@ import numpy as np
 from netparity.conventions import Conventions
 from netparity.diagnosis.twin import Array
 from netparity.layouts import Move, Place
-from netparity.nn import Affine, Conv2D, Identity, Layer
+from netparity.nn import Affine, Conv2D, Dropout, Identity, Layer
 
 Layers = tuple[tuple[str, Layer], ...]
 Places = Mapping[str, Place]
@@ -70,10 +70,15 @@ class Sketch:
         """The network as it stands."""
         return Conventions(layers=self.layers, places=dict(self.places))
 
-    def filled(self, gap: str, layer: Layer) -> Sketch:
-        """With a layer in a gap."""
-        layers = tuple((n, layer if n == gap else k) for n, k in self.layers)
-        return replace(self, layers=layers)
+    def filled(self, gap: str, *filling: Layer) -> Sketch:
+        """With a layer in a gap, or with several one after the other."""
+        first, *more = filling
+        layers: list[tuple[str, Layer]] = []
+        for name, layer in self.layers:
+            layers.append((name, first if name == gap else layer))
+            if name == gap:
+                layers += [(f"{type(k).__name__.lower()}_{gap}", k) for k in more]
+        return replace(self, layers=tuple(layers))
 
     def named(self) -> Sketch:
         """Without identities; what was read is named after its kind."""
@@ -86,6 +91,8 @@ class Sketch:
                 if name.startswith(GAP):
                     kind = type(layer).__name__.lower()
                     name = unlike(f"{kind}{name.removeprefix(GAP)}", taken)
+            elif isinstance(layer, Dropout):
+                name = unlike(name.replace(f"_{GAP}", ""), taken)
             layers.append((name, layer))
         return Sketch(tuple(layers), self.places, ())
 
