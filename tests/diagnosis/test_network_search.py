@@ -338,7 +338,7 @@ def test_a_flipped_kernel_and_a_largest_value() -> None:
 
 # ---- sequences --------------------------------------------------------------------------------
 def sigmoid(z: Array) -> Array:
-    return 1 / (1 + np.exp(-z))
+    return 0.5 * (1 + np.tanh(z / 2))
 
 
 def elman() -> tuple[Values, Callable[[Array], Array]]:
