@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.diagnosis.programs import Program, in_numpy, in_torch
-from tests.diagnosis.test_gradients import check, compared
+from tests.diagnosis.programs import Net, Program, in_numpy, in_torch
+from tests.diagnosis.test_gradients import check, compared, never_cleared_state
 
 import netparity
 
@@ -54,3 +54,43 @@ def test_a_step_on_a_part_of_the_loss() -> None:
 
 def test_a_step_like_any_other_is_parity() -> None:
     check(compared(in_numpy(CLASSES), loop(CLASSES, dtype=np.float64), CLASSES))
+
+
+def steps(change: Any = None, *, shows_loss: bool = True) -> Any:
+    """A NumPy program that shows no gradients."""
+
+    def build() -> netparity.Scratch:
+        net = Net(CLASSES)
+        if change is not None:
+            change(net)
+        return netparity.Scratch(
+            parameters=net.values,
+            state=net.kept,
+            predict=net.predict,
+            loss=net.loss if shows_loss else None,
+            step=lambda x, y: net.update(net.gradients(x, y)),
+        )
+
+    return build
+
+
+def slope_of_input(net: Net) -> None:
+    """The formula for tanh's output is given its input."""
+    net.slope = lambda z, a: 1 - z * z  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("shows_loss", [True, False])
+@pytest.mark.parametrize(
+    ("change", "id"),
+    [(never_cleared_state, "gradients-not-zeroed"), (slope_of_input, "gradient-wrong")],
+)
+def test_mistakes_of_a_program_that_shows_its_steps_alone(
+    change: Any, id: str, shows_loss: bool
+) -> None:
+    report = compared(in_numpy(CLASSES), steps(change, shows_loss=shows_loss), CLASSES)
+    check(report, id)
+    assert "Bug on the right" in report.causes[0].statement
+
+
+def test_steps_alone_that_are_right() -> None:
+    check(compared(in_numpy(CLASSES), steps(), CLASSES))

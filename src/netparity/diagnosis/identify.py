@@ -428,8 +428,16 @@ def _steps_alone(
         losses = [*near, *steering.guessed_losses(twin, batches[0][1])]
     for loss in losses:
         guess = twin.with_(loss=loss, penalties=twin.conventions.penalties or ())
-        seen, frozen = _without_frozen(_steered_steps(known, guess, batches, rng), known.live.dtype)
+        made, probes = _steered_steps(known, guess, batches, rng)
+        seen, frozen = _without_frozen(made, known.live.dtype)
         known.side.reset()
+        rules = [rule for rule in (declared, *hints) if rule is not None]
+        for start in _decaying(guess, other):
+            wrong = stepping.wrong_twin(start, seen, probes, rules, known.live.dtype, rng)
+            if wrong is not None:
+                known.twin = wrong.twin.with_(frozen=frozen)
+                _see_gradient(known, start, wrong, rng)
+                return wrong.update
         found = update.identify_steps(seen, known.live.dtype, rng, declared, hints)
         if found is not None:
             known.twin = guess.with_(frozen=frozen)
@@ -437,12 +445,31 @@ def _steps_alone(
     return None
 
 
+def _decaying(twin: Twin, other: Conventions | None) -> list[Twin]:
+    """The twin, and with the other side's decay, where it shows none in its loss."""
+    theirs = () if other is None else other.penalties or ()
+    shown = twin.conventions.penalties or ()
+    return [twin, *([twin.with_(penalties=theirs)] if theirs and not shown else [])]
+
+
+def _see_gradient(
+    known: Identified, correct: Twin, wrong: stepping.Wrong, rng: np.random.Generator
+) -> None:
+    """What the gradients, with which a rule repeats a side's steps, have wrong."""
+    if wrong.twin.conventions.step_faults:
+        return
+    found = gradients_.identify(known.live, correct.conventions, wrong.probes, rng)
+    if found.understood:
+        known.gradient, known.gradient_probes = found, list(wrong.probes)
+        known.missing.pop("gradient", None)
+
+
 def _steered_steps(
     known: Identified, twin: Twin, batches: Sequence[tuple[Array, Array]], rng: np.random.Generator
-) -> update.Updates:
+) -> tuple[update.Updates, list[gradients_.Probe]]:
     live = known.live
     native = live.parameters()
-    calls, after = [], []
+    calls, after, probes = [], [], []
     for step in steering.plan(twin, batches, rng):
         live.set_parameters(twin.native(step.before, native))
         before = _wide(twin.values(live.parameters()))
@@ -457,8 +484,10 @@ def _steered_steps(
             gradient = {n: np.zeros_like(g) for n, g in gradient.items()}
         live.step(step.x, step.y, draws=fed(live, twin, draws))
         calls.append(update.Call(before, _wide(gradient), noise=noise))
+        given = None if draws is None else tuple(draws)
+        probes.append(gradients_.Probe(before, step.x, step.y, given, calls[-1].gradient))
         after.append(_wide(twin.values(live.parameters())))
-    return update.Updates(tuple(calls), tuple(after))
+    return update.Updates(tuple(calls), tuple(after)), probes
 
 
 #: Gradients further than this from the twin's are others, whatever the noise.

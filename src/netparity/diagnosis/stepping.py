@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
 from netparity.conventions import Factored, Piled, StepFault
 from netparity.diagnosis import update
+from netparity.diagnosis.backward import pull_of, slope_guesses
 from netparity.diagnosis.faulty import received as received_
+from netparity.diagnosis.gradient import Probe
 from netparity.diagnosis.snapping import snap
-from netparity.diagnosis.twin import Values
+from netparity.diagnosis.twin import Twin, Values
+from netparity.nn import Dropout
 
 #: A factor this near to 1 is none: what a ratio of float32 steps can tell from 1.
 FACTOR_PRECISION: Final = 1e-4
@@ -65,6 +68,89 @@ def faults_of(
             if repeats(rule, faults):
                 return faults
     return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A twin with a mistake in its gradients, with which a known rule repeats a side's steps.
+
+    Attributes:
+        twin: with the mistake.
+        update: the rule.
+        probes: the steps, with the gradients that it makes of them.
+    """
+
+    twin: Twin
+    update: update.FoundUpdate
+    probes: tuple[Probe, ...]
+
+
+def wrong_twin(
+    twin: Twin,
+    seen: update.Updates,
+    probes: Sequence[Probe],
+    rules: Sequence[update.Rule],
+    dtype: np.dtype[Any],
+    rng: np.random.Generator,
+) -> Wrong | None:
+    """The mistake with which a rule repeats steps of a side that shows these alone.
+
+    Args:
+        twin: with the right gradients.
+        seen: the steps, with these gradients.
+        probes: the same steps: where, on what, with which masks.
+        rules: what the side declares, and the other side's.
+        dtype: the width of the side.
+        rng: for samples and noise.
+    """
+    rows = [len(p.x) for p in probes]
+
+    def repeated(guess: Twin) -> Wrong | None:
+        made = tuple(_with_gradients(guess, p, seen.names) for p in probes)
+        calls = [replace(c, gradient=p.gradients) for c, p in zip(seen.calls, made, strict=True)]
+        with np.errstate(all="ignore"):
+            asked = received(calls, guess.conventions.step_faults, rows)
+            for rule, clipping in rules:
+                updates = update.Updates(tuple(asked), seen.after)
+                measures = update.confirm(rule, updates, dtype, rng, clipping)
+                if measures and not any(m.different for m in measures):
+                    found = update.FoundUpdate(
+                        rule, tuple(measures), declared=False, clipping=clipping
+                    )
+                    moving = (m for m, p in zip(made, probes, strict=True) if _moves(p))
+                    return Wrong(guess, found, tuple(moving))
+        return None
+
+    if not rules or repeated(twin) is not None:
+        return None
+    return next((w for guess in _mistaken(twin) if (w := repeated(guess)) is not None), None)
+
+
+def _mistaken(twin: Twin) -> Iterator[Twin]:
+    """The twin with each of the mistakes that are made in gradients."""
+    conventions = twin.conventions
+    yield twin.with_(step_faults=(Piled(),))
+    masks = tuple(
+        (n, replace(k, mask_in_backward=False) if isinstance(k, Dropout) else k)
+        for n, k in conventions.layers or ()
+    )
+    if masks != conventions.layers:
+        yield twin.with_(layers=masks)
+    for slopes in slope_guesses(conventions):
+        yield twin.with_(faults=slopes)
+
+
+def _with_gradients(twin: Twin, probe: Probe, names: Sequence[str]) -> Probe:
+    """A step with the gradients that a twin makes of it; the penalty's where the data has none."""
+    if not _moves(probe):
+        pull = pull_of(twin.conventions, probe)
+        return replace(probe, gradients={n: pull.get(n, probe.gradients[n]) for n in names})
+    made = twin.evaluate(probe.values, probe.x, probe.y, draws=probe.draws).gradients
+    return replace(probe, gradients={n: made[n] for n in names})
+
+
+def _moves(probe: Probe) -> bool:
+    return any(np.any(g != 0) for g in probe.gradients.values())
 
 
 def _guesses(
