@@ -92,5 +92,24 @@ def test_mistakes_of_a_program_that_shows_its_steps_alone(
     assert "Bug on the right" in report.causes[0].statement
 
 
+def decaying(*others: Any) -> Any:
+    """A decay inside the update, and other changes."""
+
+    def change(net: Net) -> None:
+        rule = net.update
+        net.update = lambda gradients: rule(  # type: ignore[method-assign]
+            {n: g + 0.125 * net.values[n] for n, g in gradients.items()}
+        )
+        for other in others:
+            other(net)
+
+    return change
+
+
+def test_a_mistake_beside_a_decay_that_both_have() -> None:
+    left = in_numpy(CLASSES, change=decaying())
+    check(compared(left, steps(decaying(slope_of_input)), CLASSES), "gradient-wrong")
+
+
 def test_steps_alone_that_are_right() -> None:
     check(compared(in_numpy(CLASSES), steps(), CLASSES))

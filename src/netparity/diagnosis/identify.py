@@ -31,7 +31,7 @@ from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.diagnosis.update import steering
 from netparity.errors import CannotError, InputError
 from netparity.implementations.base import Implementation
-from netparity.nn import Layer, Penalty
+from netparity.nn import Layer, Penalty, in_scope
 
 DrawSource = Callable[[Implementation, Array], "list[Array] | None"]
 
@@ -447,9 +447,17 @@ def _steps_alone(
 
 def _decaying(twin: Twin, other: Conventions | None) -> list[Twin]:
     """The twin, and with the other side's decay, where it shows none in its loss."""
-    theirs = () if other is None else other.penalties or ()
-    shown = twin.conventions.penalties or ()
-    return [twin, *([twin.with_(penalties=theirs)] if theirs and not shown else [])]
+    if other is None or not other.penalties or twin.conventions.penalties:
+        return [twin]
+    theirs, own = (list(t.network.parameter_shapes()) for t in (Twin(other), twin))
+    if len(theirs) != len(own):
+        return [twin]
+    names = dict(zip(theirs, own, strict=True))
+    renamed: list[Penalty] = []
+    for term in other.penalties:
+        within = tuple(names[n] for n in theirs if in_scope(term.scope, n))
+        renamed.append(replace(term, scope=within))  # type: ignore[type-var]
+    return [twin, twin.with_(penalties=tuple(renamed))]
 
 
 def _see_gradient(
