@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -89,6 +90,8 @@ FREE: Final[tuple[tuple[Callable[[float], Layer], float], ...]] = (
 MUCH: Final = 10
 #: So many candidates, the likeliest, may end a stretch of activations that are read together.
 ENDS: Final = 6
+#: So many, the likeliest, are also tried in front of a dropout that scales in inference.
+COMMON: Final = 15
 #: What enters an activation: on all its pieces, on either side of its corners.
 SETTINGS: Final = np.array([-4.5, 0.3, 2.7, -1.5, 7.5, -0.7, 1.7, -2.75, -0.2, 0.9, 4.2])
 LOOKS: Final = 6
@@ -173,14 +176,18 @@ def _read_together(
     rng: np.random.Generator,
     candidates: Sequence[Layer],
 ) -> Sketch | None:
-    """All gaps up to one filled alike, by rows that differ: where one row says nothing."""
+    """All gaps up to one filled alike, by rows that differ: where one row says nothing.
+
+    Images are of one colour each, so that it does not matter how windows lie on them.
+    """
     names = [n for n, _ in sketch.layers]
     gaps = tuple(g for g in sketch.gaps if names.index(g) <= names.index(last))
     twin = Twin(sketch.conventions)
     looks = []
     for _ in range(LOOKS):
         values = probe_parameters(twin, rng) | probe_buffers(twin, rng)
-        looks.append(_look(live, twin, values, x[:ROWS]))
+        _let_through(values, sketch.layers, 0)
+        looks.append(_look(live, twin, values, _of_one_colour(x[:ROWS], sketch.layers)))
     own = tuple((k,) for n, k in sketch.layers if n in gaps)
     fillings = [own, *(filling for k in candidates for filling in _alike(sketch, gaps, k))]
     found, _ = _nearest(sketch, gaps, looks, fillings, SCREEN)
@@ -248,7 +255,7 @@ def _look(live: Implementation, twin: Twin, values: Values, x: Array) -> Look:
 
 
 def _cut(values: Values, layers: Layers, gap: str, index: int) -> bool:
-    """Sets what enters a gap, if it can, and lets through what leaves it wherever windows lie."""
+    """Sets what enters a gap, if it can, and lets through what leaves it."""
     cut = _cut_before(layers, gap)
     if cut is None or (added := _added(layers[cut][1])) is None:
         return False
@@ -258,15 +265,28 @@ def _cut(values: Values, layers: Layers, gap: str, index: int) -> bool:
     size = values[f"{name}.{added}"].shape
     places = index + 3 * np.arange(int(np.prod(size)))
     values[f"{name}.{added}"] = SETTINGS[places % len(SETTINGS)].reshape(size)
+    _let_through(values, layers, cut + 1)
+    return True
+
+
+def _let_through(values: Values, layers: Layers, start: int) -> None:
+    """Sets what is behind some layer so that constant images stay constant, however windows lie."""
     end = images_end(layers)
-    for position in range(cut + 1, len(layers)):
+    for position in range(start, len(layers)):
         name, layer = layers[position]
         if isinstance(layer, Conv2D):
             _only_middle(values[f"{name}.weight"])
         if position == end:
             weight = values[f"{name}.weight"]
             weight[:] = weight[:1] / np.float32(np.sqrt(len(weight)))
-    return True
+
+
+def _of_one_colour(x: Array, layers: Layers) -> Array:
+    """Images with the colour of their first pixel everywhere, where a network takes images."""
+    if x.ndim != 4 or images_end(layers) is None:
+        return x
+    first = x[:, :, :1, :1] if isinstance(layers[0][1], Permute) else x[:, :1, :1]
+    return np.array(np.broadcast_to(first, x.shape))
 
 
 def _only_middle(kernel: Array) -> None:
@@ -285,19 +305,49 @@ def _fitting(
     candidates: Sequence[Layer],
     dtype: np.dtype[Any],
 ) -> tuple[Filling, ...] | None:
-    """What stands in gaps: known activations, or one with a constant of its own."""
-    known, far = _nearest(sketch, gaps, looks, _fillings(len(gaps), candidates), SCREEN)
-    if far <= near(dtype) or len(gaps) > 1 or (known is not None and _normalized(sketch, gaps[0])):
-        return known
-    bound = SCREEN if known is None else far / MUCH
-    free = ((lambda value, make=make: (make(value),), start) for make, start in FREE)
-    found, _ = _nearest(sketch, gaps, looks, _solved(sketch, gaps[0], looks, free, dtype), bound)
-    if found is None and known is None and gaps[0] != sketch.gaps[-1]:
-        scaled = ((lambda rate, k=k: (k, Dropout(rate, "plain")), 0.5) for k in candidates)
-        found, _ = _nearest(
-            sketch, gaps, looks, _solved(sketch, gaps[0], looks, scaled, dtype), bound
-        )
-    return found or known
+    """What stands in gaps: known activations, or one with a constant of its own.
+
+    It must be as near as rounding, but before a normalization, the ε of which is not known yet.
+    """
+    found, far = _nearest(sketch, gaps, looks, _fillings(len(gaps), candidates), SCREEN)
+    if found is not None and _normalized(sketch, gaps[0]):
+        return found
+    free = [_free(gaps)]
+    if len(gaps) == 1 and gaps[0] != sketch.gaps[-1]:
+        free.append((partial(_scaled, layer), 0.5) for layer in candidates[:COMMON])
+    for made in free:
+        if far <= near(dtype):
+            break
+        bound = min(SCREEN, far / MUCH)
+        solved_ = _solved(sketch, gaps, looks, made, dtype)
+        nearer, distance = _nearest(sketch, gaps, looks, solved_, bound)
+        if nearer is not None:
+            found, far = nearer, distance
+    return found if far <= near(dtype) or _normalized(sketch, gaps[0]) else None
+
+
+#: Makes fillings of a constant, and the value to begin with.
+Made = tuple[Callable[[float], tuple[Filling, ...]], float]
+
+
+def _free(gaps: tuple[str, ...]) -> Iterator[Made]:
+    """Fillings with a constant to be solved for; where there are more gaps, in all but the last."""
+    ends = KNOWN[:ENDS] if len(gaps) > 1 else (None,)
+    for make, start in FREE:
+        for end in ends:
+            yield partial(_with_constant, make, len(gaps), end), start
+
+
+def _with_constant(
+    make: Callable[[float], Layer], length: int, end: Layer | None, value: float
+) -> tuple[Filling, ...]:
+    hidden = (make(value),)
+    return (hidden,) if end is None else (*(hidden,) * (length - 1), (end,))
+
+
+def _scaled(layer: Layer, rate: float) -> tuple[Filling, ...]:
+    """An activation, and a dropout that scales in inference."""
+    return ((layer, Dropout(rate, "plain")),)
 
 
 def _normalized(sketch: Sketch, gap: str) -> bool:
@@ -340,17 +390,17 @@ def _filled(sketch: Sketch, gaps: tuple[str, ...], fillings: tuple[Filling, ...]
 
 def _solved(
     sketch: Sketch,
-    gap: str,
+    gaps: tuple[str, ...],
     looks: list[Look],
-    free: Iterable[tuple[Callable[[float], Filling], float]],
+    free: Iterable[Made],
     dtype: np.dtype[Any],
 ) -> Iterator[tuple[Filling, ...]]:
     """Fillings with the constant that comes nearest, as a person would write it."""
     for make, start in free:
 
-        def guess(value: float, make: Callable[[float], Filling] = make) -> Conventions:
-            return sketch.filled(gap, *make(value)).conventions
+        def guess(value: float, make: Callable[[float], tuple[Filling, ...]] = make) -> Conventions:
+            return _filled(sketch, gaps, make(value)).conventions
 
         found = solved(looks[:SOLVED], guess, start)
         if found is not None:
-            yield (make(snap(found, dtype)),)
+            yield make(snap(found, dtype))

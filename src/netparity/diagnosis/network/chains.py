@@ -96,19 +96,22 @@ def chains(
     stores all its weights one way round comes before one that mixes.
     """
     turns = ((False,), (True,), (False, True))
-    ordered, by_batch, loose, looser = (
+    groups = [
         [_chains(arrays, buffers, start, outputs, way, rules) for way in turns]
         for rules in (
+            Rules(in_order=True),
             Rules(in_order=True, scale_alone=True),
             Rules(in_order=True, by_batch=True),
             Rules(),
             Rules(scale_alone=True),
         )
+    ]
+    # One way round and the other in turn: either may have many chains.
+    ways = itertools.chain.from_iterable(
+        itertools.chain.from_iterable(itertools.zip_longest(*group)) for group in groups
     )
-    # Rows one way round and the other in turn: either may have many chains.
-    pure = itertools.chain.from_iterable(itertools.zip_longest(*loose[:2]))
     seen: set[tuple[Link, ...] | None] = {None}
-    for chain in itertools.chain(*ordered, *by_batch, pure, loose[2], *looser):
+    for chain in ways:
         if chain is not None and chain not in seen:
             seen.add(chain)
             yield chain

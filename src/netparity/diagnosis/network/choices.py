@@ -71,7 +71,7 @@ KNOWN_ORDERS: Final[Mapping[type, tuple[tuple[int, ...], ...]]] = {
     LSTM: ((0, 1, 2, 3), (0, 2, 1, 3), (1, 0, 2, 3), (1, 0, 3, 2)),
     GRU: ((0, 1, 2), (1, 0, 2)),
 }
-MAXIMUM: Final = 500
+MAXIMUM: Final = 1200
 
 Change = Callable[[Layers, Places], tuple[Layers, Places]]
 
@@ -113,7 +113,7 @@ def _axes(layers: Layers, places: Places) -> list[list[Any]]:
     kinds = [k for _, k in layers]
     if any(isinstance(k, Conv2D) for k in kinds):
         axes.append([_same, _alike((Conv2D,), "flip", True)])
-        if any(isinstance(k, Flatten) for k in kinds):
+        if any(isinstance(k, Flatten) for k in kinds) and not _single_pixel(kinds):
             axes.append([_same, _alike((Flatten,), "order", "CHW")])
     for group, switch, values in ALIKE:
         own = [getattr(k, switch) for k in kinds if isinstance(k, group) and hasattr(k, switch)]
@@ -126,6 +126,12 @@ def _axes(layers: Layers, places: Places) -> list[list[Any]]:
         if any(isinstance(k, kind) for k in kinds):
             axes.append([_blocks(kind, order) for order in _orders(kind, count)])
     return axes
+
+
+def _single_pixel(kinds: Sequence[Layer]) -> bool:
+    """Whether the affine layer after the convolutions has an input for each channel only."""
+    channels = [k.outputs for k in kinds if isinstance(k, Conv2D)][-1]
+    return next((k.inputs for k in kinds if isinstance(k, Affine)), channels) == channels
 
 
 def _ended(head: Layer) -> Change:

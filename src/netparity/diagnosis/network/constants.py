@@ -20,7 +20,7 @@ CONSTANTS: Final = ("epsilon", "slope", "alpha")
 #: Newton's steps at the most, and those after which a guess must be near; the share of a
 #: constant by which its effect is seen, and the share below which a step is none.
 STEPS: Final = 8
-FIRST: Final = 3
+FIRST: Final = 2
 SHARE: Final = 1e-6
 STILL: Final = 1e-14
 

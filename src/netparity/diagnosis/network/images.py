@@ -52,7 +52,7 @@ POOLS: Final[tuple[Layer | None, ...]] = (
     MaxPool2D(2, 1),
     AveragePool2D(2, 1),
 )
-#: With more convolutions than this, all of them are padded and stride alike, pools too.
+#: With more convolutions than this, or any number of pixels, all stages are laid alike.
 FREE_CONVOLUTIONS = 2
 
 
@@ -104,14 +104,19 @@ def geometries(layers: Layers, image: tuple[int, int]) -> Iterator[Layers]:
     channels = [k.outputs for _, k in layers[:end] if isinstance(k, Conv2D)][-1]
     if not isinstance(affine, Affine) or affine.inputs % channels:
         return
-    name, last = _flattened(layers[:end])
+    name, flat = _flattened(layers[:end])
     pixels = affine.inputs // channels
-    found = [(rank, laid, last) for rank, laid in _laid_out(stages, image, pixels)]
+    found: list[tuple[int, Layers, Layer]]
+    found = [(rank, laid, flat) for rank, laid in _laid_out(stages, image, pixels)]
     if pixels == 1:
         mean = GlobalAveragePool2D()
-        found += [(rank + 1, laid, mean) for rank, laid in _laid_out(stages, image, None)]
-    for _, laid, flat in sorted(found, key=lambda each: each[0]):
-        yield (*laid, (name, flat), *layers[end:])
+        found += [
+            (rank + 1, laid, mean)
+            for rank, laid in _laid_out(stages, image, None)
+            if not isinstance(laid[-1][1], MaxPool2D | AveragePool2D)
+        ]
+    for _, laid, last in sorted(found, key=lambda each: each[0]):
+        yield (*laid, (name, last), *layers[end:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +148,11 @@ def _stages(layers: Layers) -> list[Stage]:
     return [*stages, Stage(current, pool)]
 
 
-def _flattened(layers: Layers) -> tuple[str, Layer]:
-    """What makes rows of images, or what does where there is nothing."""
+def _flattened(layers: Layers) -> tuple[str, Flatten]:
+    """What lays images out in one row, under the name of what makes rows of them now."""
     kinds = Flatten | GlobalAveragePool2D
-    return next(((n, k) for n, k in layers if isinstance(k, kinds)), ("flatten", Flatten()))
+    name, layer = next(((n, k) for n, k in layers if isinstance(k, kinds)), ("flatten", Flatten()))
+    return name, layer if isinstance(layer, Flatten) else Flatten()
 
 
 def _laid_out(
@@ -170,7 +176,7 @@ def _laid_out(
                 for rank, tail in extend(index + 1, option.size, *following):
                     yield option.rank + rank, (*option.layers, *tail)
 
-    free = len(stages) <= FREE_CONVOLUTIONS
+    free = len(stages) <= FREE_CONVOLUTIONS and pixels is not None
     yield from extend(0, image, None, None)
 
 
