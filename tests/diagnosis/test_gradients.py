@@ -11,6 +11,9 @@ from tests.diagnosis.programs import Array, Net, Program, Values, in_numpy, in_t
 from tests.diagnosis.test_losses_between import softmax
 
 import netparity
+from netparity import nn
+from netparity.conventions import Conventions
+from netparity.diagnosis.backward import slope_guesses
 
 CLASSES = Program("tanh", "cross-entropy", "sgd", sizes=(5, 8, 6, 4))
 NUMBERS = Program("sigmoid", "mse", "momentum", sizes=(5, 8, 6, 3))
@@ -218,3 +221,10 @@ def test_a_factor_on_the_part_of_the_data_alone() -> None:
     report = compared(*sides, CLASSES)
     check(report, "gradient-factor")
     assert "0.5 times" in report.causes[0].statement
+
+
+def test_no_slope_is_left_out_of_a_dropout() -> None:
+    layers = (("in", nn.Affine(2, 3)), ("drop", nn.Dropout(0.5)), ("bend", nn.Tanh()),
+              ("out", nn.Affine(3, 1)))  # fmt: skip
+    guessed = {s.layer for some in slope_guesses(Conventions(layers=layers)) for s in some}
+    assert guessed == {"bend"}

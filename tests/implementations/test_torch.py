@@ -144,6 +144,7 @@ class Functional(torch.nn.Module):
         (functional.elu, nn.ELU()),
         (functools.partial(functional.elu, alpha=0.3), nn.ELU(0.3)),
         (functional.hardswish, nn.HardSwish()),
+        (functional.hardsigmoid, nn.HardSigmoid(derivative="float32")),
         (functional.softplus, nn.Softplus(threshold=20.0)),
         (functools.partial(functional.leaky_relu, negative_slope=0.25), nn.LeakyReLU(0.25)),
         (functools.partial(functional.softmax, dim=1), nn.Softmax()),

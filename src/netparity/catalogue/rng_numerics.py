@@ -152,6 +152,7 @@ RNG_NUMERICS: tuple[Convention, ...] = (
             "rate."
         ),
         defaults={
+            "torch": "the derivative of hardsigmoid has 1/6 rounded (2.13)",
             "keras": "constants through float32 on TensorFlow and JAX, learning rate exact (3.15)",
             "tensorflow": (
                 "TF 1 optimizers round constants and rate; tf.nn.leaky_relu its slope, tf.nn.gelu "
@@ -163,7 +164,7 @@ RNG_NUMERICS: tuple[Convention, ...] = (
             "6e-8, in Adam's first update 6.7e-6"
         ),
         imitate="L2(coefficient=float(np.float32(0.1)), factor=1.0)",
-        switches=("Adam.beta_power", "GELU.constants", "NAdam.rounding"),
+        switches=("Adam.beta_power", "GELU.constants", "HardSigmoid.derivative", "NAdam.rounding"),
         fix={
             "keras": (
                 "kernel_regularizer=keras.regularizers.L2({value})  # a value exact in binary "

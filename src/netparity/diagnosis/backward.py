@@ -75,8 +75,11 @@ def slope_guesses(conventions: Conventions) -> Iterator[tuple[Slope, ...]]:
     """Layers without parameters that pass gradients back wrongly: all alike, or one alone."""
     layers = conventions.layers or ()
     start = next((i for i, (_, k) in enumerate(layers) if isinstance(k, Affine)), 0)
+    # A mask left out of the backward pass is dropout's own switch.
     bends = [
-        (n, k) for n, k in layers[start:] if not k.shapes() and not isinstance(k, Affine | Identity)
+        (n, k)
+        for n, k in layers[start:]
+        if not k.shapes() and not isinstance(k, Affine | Identity) and not k.takes_draw
     ]
     hidden = [(n, k) for n, k in bends if n != layers[-1][0]]
     rules: tuple[Rule, ...] = ("left out", "diagonal", "of the output", "of the input")

@@ -276,7 +276,9 @@ def _activation(live: LiveModel, function: Any) -> Layer | None:
         activations.silu: nn.SiLU(),
         activations.softplus: nn.Softplus(),
         activations.sigmoid: nn.Sigmoid(),
-        activations.hard_sigmoid: nn.HardSigmoid(),
+        activations.hard_sigmoid: nn.HardSigmoid(
+            derivative="float32" if live.backend == "torch" else "exact"
+        ),
         activations.hard_swish: nn.HardSwish(),
         activations.tanh: nn.Tanh(),
         activations.softmax: nn.Softmax(),

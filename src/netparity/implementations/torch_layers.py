@@ -83,13 +83,16 @@ def as_layer(module: Any, axes: int) -> nn.Layer | None:
     return _PLAIN.get(kind)
 
 
+#: Torch's derivative has 1/6 as float32 has it.
+HARD_SIGMOID: Final = nn.HardSigmoid(derivative="float32")
+
 _PLAIN: Final[Mapping[Any, nn.Layer]] = {
     torch.nn.ReLU: nn.ReLU(),
     torch.nn.SELU: nn.SELU(),
     torch.nn.SiLU: nn.SiLU(),
     torch.nn.Sigmoid: nn.Sigmoid(),
     torch.nn.Tanh: nn.Tanh(),
-    torch.nn.Hardsigmoid: nn.HardSigmoid(),
+    torch.nn.Hardsigmoid: HARD_SIGMOID,
     torch.nn.Hardswish: nn.HardSwish(),
     torch.nn.Identity: nn.Identity(),
 }

@@ -13,7 +13,7 @@ import torch
 from netparity import nn
 from netparity.conventions import Place
 from netparity.implementations.chain import Read, bridge, close, spread
-from netparity.implementations.torch_layers import Found, as_layers
+from netparity.implementations.torch_layers import HARD_SIGMOID, Found, as_layers
 from netparity.implementations.values import as_array, same_bits
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -182,6 +182,7 @@ class _Builder:
     def insert(self, between: list[nn.Layer]) -> None:
         """Layers without a module of their own."""
         for layer in between:
+            layer = HARD_SIGMOID if layer == nn.HardSigmoid() else layer
             name = self._unique(f"{self._last}_{type(layer).__name__.lower()}")
             self._layers[name] = layer
             self._texts[f"layers.{name}"] = f"torch.nn.functional.{type(layer).__name__.lower()}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Literal, final
 
 import numpy as np
 
@@ -81,6 +81,8 @@ class HardSigmoid(Layer):
 
     Args:
         slope: that of the middle piece.
+        derivative: the slope that the backward pass has: the same (``"exact"``), or that rounded
+            to ``"float32"``.
 
     Shapes: ``x`` and ``y`` (N, …).
 
@@ -92,10 +94,11 @@ class HardSigmoid(Layer):
 
     **Parity** (`hard-sigmoid-formula`): the slope is 1/6 in torch, JAX and Keras 3, 0.2 in
     Keras up to 2; at the corners the derivative is 0 in all of them. torch's derivative has 1/6
-    rounded to float32 even in float64.
+    rounded to float32 even in float64 (`float32-constants`).
     """
 
     slope: float = 1.0 / 6.0
+    derivative: Literal["exact", "float32"] = "exact"
 
     def apply(
         self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
@@ -107,7 +110,7 @@ class HardSigmoid(Layer):
         def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
             inside = _between(y, 0.0, 1.0, memory)
             dx = np.multiply(dy, inside, out=memory.empty("dx", x.shape, x.dtype))
-            dx *= slope
+            dx *= slope if self.derivative == "exact" else float(np.float32(slope))
             return dx, {}
 
         return y, backward
