@@ -67,9 +67,11 @@ def by_hand(
     dtype: type[np.floating[Any]] = np.float64,
     limit: float = np.inf,
     size: float = np.inf,
+    change: Callable[[Net], None] = lambda _: None,
 ) -> Callable[[], netparity.Scratch]:
     def build() -> netparity.Scratch:
         net = Net(program, dtype)
+        change(net)
         kept: dict[str, dict[str, Any]] = {n: {} for n in net.values}
 
         def update(gradients: dict[str, Array]) -> None:
@@ -166,6 +168,54 @@ def test_sides_that_show_their_steps_alone(
 ) -> None:
     report = compare(by_hand(left, shown, program), by_hand(right, shown, program), program)
     assert causes(report) == ids
+
+
+def smoothed(net: Net) -> None:
+    """A fifth of each target is spread over all classes."""
+
+    def judge(scores: Array, y: Array) -> tuple[float, Array]:
+        e = np.exp(scores - scores.max(axis=1, keepdims=True))
+        p = e / e.sum(axis=1, keepdims=True)
+        target = 0.8 * np.eye(p.shape[1])[y] + 0.2 / p.shape[1]
+        loss = -np.sum(target * np.log(np.maximum(p, 1e-300))) / len(p)
+        return float(loss), (p - target) / len(p)
+
+    net.judge = judge  # type: ignore[method-assign]
+
+
+def absolute(net: Net) -> None:
+    """A penalty of absolute values on the weights, in the gradients."""
+    true = net.gradients
+
+    def gradients(x: Array, y: Array) -> dict[str, Array]:
+        pulls = {n: 0.02 * np.sign(w) if n[0] == "W" else 0 for n, w in net.values.items()}
+        return {n: g + pulls[n] for n, g in true(x, y).items()}
+
+    net.gradients = gradients  # type: ignore[method-assign]
+
+
+def test_a_loss_that_whole_steps_alone_show() -> None:
+    rule = rmsprop()
+    report = compare(
+        by_hand(rule, ALL, CLASSES), by_hand(rule, STEP, CLASSES, change=smoothed), CLASSES
+    )
+    assert causes(report) == ["label-smoothing"]
+
+
+def test_a_penalty_of_absolute_values_that_whole_steps_alone_show() -> None:
+    rule = adam()
+    left, right = (by_hand(rule, STEP, CLASSES, change=absolute) for _ in range(2))
+    report = compare(left, right, CLASSES)
+    assert report.verdict == "parity"
+    assert {s.stage: s.status for s in report.stages}["update"] == "equal"
+    without = compare(left, by_hand(rule, STEP, CLASSES), CLASSES)
+    assert causes(without) == ["penalty-absent"]
+
+
+def test_another_rule_behind_a_clip_and_a_penalty_that_only_steps_show() -> None:
+    left = by_hand(adam(1e-2, epsilon=1e-6), ALL, limit=0.1, change=absolute)
+    right = by_hand(rmsprop(), STEP, limit=0.1, change=absolute)
+    assert causes(compare(left, right)) == ["optimizer-kind"]
 
 
 def test_the_learning_rate_is_known_up_to_the_loss_factor() -> None:

@@ -75,6 +75,12 @@ class Identified:
         return self.side.live
 
     @property
+    def shows_its_loss(self) -> bool:
+        """Whether its loss is known by its value, or by whole steps: then up to a factor."""
+        stepped = self.gradient is None and self.update is not None
+        return self.loss is not None or (stepped and self.conventions.loss is not None)
+
+    @property
     def conventions(self) -> Conventions:
         """The canonical conventions, or what is declared where there is no twin."""
         return self.twin.conventions if self.twin is not None else self.declared

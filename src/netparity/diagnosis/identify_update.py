@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from netparity.conventions import Conventions
+from netparity.conventions import Conventions, changed
 from netparity.diagnosis import gradient as gradients_
-from netparity.diagnosis import stepping, update
+from netparity.diagnosis import stepping, update, whole_steps
 from netparity.diagnosis.masks import fed
-from netparity.diagnosis.noise import ULPS
 from netparity.diagnosis.probes import probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values
-from netparity.diagnosis.update import steering
 from netparity.diagnosis.update.calls import wide
-from netparity.nn import Penalty, in_scope
 
 if TYPE_CHECKING:
     from netparity.diagnosis.identify import Identified
@@ -53,7 +50,7 @@ def identify(
     if "update" in live.abilities:
         made = update.feed(live, twin, update.calls_to_make(start, rng))
         made = update.at_rates(made, known.declared)
-        seen, _ = _without_frozen(made, live.dtype)
+        seen, _ = whole_steps.without_frozen(made, live.dtype)
         found = update.identify(seen, live.dtype, rng, declared, hints)
         known.side.reset()
     stepped = None
@@ -73,7 +70,7 @@ def identify(
                 if found is not None and found.schedule is not None:
                     said = replace(said, schedule=found.schedule)
                 followed = update.at_rates(followed, said)
-                followed, frozen = _without_frozen(followed, live.dtype)
+                followed, frozen = whole_steps.without_frozen(followed, live.dtype)
                 if frozen and "gradients" in live.abilities:
                     known.twin = twin = twin.with_(frozen=frozen)
                 rules = [rule for rule in (own, declared) if rule is not None]
@@ -85,7 +82,12 @@ def identify(
                 if stepped is not None and found is not None:
                     stepped = replace(stepped, schedule=found.schedule)
         else:
-            stepped = _steps_alone(known, twin, batches, rng, declared, hints, other)
+            rules = [rule for rule in (declared, *hints) if rule is not None]
+            alone = whole_steps.identify(live, twin, batches, rng, known.draws, rules, other)
+            if alone is not None:
+                stepped, known.twin = alone.update, alone.twin
+                if alone.wrong is not None:
+                    _see_gradient(known, alone.right, alone.wrong, rng)
     known.update = stepped or found
     if stepped is not None and known.gradient is None and "loss" in known.checks:
         known.checks["gradient through step"] = stepped.measures
@@ -97,59 +99,10 @@ def identify(
 
 def _rule(conventions: Conventions) -> update.Rule | None:
     optimizer = conventions.optimizer
-    return None if optimizer is None else (optimizer, conventions.clipping)
-
-
-def _steps_alone(
-    known: Identified,
-    twin: Twin,
-    batches: Sequence[tuple[Array, Array]],
-    rng: np.random.Generator,
-    declared: update.Rule | None,
-    hints: Sequence[update.Rule],
-    other: Conventions | None,
-) -> update.FoundUpdate | None:
-    """The rule of a side that shows whole steps alone, by gradients steered through its data.
-
-    Where its loss is not shown either, those that fit its targets are tried; its factor and the
-    learning rate are then one constant.
-    """
-    losses = [twin.conventions.loss]
-    if twin.conventions.loss is None:
-        near = [] if other is None or other.loss is None else [other.loss]
-        losses = [*near, *steering.guessed_losses(twin, batches[0][1])]
-    for loss in losses:
-        guess = twin.with_(loss=loss, penalties=twin.conventions.penalties or ())
-        made, probes = _steered_steps(known, guess, batches, rng)
-        seen, frozen = _without_frozen(made, known.live.dtype)
-        known.side.reset()
-        rules = [rule for rule in (declared, *hints) if rule is not None]
-        for start in _decaying(guess, other):
-            wrong = stepping.wrong_twin(start, seen, probes, rules, known.live.dtype, rng)
-            if wrong is not None:
-                known.twin = wrong.twin.with_(frozen=frozen)
-                _see_gradient(known, start, wrong, rng)
-                return wrong.update
-        found = update.identify_steps(seen, known.live.dtype, rng, declared, hints)
-        if found is not None:
-            known.twin = guess.with_(frozen=frozen)
-            return found
-    return None
-
-
-def _decaying(twin: Twin, other: Conventions | None) -> list[Twin]:
-    """The twin, and with the other side's decay, where it shows none in its loss."""
-    if other is None or not other.penalties or twin.conventions.penalties:
-        return [twin]
-    theirs, own = (list(t.network.parameter_shapes()) for t in (Twin(other), twin))
-    if len(theirs) != len(own):
-        return [twin]
-    names = dict(zip(theirs, own, strict=True))
-    renamed: list[Penalty] = []
-    for term in other.penalties:
-        within = tuple(names[n] for n in theirs if in_scope(term.scope, n))
-        renamed.append(replace(term, scope=within))  # type: ignore[type-var]
-    return [twin, twin.with_(penalties=tuple(renamed))]
+    if optimizer is None:
+        return None
+    scope = whole_steps.general(optimizer.decay_scope, conventions)
+    return changed(optimizer, decay_scope=scope), conventions.clipping
 
 
 def _see_gradient(
@@ -162,32 +115,6 @@ def _see_gradient(
     if found.understood:
         known.gradient, known.gradient_probes = found, list(wrong.probes)
         known.missing.pop("gradient", None)
-
-
-def _steered_steps(
-    known: Identified, twin: Twin, batches: Sequence[tuple[Array, Array]], rng: np.random.Generator
-) -> tuple[update.Updates, list[gradients_.Probe]]:
-    live = known.live
-    native = live.parameters()
-    calls, after, probes = [], [], []
-    for step in steering.plan(twin, batches, rng):
-        live.set_parameters(twin.native(step.before, native))
-        before = wide(twin.values(live.parameters()))
-        step = replace(step, before=before)
-        if step.exact:
-            shown = np.asarray(live.predict(step.x))
-            step = replace(step, y=shown.reshape(step.y.shape))
-        draws = known.draws(live, step.x)
-        noise = steering.noise_of(twin, step, live.dtype, rng, draws)
-        gradient = twin.evaluate(before, step.x, step.y, draws=draws).gradients
-        if step.exact:
-            gradient = {n: np.zeros_like(g) for n, g in gradient.items()}
-        live.step(step.x, step.y, draws=fed(live, twin, draws))
-        calls.append(update.Call(before, wide(gradient), noise=noise))
-        given = None if draws is None else tuple(draws)
-        probes.append(gradients_.Probe(before, step.x, step.y, given, calls[-1].gradient))
-        after.append(wide(twin.values(live.parameters())))
-    return update.Updates(tuple(calls), tuple(after)), probes
 
 
 #: Gradients further than this from the twin's are others, whatever the noise.
@@ -248,41 +175,3 @@ def _follow_steps(
         before = wide(twin.values(live.parameters()))
         after.append(before)
     return update.Updates(tuple(calls), tuple(after))
-
-
-def _would_move(
-    seen: update.Updates, name: str, named: Sequence[str], dtype: np.dtype[Any]
-) -> bool:
-    """Whether a parameter's gradient, at the least rate seen elsewhere, is more than rounding."""
-    largest = {
-        n: max(float(np.max(np.abs(c.gradient[n]), initial=0.0)) for c in seen.calls) for n in named
-    }
-    moved = {
-        n: max(
-            float(np.max(np.abs(values[n] - call.before[n]), initial=0.0))
-            for call, values in zip(seen.calls, seen.after, strict=True)
-        )
-        for n in named
-    }
-    rates = [moved[n] / largest[n] for n in named if largest[n] > 0 and moved[n] > 0]
-    size = float(np.max(np.abs(seen.after[0][name]), initial=0.0))
-    expected = largest[name] * min(rates, default=np.inf) if largest[name] else 0.0
-    return expected > ULPS * float(np.finfo(dtype).eps) * size
-
-
-def _without_frozen(
-    seen: update.Updates, dtype: np.dtype[Any]
-) -> tuple[update.Updates, tuple[str, ...]]:
-    """The updates of the parameters that have gradients, without those that never move."""
-    named = [n for n in seen.after[0] if all(n in c.gradient for c in seen.calls)]
-    frozen = tuple(
-        n
-        for n in seen.after[0]
-        if all(
-            np.array_equal(values[n], call.before[n])
-            for call, values in zip(seen.calls, seen.after, strict=True)
-        )
-        and (n not in named or _would_move(seen, n, named, dtype))
-    )
-    kept = [n for n in named if n not in frozen]
-    return (seen.only(kept), frozen) if kept else (seen, ())

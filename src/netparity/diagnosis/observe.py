@@ -61,11 +61,14 @@ def data(exchange: Exchange) -> Stage:
 def loss(bench: Bench) -> Stage:
     """The data loss of the same predictions, at two batch sizes."""
     left, right = bench.left, bench.right
-    if left.loss is None or right.loss is None or left.twin is None or right.twin is None:
+    shown = left.shows_its_loss and right.shows_its_loss
+    if not shown or left.twin is None or right.twin is None:
         return _live(bench, "loss", "loss", lambda: loss_and_gradient(bench, gradient=False))
     if bench.y is None:
         return not_checked("loss", "no targets were given")
-    return stage_of("loss", loss_measures(bench, left.twin, right.twin))
+    silent = [k.side.which for k in (left, right) if k.loss is None]
+    reason = f"that of {' and '.join(silent)} by its steps, up to a factor" if silent else None
+    return stage_of("loss", loss_measures(bench, left.twin, right.twin), reason)
 
 
 def loss_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:

@@ -44,7 +44,8 @@ LATENT: Final = "inactive on this data"
 def loss(both: Both, shows: Shows) -> Iterator[Candidate]:
     """Every convention in which the two losses differ."""
     left, right = both.left.conventions.loss, both.right.conventions.loss
-    if left is None or right is None or both.left.loss is None or both.right.loss is None:
+    shown = both.left.shows_its_loss and both.right.shows_its_loss
+    if left is None or right is None or not shown:
         return
     mistaken = [isinstance(loss, Mistaken) for loss in (left, right)]
     if any(mistaken) and not all(mistaken):

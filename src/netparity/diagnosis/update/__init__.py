@@ -1,5 +1,6 @@
 """Identifies a side's update rule from the updates it makes, and measures its noise."""
 
+from netparity.diagnosis.update.beside import signs
 from netparity.diagnosis.update.calls import (
     STEPS,
     Call,
@@ -10,14 +11,19 @@ from netparity.diagnosis.update.calls import (
     rated,
     repeat,
     sampled,
+    wide,
 )
 from netparity.diagnosis.update.floors import as_written, compare, floors
 from netparity.diagnosis.update.identifying import (
     FoundUpdate,
     Rule,
+    as_clipped,
     confirm,
     identify,
+    identify_alone,
     identify_steps,
+    missed,
+    with_decay,
     without_decay,
 )
 
@@ -27,6 +33,7 @@ __all__ = [
     "FoundUpdate",
     "Rule",
     "Updates",
+    "as_clipped",
     "as_written",
     "at_rates",
     "calls_to_make",
@@ -35,9 +42,14 @@ __all__ = [
     "feed",
     "floors",
     "identify",
+    "identify_alone",
     "identify_steps",
+    "missed",
     "rated",
     "repeat",
     "sampled",
+    "signs",
+    "wide",
+    "with_decay",
     "without_decay",
 ]

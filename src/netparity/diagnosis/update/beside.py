@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -64,6 +65,31 @@ def decays(
         value = _fitted(missed, DECAYS)
         for constant in _as_written(value):
             yield changed(with_decay(constant), decay_scope=scope)
+
+
+def signs(
+    rule: Optimizer, seen: Updates, moved: Sequence[str], dtype: np.dtype[Any]
+) -> Iterator[float]:
+    """Coefficients c of a penalty whose gradient ``c·sign(w)`` some parameters have as well.
+
+    Args:
+        rule: what the gradients come to.
+        seen: updates in which it shows.
+        moved: the parameters that the rule alone does not explain.
+        dtype: the width of the side.
+    """
+    part = seen.only(moved)
+
+    def missed(value: float) -> Array:
+        calls = [
+            replace(
+                c, gradient={n: g + value * np.sign(c.before[n]) for n, g in c.gradient.items()}
+            )
+            for c in part.calls
+        ]
+        return missed_by(repeat(rule, calls), part, dtype)
+
+    yield from _as_written(_fitted(missed, DECAYS))
 
 
 def scope_of(names: Sequence[str], among: Sequence[str]) -> Scope:

@@ -12,7 +12,7 @@ import numpy as np
 from netparity.conventions import changed
 from netparity.diagnosis.noise import Measure
 from netparity.diagnosis.update.beside import clips, decays
-from netparity.diagnosis.update.calls import DECAY_CALLS, Updates, repeat, sampled
+from netparity.diagnosis.update.calls import DECAY_CALLS, Updates, clipped, repeat, sampled
 from netparity.diagnosis.update.fitting import (
     Flat,
     calibrated,
@@ -25,7 +25,7 @@ from netparity.diagnosis.update.fitting import (
     written,
 )
 from netparity.diagnosis.update.floors import compare, float32_variants, floors
-from netparity.diagnosis.update.guesses import First, families, first_update
+from netparity.diagnosis.update.guesses import First, families, first_update, usual
 from netparity.diagnosis.update.rates import at_schedule, freed, schedules
 from netparity.nn import SGD, Adam, Clipping, Optimizer, RMSProp, Schedule
 
@@ -41,6 +41,8 @@ Rule = tuple[Optimizer, Clipping | None]
 FEW: Final = 40
 #: Forms of a rule that are moved a little, and of these the ones that are fitted.
 _MOVED, _TRIED = 24, 6
+#: Usual rules whose constants are moved before a guess is judged by them.
+_MOVED_A_LITTLE = 3
 #: A fit that misses more than this share of the steps is not worth its noise runs.
 _SCREEN: Final = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 1e-2}
 
@@ -198,10 +200,10 @@ def identify_steps(
         own: what the side's ``update`` does by itself; a step may add to it.
     """
     known = [rule for rule in (declared, own, *hints) if rule is not None]
-    for rule, clipping in known:
-        found = held(rule, seen, dtype, rng, clipping)
+    for rule, clip in known:
+        found = held(rule, seen, dtype, rng, clip)
         if found is not None:
-            return replace(found, declared=(rule, clipping) == declared)
+            return replace(found, declared=(rule, clip) == declared)
     if own is not None and (found := _with_others(own[0], seen, dtype, rng, len(seen.calls))):
         return found
     flat = flatten(seen, range(len(seen.calls)), dtype, rng, groups=True)
@@ -214,6 +216,74 @@ def identify_steps(
                 return best
     tried = (_with_others(rule, seen, dtype, rng, len(seen.calls)) for rule, _ in known)
     return next((found for found in tried if found is not None), None)
+
+
+def missed(
+    seen: Updates, rules: Sequence[Optimizer], dtype: np.dtype[Any], rng: np.random.Generator
+) -> float:
+    """The least share by which a usual rule, its constants moved a little, misses updates.
+
+    Args:
+        seen: updates on which nothing acts beside the rule.
+        rules: hints, beside what is usual.
+        dtype: the width of the side.
+        rng: for a sample of the elements.
+    """
+    flat = flatten(seen, range(len(seen.calls)), dtype, rng)
+    first = first_update(flat)
+    if first is None:
+        return 1.0
+    with np.errstate(all="ignore"):
+        tried = [calibrated(without_decay(rule), flat) for rule in (*rules, *usual(first))]
+        near = sorted(tried, key=lambda rule: misfit(rule, flat))[:_MOVED_A_LITTLE]
+        return min(misfit(polish(rule, flat, 4), flat) for rule in near)
+
+
+def identify_alone(
+    seen: Updates, dtype: np.dtype[Any], rng: np.random.Generator, hints: Sequence[Rule] = ()
+) -> FoundUpdate | None:
+    """The rule that repeats updates on which nothing acts beside it.
+
+    Args:
+        seen: the updates, with the gradients as the rule gets them.
+        dtype: the width of the side.
+        rng: for samples and noise.
+        hints: first guesses.
+    """
+    for rule, _ in hints:
+        found = held(without_decay(rule), seen, dtype, rng)
+        if found is not None:
+            return found
+    flat = flatten(seen, range(len(seen.calls)), dtype, rng)
+    first = first_update(flat)
+    for family in families(first) if first is not None else ():
+        best = _shortest(held(r, seen, dtype, rng) for r in fitted(family, flat, flat))
+        if best is not None:
+            return best
+    return None
+
+
+def with_decay(
+    rule: Optimizer,
+    seen: Updates,
+    dtype: np.dtype[Any],
+    rng: np.random.Generator,
+    clipping: Clipping | None = None,
+) -> FoundUpdate | None:
+    """The rule with the decay, or none, that repeats updates."""
+    through = as_clipped(seen, clipping)
+    moved = [m.where for m in confirm(rule, through, dtype, rng) if m.different]
+    decayed = decays(rule, sampled(through, rng, FEW), moved, dtype)
+    tried = (held(r, seen, dtype, rng, clipping) for r in (rule, *decayed))
+    return next((f for f in tried if f is not None), None)
+
+
+def as_clipped(seen: Updates, clipping: Clipping | None) -> Updates:
+    """Updates whose gradients have come through a clip."""
+    if clipping is None:
+        return seen
+    calls = (replace(c, gradient=clipped(clipping, c)) for c in seen.calls)
+    return Updates(tuple(calls), seen.after)
 
 
 def _with_others(

@@ -20,8 +20,7 @@ from netparity.diagnosis.arithmetic import rounded
 from netparity.diagnosis.noise import DISTURBANCE64, unit_roundoff
 from netparity.diagnosis.probes import probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values
-from netparity.nn import Affine, MeanAbsoluteError, MeanSquaredError, SoftmaxCrossEntropy
-from netparity.nn import Loss as LossRule
+from netparity.nn import Affine
 
 #: The sizes of the gradients, one a step; 0 for none, at W and at 10 W.
 SIZES: Final = (1.0, 0.0, 0.0, 1.0, 0.1, 1.0, 0.01, 0.0, 0.0, 1.0, 10.0, 1.0)
@@ -30,6 +29,8 @@ DECAYS: Final = (7, 8)
 TENFOLD: Final = (7,)
 #: The weights on a unit are smaller than usual by up to this many orders of magnitude.
 _DECADES: Final = 4.0
+#: As good as no gradient, where targets are numbers: at 0 a loss may have a kink.
+_NONE: Final = 1e-3
 #: An output raised by this much leaves no gradient, in either width.
 _CERTAIN: Final = 800.0
 _NOISE_RUNS: Final = 3
@@ -37,22 +38,11 @@ _NOISE_RUNS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Steered:
-    """One step to be made: from which parameters, on what data, with what gradient.
-
-    ``exact`` says that the gradient is to be 0, for targets that the side's own prediction is.
-    """
+    """One step to be made: from which parameters, and on what data."""
 
     before: Values
     x: Array
     y: Array
-    exact: bool
-
-
-def guessed_losses(twin: Twin, y: Array) -> list[LossRule]:
-    """Losses that a side may train on which shows none, by its targets."""
-    if np.asarray(y).dtype.kind in "iub" and np.asarray(y).ndim == 1:
-        return [SoftmaxCrossEntropy()]
-    return [MeanSquaredError(), MeanAbsoluteError()]
 
 
 def plan(
@@ -89,11 +79,13 @@ def _spread(values: Values, rng: np.random.Generator) -> Values:
 
 def _steered(twin: Twin, before: Values, x: Array, y: Array, size: float) -> Steered:
     target = np.asarray(y)
-    prediction = np.asarray(twin.forward(before, x).prediction, dtype=np.float64)
-    if isinstance(twin.conventions.loss, MeanSquaredError) and target.size == prediction.size:
+    trains = not twin.dropout_layers()
+    prediction = np.asarray(twin.forward(before, x, training=trains).prediction, dtype=np.float64)
+    numbers = target.dtype.kind == "f" and not np.all((target == 0) | (target == 1))
+    if numbers and target.size == prediction.size:
         shown = prediction.reshape(target.shape)
-        moved = shown + size * (target - shown)
-        return Steered(before, x, moved.astype(np.result_type(target, np.float32)), size == 0.0)
+        moved = shown + max(size, _NONE) * (target - shown)
+        return Steered(before, x, moved.astype(np.result_type(target, np.float32)))
     return _of_one_class(twin, before, x, target, size)
 
 
@@ -101,7 +93,7 @@ def _of_one_class(twin: Twin, before: Values, x: Array, y: Array, size: float) -
     """Rows of one class, with its output raised so that its gradient is of a size."""
     bias = _last_bias(twin)
     if bias is None or size >= 1.0:
-        return Steered(before, x, y, False)
+        return Steered(before, x, y)
     rows = np.all(y.reshape(len(y), -1) == y.reshape(len(y), -1)[:1], axis=1)
     margin = _CERTAIN if size == 0.0 else math.log(1.0 / size)
     raised = np.zeros_like(before[bias])
@@ -112,7 +104,7 @@ def _of_one_class(twin: Twin, before: Values, x: Array, y: Array, size: float) -
         raised[int(np.argmax(label))] = margin
     else:
         raised[...] = margin * np.where(np.reshape(label, -1) > 0.5, 1.0, -1.0)
-    return Steered({**before, bias: raised}, x[rows], y[rows], False)
+    return Steered({**before, bias: raised}, x[rows], y[rows])
 
 
 def _last_bias(twin: Twin) -> str | None:
