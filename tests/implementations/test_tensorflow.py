@@ -17,6 +17,7 @@ import tensorflow as tf
 import netparity
 from netparity import nn, randomness
 from netparity.conventions import Place
+from netparity.diagnosis.probes import probe_buffers, probe_parameters, write
 from netparity.diagnosis.twin import Twin
 from netparity.errors import CannotError, InputError
 from netparity.implementations import adapt
@@ -118,6 +119,19 @@ def test_parameters_are_named_in_the_order_of_their_definition():
     live.set_parameters({"stack.1.b": np.arange(4.0)})
     np.testing.assert_array_equal(live.live.model.stack[1]["b"].numpy(), np.arange(4.0))
     np.testing.assert_array_equal(live.parameters()["stack.0.w"], INITIAL[0])
+
+
+def test_running_statistics_are_written_and_put_back():
+    live = in_keras(norm=True)
+    twin, rng = Twin(live.declared(X[:3])), np.random.default_rng(2)
+    before = live.state()
+    values = probe_parameters(twin, rng) | probe_buffers(twin, rng)
+    write(live, twin, values)
+    expected = twin.forward({n: v.astype(np.float32) for n, v in values.items()}, X).prediction
+    np.testing.assert_allclose(live.predict(X), expected, rtol=1e-4, atol=1e-5)
+    live.restore(before)
+    assert not np.any(live.buffers()["batch_normalization/moving_mean"])
+    assert in_module().buffers() == {}
 
 
 def test_a_keras_model_states_its_layers_laws_and_optimizer():

@@ -169,6 +169,20 @@ class TensorFlow(Authored):
         for name, value in values.items():
             live[name].assign(np.asarray(value, dtype=self.dtype))
 
+    def buffers(self) -> Values:
+        """Copies of a Keras model's variables that are not trained, named as the trained ones."""
+        keras_model = self.live.keras
+        if keras_model is None:
+            return {}
+        return {name: array(variable) for name, variable in keras_model.kept.items()}
+
+    def set_buffers(self, values: Mapping[str, Array]) -> None:
+        """Assigns variables that are not trained, by name."""
+        keras_model = self.live.keras
+        kept = {} if keras_model is None else keras_model.kept
+        for name, value in values.items():
+            kept[name].assign(np.asarray(value, dtype=self.dtype))
+
     def state(self) -> Any:
         """All variables of model and optimizer, and the global random streams."""
         live = self.live
