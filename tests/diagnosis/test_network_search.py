@@ -513,3 +513,25 @@ def test_a_dropout_that_scales_in_inference() -> None:
     program = netparity.Scratch(parameters=p, predict=predict)
     found = bends(program, rng(5).standard_normal((9, 4)))
     assert found == [Tanh(), Dropout(0.3, "plain"), ReLU(), Dropout(0.2, "plain"), Softmax()]
+
+
+def test_an_activation_before_the_first_layer() -> None:
+    p = {"W1": np.zeros((4, 6)), "b1": np.zeros(6), "W2": np.zeros((6, 2)), "b2": np.zeros(2)}
+
+    def predict(x: Array) -> Array:
+        return np.maximum(np.tanh(x) @ p["W1"] + p["b1"], 0) @ p["W2"] + p["b2"]
+
+    program = netparity.Scratch(parameters=p, predict=predict)
+    found = structure.find(adapt(program), Conventions(), rng(5).standard_normal((9, 4)), rng())
+    assert found is not None
+    wanted = [Tanh(), Affine(4, 6), ReLU(), Affine(6, 2)]
+    assert [k for _, k in found.conventions.layers or ()] == wanted
+
+
+def test_the_plainest_of_equal_functions_is_taken() -> None:
+    # On rows within (−1, 1) a hard tanh does nothing.
+    live = black_box("rows", "relu", "identity", (4, 6, 3))
+    x = 0.01 * rng(5).standard_normal((9, 4))
+    found = structure.find(live, Conventions(), x, rng())
+    assert found is not None
+    assert [k for _, k in found.conventions.layers or ()] == [Affine(4, 6), ReLU(), Affine(6, 3)]

@@ -35,6 +35,8 @@ from netparity.nn import Layer
 
 #: Networks tried at the most, beginning with the likeliest.
 MAXIMUM_SKETCHES: Final = 40
+#: Places at which nothing known fits, after which no further network is tried.
+MAXIMUM_UNREAD: Final = 20
 MAXIMUM_GUESSES: Final = 2500
 #: Guesses of one network whose constants are solved for where none is near enough.
 REFINED: Final = 6
@@ -117,6 +119,8 @@ def _guesses(
                     if off(looks, found.conventions, SCREEN) <= near(live.dtype):
                         yield found.conventions
             doubtful += about[:REFINED]
+            if list(memory.values()).count(None) > MAXIMUM_UNREAD:
+                break
     doubtful.sort(key=lambda each: each[0])
     yield from (sketch.conventions for _, sketch in doubtful[:MAXIMUM_DOUBTFUL])
 

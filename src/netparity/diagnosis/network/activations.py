@@ -16,11 +16,21 @@ import numpy as np
 
 from netparity.conventions import Conventions
 from netparity.diagnosis.network.constants import solved
-from netparity.diagnosis.network.look import ROWS, SCREEN, Look, near, off, two_dimensional
-from netparity.diagnosis.network.sketch import Layers, Sketch, images_end
-from netparity.diagnosis.probes import probe_buffers, probe_parameters, write
+from netparity.diagnosis.network.cuts import (
+    LOOKS,
+    added_by,
+    blind,
+    cut_before,
+    let_through,
+    look_with,
+    looks_before,
+    of_one_colour,
+)
+from netparity.diagnosis.network.look import ROWS, SCREEN, Look, near, off
+from netparity.diagnosis.network.sketch import Sketch
+from netparity.diagnosis.probes import probe_buffers, probe_parameters
 from netparity.diagnosis.snapping import snap
-from netparity.diagnosis.twin import Array, Twin, Values
+from netparity.diagnosis.twin import Array, Twin
 from netparity.implementations.base import Implementation
 from netparity.nn import (
     CELU,
@@ -92,10 +102,7 @@ MUCH: Final = 10
 ENDS: Final = 6
 #: So many, the likeliest, are also tried in front of a dropout that scales in inference.
 COMMON: Final = 15
-#: What enters an activation: on all its pieces, on either side of its corners.
-SETTINGS: Final = np.array([-4.5, 0.3, 2.7, -1.5, 7.5, -0.7, 1.7, -2.75, -0.2, 0.9, 4.2])
-LOOKS: Final = 6
-#: Of these, so many are enough to solve for a constant.
+#: Of the looks, so many are enough to solve for a constant.
 SOLVED: Final = 2
 #: Layers through which what leaves an activation can be followed.
 NORMS: Final[tuple[type[Layer], ...]] = (BatchNorm, LayerNorm, RMSNorm)
@@ -133,10 +140,10 @@ def read(
     for gaps in _groups(sketch):
         key = _behind(sketch, gaps[0])
         if key not in memory:
-            looks = _looks(live, sketch, gaps[0], x, rng)
-            if gaps[-1] != sketch.gaps[-1] and _blind(looks):
+            behind, looks = looks_before(live, sketch, gaps[0], x, rng)
+            if gaps[-1] != sketch.gaps[-1] and blind(looks):
                 return _read_together(live, sketch, gaps[-1], x, rng, candidates)
-            memory[key] = _fitting(sketch, gaps, looks, candidates, live.dtype)
+            memory[key] = _fitting(behind, gaps, looks, candidates, live.dtype)
         found = memory[key]
         if found is None:
             return None
@@ -146,7 +153,7 @@ def read(
 
 def _behind(sketch: Sketch, gap: str) -> Any:
     """The layers from the one before a gap on, and where their arrays stand."""
-    start = _cut_before(sketch.layers, gap) or 0
+    start = cut_before(sketch.layers, gap) or 0
     return tuple(
         (
             layer,
@@ -154,18 +161,6 @@ def _behind(sketch: Sketch, gap: str) -> Any:
         )
         for name, layer in sketch.layers[start:]
     )
-
-
-def _cut_before(layers: Layers, gap: str) -> int | None:
-    """The index of the last layer with parameters before a gap."""
-    names = [name for name, _ in layers]
-    return next((i for i in range(names.index(gap), -1, -1) if layers[i][1].shapes()), None)
-
-
-def _blind(looks: list[Look]) -> bool:
-    """Whether the answers say nothing of what was set: none changed with it."""
-    pairs = zip(looks[::2], looks[1::2], strict=True)
-    return all(np.array_equal(one.answer, other.answer) for one, other in pairs)
 
 
 def _read_together(
@@ -181,13 +176,14 @@ def _read_together(
     Images are of one colour each, so that it does not matter how windows lie on them.
     """
     names = [n for n, _ in sketch.layers]
-    gaps = tuple(g for g in sketch.gaps if names.index(g) <= names.index(last))
+    first = next(i for i, (_, k) in enumerate(sketch.layers) if k.shapes())
+    gaps = tuple(g for g in sketch.gaps if first < names.index(g) <= names.index(last))
     twin = Twin(sketch.conventions)
     looks = []
     for _ in range(LOOKS):
         values = probe_parameters(twin, rng) | probe_buffers(twin, rng)
-        _let_through(values, sketch.layers, 0)
-        looks.append(_look(live, twin, values, _of_one_colour(x[:ROWS], sketch.layers)))
+        let_through(values, sketch.layers, 0)
+        looks.append(look_with(live, twin, values, of_one_colour(x[:ROWS], sketch.layers)))
     own = tuple((k,) for n, k in sketch.layers if n in gaps)
     fillings = [own, *(filling for k in candidates for filling in _alike(sketch, gaps, k))]
     found, _ = _nearest(sketch, gaps, looks, fillings, SCREEN)
@@ -218,83 +214,12 @@ def _groups(sketch: Sketch) -> Iterator[tuple[str, ...]]:
             break
         if name in sketch.gaps:
             group.insert(0, name)
-        if group and _added(layer) is not None:
+        if group and added_by(layer) is not None:
             yield tuple(group)
             group = []
     else:
         if group:
             yield tuple(group)
-
-
-def _added(layer: Layer) -> str | None:
-    """The parameter that a layer adds in the end."""
-    return next((key for key in ("bias", "shift") if key in layer.shapes()), None)
-
-
-# ---- what is seen -------------------------------------------------------------------------------
-def _looks(
-    live: Implementation, sketch: Sketch, gap: str, x: Array, rng: np.random.Generator
-) -> list[Look]:
-    """Answers at chosen values before a gap, or at any where none can be chosen."""
-    twin = Twin(sketch.conventions)
-    looks = []
-    drawn: Values = {}
-    cut = False
-    for index in range(LOOKS):
-        if index % 2 == 0 or not cut:  # two of them differ in nothing but what enters the gap
-            drawn = probe_parameters(twin, rng) | probe_buffers(twin, rng)
-        values = {name: value.copy() for name, value in drawn.items()}
-        cut = _cut(values, sketch.layers, gap, index)
-        looks.append(_look(live, twin, values, x[:2]))
-    return looks
-
-
-def _look(live: Implementation, twin: Twin, values: Values, x: Array) -> Look:
-    write(live, twin, values)
-    return Look(values, x, two_dimensional(live.predict(x)), native=False)
-
-
-def _cut(values: Values, layers: Layers, gap: str, index: int) -> bool:
-    """Sets what enters a gap, if it can, and lets through what leaves it."""
-    cut = _cut_before(layers, gap)
-    if cut is None or (added := _added(layers[cut][1])) is None:
-        return False
-    name, layer = layers[cut]
-    for key, shape in layer.shapes().items():
-        values[f"{name}.{key}"] = np.zeros(shape)
-    size = values[f"{name}.{added}"].shape
-    places = index + 3 * np.arange(int(np.prod(size)))
-    values[f"{name}.{added}"] = SETTINGS[places % len(SETTINGS)].reshape(size)
-    _let_through(values, layers, cut + 1)
-    return True
-
-
-def _let_through(values: Values, layers: Layers, start: int) -> None:
-    """Sets what is behind some layer so that constant images stay constant, however windows lie."""
-    end = images_end(layers)
-    for position in range(start, len(layers)):
-        name, layer = layers[position]
-        if isinstance(layer, Conv2D):
-            _only_middle(values[f"{name}.weight"])
-        if position == end:
-            weight = values[f"{name}.weight"]
-            weight[:] = weight[:1] / np.float32(np.sqrt(len(weight)))
-
-
-def _of_one_colour(x: Array, layers: Layers) -> Array:
-    """Images with the colour of their first pixel everywhere, where a network takes images."""
-    if x.ndim != 4 or images_end(layers) is None:
-        return x
-    first = x[:, :, :1, :1] if isinstance(layers[0][1], Permute) else x[:, :1, :1]
-    return np.array(np.broadcast_to(first, x.shape))
-
-
-def _only_middle(kernel: Array) -> None:
-    """A constant image stays one under a kernel of which the middle alone is not 0."""
-    high, wide = ((size - 1) // 2 for size in kernel.shape[:2])
-    middle = kernel[high, wide].copy()
-    kernel[:] = 0.0
-    kernel[high, wide] = middle
 
 
 # ---- what fits it -------------------------------------------------------------------------------
@@ -367,7 +292,7 @@ def _nearest(
     best, distance = None, np.inf
     for fillings in choices:
         far = off(looks, _filled(sketch, gaps, fillings).conventions, bound)
-        if far <= bound:
+        if far < bound:
             best, distance, bound = fillings, far, far / MUCH
     return best, distance
 

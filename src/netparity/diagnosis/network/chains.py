@@ -174,6 +174,10 @@ def _sketch(front: Layers, start: Flow, chain: Sequence[Link], x: Array) -> Sket
     layers: list[tuple[str, Layer]] = list(front)
     places: dict[str, Place] = {}
     gaps: list[str] = []
+    if start.kind == "rows" and getattr(chain[0].layer, "bias", False):
+        # What stands before the first layer shows where everything behind it is known.
+        gaps.append(f"{GAP}0")
+        layers.append((gaps[0], Identity()))
     kinds = [start.kind, *(link.after.kind for link in chain)]
     for index, link in enumerate(chain, start=1):
         if isinstance(link.layer, Affine) and kinds[index] == "rows" != kinds[index - 1]:

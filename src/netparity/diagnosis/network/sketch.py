@@ -80,6 +80,13 @@ class Sketch:
                 layers += [(f"{type(k).__name__.lower()}_{gap}", k) for k in more]
         return replace(self, layers=tuple(layers))
 
+    def behind(self, start: int) -> Sketch:
+        """The layers from an index on."""
+        layers = self.layers[start:]
+        names = {name for name, _ in layers}
+        places = {n: p for n, p in self.places.items() if n.rpartition(".")[0] in names}
+        return Sketch(layers, places, tuple(gap for gap in self.gaps if gap in names))
+
     def named(self) -> Sketch:
         """Without identities; what was read is named after its kind."""
         layers: list[tuple[str, Layer]] = []
