@@ -16,7 +16,7 @@ from netparity.diagnosis import update
 from netparity.diagnosis.bench import Bench, merge
 from netparity.diagnosis.gradient import twin_layout
 from netparity.diagnosis.identify import Identified
-from netparity.diagnosis.noise import FACTOR, ULPS, Measure, channel_rms, measure
+from netparity.diagnosis.noise import FACTOR, ILL_CONDITIONED, ULPS, Measure, channel_rms, measure
 from netparity.diagnosis.probes import probe_parameters
 from netparity.diagnosis.twin import Array, Values
 
@@ -112,7 +112,11 @@ def update_rule(bench: Bench) -> list[Measure]:
     ]
     theirs = [bench.pairing.to_left(v) for v in update.feed(right.live, twin, asked).after]
     floors = [_floor(value, [run[t] for run in runs], bench) for t, value in enumerate(base)]
-    return update.compare(base, theirs, floors, calls)
+    # A side that keeps more than it hands over differs from itself, and says nothing.
+    return [
+        replace(m, conditioned=m.floor <= ILL_CONDITIONED)
+        for m in update.compare(base, theirs, floors, calls)
+    ]
 
 
 def _moved_call(call: update.Call, bench: Bench) -> update.Call:
