@@ -11,6 +11,7 @@ import pytest
 from flax import nnx
 
 from netparity import nn
+from netparity.diagnosis import scheduled
 from netparity.errors import InputError
 from netparity.implementations.flax import Flax
 from netparity.implementations.jax import Jax
@@ -186,7 +187,7 @@ def test_schedules_of_optax_are_what_they_are_read_as(schedule, expected):
     side = Jax(apply, params(), squares, optax.sgd(schedule))
     said, start = side.declared(X[:3]), side.state()
     if expected is not None:
-        assert said.schedule == expected
+        assert scheduled.reading(said.schedule) == expected
     stated = [said.schedule(t) for t in range(7)]
     assert said.optimizer == nn.SGD(stated[0])
     np.testing.assert_allclose(moved(side, 7), stated, rtol=0, atol=1e-14)

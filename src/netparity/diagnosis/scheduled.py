@@ -18,6 +18,12 @@ def of(conventions: Conventions) -> Schedule | None:
     return ConstantRate(conventions.optimizer.learning_rate)
 
 
+def reading(schedule: Schedule) -> Schedule:
+    """A schedule in the reference network's words, where it can be read."""
+    read: Schedule | None = getattr(schedule, "reading", None)
+    return schedule if read is None else read
+
+
 def factors(conventions: Conventions, count: int) -> list[float]:
     """What the optimizer's rate is multiplied by in each of the first steps, all of one epoch.
 

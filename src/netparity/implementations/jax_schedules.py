@@ -17,6 +17,8 @@ from netparity.implementations.rates import Called, Rates
 
 _NOTHING: Final = (lambda: None).__code__
 _FIRST: Final = ("scale", "step_size")
+#: Steps at which a reading is held against the schedule itself.
+_LOOKED_AT: Final = 16
 
 
 def rates(program: Program, author: Author) -> Rates:
@@ -89,7 +91,9 @@ class OptimizerRates(_ProgramRates):
 
         super().__init__(_worked_out(inside), "step", lambda: 0.0, put, name, program)
         reading = read(inside)
-        self._stated = Called(self.own) if reading is None else reading
+        # optax works most rates out in float32, whatever the width of the parameters.
+        exact = reading is not None and all(self.own(t) == reading(t) for t in range(_LOOKED_AT))
+        self._stated = reading if reading is not None and exact else Called(self.own, reading)
 
     def before_step(self) -> None:
         """Sets a rate only in place of the optimizer's own."""

@@ -30,7 +30,7 @@ def schedule(both: Both) -> Iterator[Candidate]:
         return
     step = 0 if apart is None else apart
     unit = two.schedule_every if one.schedule is None else one.schedule_every
-    id, switch = _named(left, right)
+    id, switch = _named(scheduled.reading(left), scheduled.reading(right))
 
     def change(plan: Plan) -> Plan:
         rule: Any = plan.conventions.optimizer
@@ -47,12 +47,12 @@ def schedule(both: Both) -> Iterator[Candidate]:
         id,
         "update",
         ("schedule" if switch is None else f"schedule.{switch}",),
-        written(both.left, "schedule", repr(left)),
-        written(both.right, "schedule", repr(right)),
+        written(both.left, "schedule", repr(scheduled.reading(left))),
+        written(both.right, "schedule", repr(scheduled.reading(right))),
         f"The learning rate at {unit} {step} is {text(left(step))} on the left and "
         f"{text(right(step))} on the right.",
         (Evidence(words, left(step), right(step), None),),
-        both.fix(id, left=repr(right), right=repr(left)),
+        both.fix(id, left=repr(scheduled.reading(right)), right=repr(scheduled.reading(left))),
         change,
         latent=latent,
     )
