@@ -84,6 +84,14 @@ ALL = np.arange(ROWS)
 FEEDS: dict[str, tuple[Batches | None, Batches | None, list[str]]] = {
     "size": (None, lambda x, y, _: portions(x, y, ALL, 16), ["batch-size-value"]),
     "order": (None, lambda x, y, e: portions(x, y, permuted(e)), ["batch-order"]),
+    "partial of a shuffle": (
+        lambda x, y, e: portions(x, y, permuted(e)),
+        lambda x, y, e: portions(x, y, permuted(e), drop=True), ["partial-batch-kept"],
+    ),
+    "partial of a shuffle, dropped on the left": (
+        lambda x, y, e: portions(x, y, permuted(e), drop=True),
+        lambda x, y, e: portions(x, y, permuted(e)), ["partial-batch-kept"],
+    ),
     "partial": (
         None, lambda x, y, _: portions(x, y, ALL, drop=True), ["partial-batch-kept"],
     ),

@@ -81,6 +81,7 @@ class Exchange:
     def _orders(self, order: Fed, kept: Fed, count: int) -> list[list[_Row]]:
         sequences = _sequences(order)
         other = self.left if order is self.right else self.right
+        theirs = _sequences(other)
         table = self._tables[id(other)] | self._tables[id(order)]
         result = []
         for epoch in range(count):
@@ -88,8 +89,12 @@ class Exchange:
             rows = [row for row in sequence if row.number in kept.used or row.number < 0]
             if order.feeding.order != "replacement" and order.known:
                 present = {row.number for row in rows}
-                missing = [n for n in sorted(kept.used - present) if n in table]
-                rows += [table[n] for n in missing]
+                # Where a side drops rows, only the other shows in which order they would come.
+                come = [row.number for row in theirs[epoch]] if epoch < len(theirs) else []
+                missing = kept.used - present
+                shown = [n for n in dict.fromkeys(come) if n in missing]
+                hidden = sorted(missing.difference(shown))
+                rows += [table[n] for n in (*shown, *hidden) if n in table]
                 if order.feeding.order == "sequential":
                     rows.sort(key=lambda row: row.number)
             result.append(rows)
