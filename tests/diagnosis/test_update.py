@@ -193,6 +193,13 @@ def test_a_hint_with_another_decay_and_clip() -> None:
     assert (found.optimizer, found.clipping) == (rule, ClipByNorm(2.0))
 
 
+def test_a_clip_that_whole_steps_do_not_reach_stays() -> None:
+    rule, clip = SGD(0.1), ClipByNorm(1e6)
+    found = update.identify_steps(updates(rule), F64, rng(3), (rule, None), own=(rule, clip))
+    assert found is not None
+    assert found.clipping == clip
+
+
 def test_no_rule_is_named_for_what_is_none() -> None:
     seen = updates(SGD(0.1))
     odd = tuple({n: v + 0.01 * np.sin(37 * v) for n, v in values.items()} for values in seen.after)

@@ -35,6 +35,14 @@ def test_declares_itself_completely():
     assert said.laws == dict.fromkeys(live.parameters(), nn.NAMED["he_normal"])
 
 
+def test_declares_its_clip_and_takes_another():
+    live = side(clipping=nn.ClipByNorm(0.5))
+    said = live.declared(X[:3])
+    assert said.clipping == nn.ClipByNorm(0.5)
+    assert live.adjust(replace(said, clipping=None), X[:3])
+    assert live.solver.clipping is None
+
+
 def test_is_driven_stage_by_stage():
     live = side()
     draws = [RNG.random(shape) for shape in live.dropouts(X)]

@@ -223,17 +223,19 @@ def identify(
             wrong = stepping.wrong_twin(set_so, seen, _probes(made, drawn, seen), rules, dtype, rng)
             if wrong is not None:
                 return Behind(wrong.update, wrong.twin, set_so, wrong)
-    for guess in ranked(twin, possible, made, drawn, after, dtype, rules, rng)[:FITTED]:
+    near = ranked(twin, possible, made, drawn, after, dtype, rules, rng)
+    for number, guess in enumerate(near[:FITTED]):
         set_so, seen = followed(guess)
         names = [n for n in still(set_so, made) if n in seen.names]
-        if not names:
-            found = update.identify_steps(seen, dtype, rng, None, rules)
-            if found is not None:
-                return Behind(found, set_so, set_so)
-            continue
-        start = update.as_clipped(seen, guess.clipping).until(steering.DECAYS[0]).only(names)
-        alone = update.identify_alone(start, dtype, rng, rules)
+        alone = None
+        if names:
+            start = update.as_clipped(seen, guess.clipping).until(steering.DECAYS[0]).only(names)
+            alone = update.identify_alone(start, dtype, rng, rules)
         if alone is None:
+            if number == 0:  # a few biases may not tell
+                found = update.identify_steps(seen, dtype, rng, None, rules)
+                if found is not None:
+                    return Behind(found, set_so, set_so)
             continue
         rule = alone.optimizer
         found = update.with_decay(rule, seen, dtype, rng, guess.clipping)

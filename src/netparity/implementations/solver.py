@@ -107,6 +107,7 @@ class SolverSide(Authored):
             loss=solver.loss,
             penalties=tuple(solver.penalties),
             optimizer=solver.optimizer,
+            clipping=solver.clipping,
             laws={name: law for name, law in drawn.items() if law is not None},
             feeding=Feeding(batch_size=solver.batch_size),
             texts={
@@ -265,7 +266,7 @@ class SolverSide(Authored):
 
     # ---- adjust -----------------------------------------------------------------------
     def adjust(self, wanted: Conventions, x: Array) -> bool:
-        """Replaces network, loss, penalties and optimizer, where parameters and buffers stay."""
+        """Replaces network, loss, penalties, clip and rule, where parameters and buffers stay."""
         if wanted.layers is None or wanted.loss is None or wanted.optimizer is None:
             return False
         network = Network(tuple(wanted.layers))
@@ -276,6 +277,7 @@ class SolverSide(Authored):
         self.solver.network = network
         self.solver.loss = wanted.loss
         self.solver.penalties = tuple(wanted.penalties or ())
+        self.solver.clipping = wanted.clipping
         if wanted.optimizer != self.solver.optimizer:
             self.solver.optimizer = wanted.optimizer
             self.solver.load_state(self._as_own(self.solver.state))

@@ -24,6 +24,8 @@ LIMITS: Final = 10.0 ** np.arange(-3.0, 4.0, 0.125)
 #: Digits with which a constant may have been written, before the fitted value itself.
 _DIGITS: Final = (1, 2, 3, 5)
 _EPSILONS: Final = (0.0, 1e-6, 1e-8, 1e-7, 1e-12)
+#: A clip that leaves more of the steps missed, in the mean, is none.
+_NEAR: Final = 0.05
 _ROUNDS: Final = 12
 _STARTS: Final = 3
 
@@ -116,7 +118,9 @@ def clips(rule: Optimizer, seen: Updates, dtype: np.dtype[Any]) -> Iterator[Clip
 
         limit = _fitted(missed, LIMITS)
         found.append((_size(missed(limit)), limit, form(limit)))
-    for _, limit, clipping in sorted(found, key=lambda f: f[0])[:2]:
+    for size, limit, clipping in sorted(found, key=lambda f: f[0])[:2]:
+        if size > _NEAR:
+            return
         epsilons = _EPSILONS if isinstance(clipping, ClipByNorm) else (0.0,)
         for epsilon, constant in itertools.product(epsilons, _as_written(limit)):
             if isinstance(clipping, ClipByNorm):

@@ -199,7 +199,8 @@ def identify_steps(
         hints: first guesses.
         own: what the side's ``update`` does by itself; a step may add to it.
     """
-    known = [rule for rule in (declared, own, *hints) if rule is not None]
+    # A clip that these steps do not reach shows in the updates alone.
+    known = [rule for rule in (own, declared, *hints) if rule is not None]
     for rule, clip in known:
         found = held(rule, seen, dtype, rng, clip)
         if found is not None:

@@ -31,8 +31,8 @@ TENFOLD: Final = (7,)
 _DECADES: Final = 4.0
 #: As good as no gradient, where targets are numbers: at 0 a loss may have a kink.
 _NONE: Final = 1e-3
-#: An output raised by this much leaves no gradient, in either width.
-_CERTAIN: Final = 800.0
+#: An output raised by this much leaves as good as no gradient, and others no probability of 0.
+_CERTAIN: Final = 60.0
 _NOISE_RUNS: Final = 3
 
 
