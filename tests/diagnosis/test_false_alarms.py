@@ -254,3 +254,24 @@ def test_saturated_recurrent_layers_round_their_slopes(layer: Any) -> None:
     assert [c.id for c in report.causes] == []
     assert report.unexplained == ()
     assert report.verdict == "parity"
+
+
+def test_what_is_printed_is_no_other_quantity_where_no_loss_is_shown() -> None:
+    program = Program("tanh", "mse", sizes=(4, 5, 2))
+
+    def side(*, shows: bool) -> Any:
+        def build() -> netparity.Scratch:
+            net = Net(program)
+            loss = {"loss": net.loss} if shows else {}
+            return netparity.Scratch(
+                parameters=net.values, state=net.kept, predict=net.predict,
+                gradients=net.gradients, update=net.update,
+                report=lambda x, y: {"loss": net.loss(x, y)}, **loss,
+            )  # fmt: skip
+
+        return build
+
+    report = compared(side(shows=True), side(shows=False), program)
+    assert report.causes == ()
+    assert report.unexplained == ()
+    assert {s.stage: s.status for s in report.stages}["reporting"] == "not-checked"

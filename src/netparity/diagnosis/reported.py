@@ -108,7 +108,7 @@ def observe(left: Looked, right: Looked, *, alike: bool) -> tuple[Stage, list[Ca
             a, b = left.series[one], right.series[two]
             compared, found = _series(both, one, a, b, alike=alike)
             if compared is None:
-                reason = f"what is printed as {one} fits no quantity of the side's own"
+                reason = f"what is printed as {one} fits no quantity that the side shows"
                 continue
             measures.append(compared)
             for candidate in found:
@@ -143,6 +143,9 @@ def _series(
             return Measure(name, apart, rounding), []
         return None, []
     pair = reporting.closest(left, right)
+    odd = both.left if not left.fits else both.right
+    if pair is None and "loss" not in odd.live.abilities:
+        return None, []  # What is printed may be the loss: nobody can tell.
     if pair is not None and not pair[2]:
         return Measure(name, 0.0, rounding), []
     # Two quantities are two, however near their numbers happen to lie.
