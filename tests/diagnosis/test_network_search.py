@@ -535,3 +535,14 @@ def test_the_plainest_of_equal_functions_is_taken() -> None:
     found = structure.find(live, Conventions(), x, rng())
     assert found is not None
     assert [k for _, k in found.conventions.layers or ()] == [Affine(4, 6), ReLU(), Affine(6, 3)]
+
+
+def test_a_program_that_takes_batches_of_one_size_only() -> None:
+    p = {"W1": np.zeros((4, 6)), "b1": np.zeros(6), "W2": np.zeros((6, 2)), "b2": np.zeros(2)}
+
+    def predict(x: Array) -> Array:
+        hidden = np.tanh(x @ p["W1"] + np.tile(p["b1"], (9, 1)))
+        return hidden @ p["W2"] + p["b2"]
+
+    program = netparity.Scratch(parameters=p, predict=predict)
+    assert bends(program, rng(5).standard_normal((9, 4))) == [Tanh()]

@@ -19,8 +19,10 @@ from netparity.conventions import Conventions
 from netparity.diagnosis.network import activations, chains, choices, hints
 from netparity.diagnosis.network.constants import refined
 from netparity.diagnosis.network.look import (
+    ROWS,
     SCREEN,
     Look,
+    first_rows,
     look_at,
     near,
     off,
@@ -76,8 +78,9 @@ def find(
             if found is not None:
                 return Structure(declared, found, declared=True)
             live.restore(saved)
-        looks = look_at(live, x, rng)
-        for guess in _guesses(live, looks, x, rng, templates):
+        few = first_rows(live, x, ROWS)
+        looks = look_at(live, few, rng)
+        for guess in _guesses(live, looks, few, rng, templates):
             found = confirm(live, guess, x, rng)
             if found is not None:
                 named = replace(declared, layers=guess.layers, places=guess.places)

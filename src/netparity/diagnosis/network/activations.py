@@ -26,7 +26,7 @@ from netparity.diagnosis.network.cuts import (
     looks_before,
     of_one_colour,
 )
-from netparity.diagnosis.network.look import ROWS, SCREEN, Look, near, off
+from netparity.diagnosis.network.look import SCREEN, Look, first_rows, near, off
 from netparity.diagnosis.network.sketch import Sketch
 from netparity.diagnosis.probes import probe_buffers, probe_parameters
 from netparity.diagnosis.snapping import snap
@@ -137,10 +137,11 @@ def read(
         memory: of other sketches of the same side.
     """
     candidates = tuple(dict.fromkeys((*hints, *KNOWN)))
+    two = first_rows(live, x, 2)  # equal rows, the mean of which is exact
     for gaps in _groups(sketch):
         key = _behind(sketch, gaps[0])
         if key not in memory:
-            behind, looks = looks_before(live, sketch, gaps[0], x, rng)
+            behind, looks = looks_before(live, sketch, gaps[0], two, rng)
             if gaps[-1] != sketch.gaps[-1] and blind(looks):
                 return _read_together(live, sketch, gaps[-1], x, rng, candidates)
             memory[key] = _fitting(behind, gaps, looks, candidates, live.dtype)
@@ -183,7 +184,7 @@ def _read_together(
     for _ in range(LOOKS):
         values = probe_parameters(twin, rng) | probe_buffers(twin, rng)
         let_through(values, sketch.layers, 0)
-        looks.append(look_with(live, twin, values, of_one_colour(x[:ROWS], sketch.layers)))
+        looks.append(look_with(live, twin, values, of_one_colour(x, sketch.layers)))
     own = tuple((k,) for n, k in sketch.layers if n in gaps)
     fillings = [own, *(filling for k in candidates for filling in _alike(sketch, gaps, k))]
     found, _ = _nearest(sketch, gaps, looks, fillings, SCREEN)

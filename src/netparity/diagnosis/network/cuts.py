@@ -41,7 +41,7 @@ def looks_before(
             drawn = probe_parameters(twin, rng) | probe_buffers(twin, rng)
         values = {name: value.copy() for name, value in drawn.items()}
         cut = _cut(values, sketch.layers, gap, index)
-        look = look_with(live, twin, values, x[:2])
+        look = look_with(live, twin, values, x)
         if cut and start is not None:
             behind = sketch.behind(start)
             look = _entering(look, twin, behind)

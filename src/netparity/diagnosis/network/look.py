@@ -72,6 +72,15 @@ def off(looks: list[Look], conventions: Conventions, bound: float = np.inf) -> f
     return far
 
 
+def first_rows(live: Implementation, x: Array, count: int) -> Array:
+    """The first rows of a batch, or all of them where the side takes no fewer."""
+    try:
+        live.predict(x[:count])
+    except Exception:
+        return x
+    return x[:count]
+
+
 def look_at(live: Implementation, x: Array, rng: np.random.Generator) -> list[Look]:
     """Looks at random values of every array; the side is left at the last of them."""
     native, buffers = live.parameters(), live.buffers()
@@ -81,8 +90,7 @@ def look_at(live: Implementation, x: Array, rng: np.random.Generator) -> list[Lo
         kept = {n: _statistics(b, rng) for n, b in buffers.items() if b.dtype.kind == "f"}
         live.set_parameters(values)
         live.set_buffers(kept)
-        answer = two_dimensional(live.predict(x[:ROWS]))
-        looks.append(Look(values | kept, x[:ROWS], answer))
+        looks.append(Look(values | kept, x, two_dimensional(live.predict(x))))
     return looks
 
 
