@@ -108,3 +108,20 @@ def test_a_missing_layer_takes_its_decay_with_it() -> None:
     )
     assert report.gap.after is not None
     assert report.gap.after <= report.gap.noise_floor
+
+
+def test_a_transposed_copy_beside_other_initial_values() -> None:
+    layers = (first, nn.Tanh, partial(nn.Linear, 5, 5), nn.Tanh, last)
+
+    def copied() -> netparity.Torch:
+        made = side(*layers)()
+        with torch.no_grad():
+            made.module[2].weight.copy_(made.module[2].weight.T.clone())
+            made.module[4].weight.mul_(-1.0)
+        return made
+
+    report = netparity.compare(side(*layers), copied, data=data(), **STEPS)
+    causes = found(report)
+    assert causes.pop("dense-weight-layout").where == ("2.weight",)
+    (other,) = causes.values()
+    assert (other.stage, other.where) == ("init", ("4.weight",))

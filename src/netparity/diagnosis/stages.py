@@ -84,9 +84,16 @@ class Diagnosis:
         return None
 
     def add(
-        self, stage: Stage, candidates: Sequence[Candidate], explains: str | None = None
+        self,
+        stage: Stage,
+        candidates: Sequence[Candidate],
+        explains: str | None = None,
+        beside: Sequence[Candidate] = (),
     ) -> None:
-        """Takes a stage, verifies what was proposed for it, and keeps what holds."""
+        """Takes a stage, verifies what was proposed for it, and keeps what holds.
+
+        ``beside``: what is known of the stage already.
+        """
         self.stages.setdefault(stage.stage, stage)
         if stage.status != "different":
             self.latent += [c for c in candidates if c.latent is not None]
@@ -97,7 +104,7 @@ class Diagnosis:
         real = [c for c in candidates if c.latent is None]
         silent = [c for c in candidates if c.latent is not None]
         self.latent += silent
-        found = verify.verify(self.bench, explains or stage.stage, real, silent)
+        found = verify.verify(self.bench, explains or stage.stage, real, [*silent, *beside])
         self.take(found)
         for cause in found.verified:
             self._show(cause.candidate.stage, stage)
@@ -159,27 +166,31 @@ def _initial(diagnosis: Diagnosis, both: Both) -> None:
         diagnosis.add(not_checked("init", f"masked by {', '.join(masks)}"), [])
         return
     stage = observe.initial_values(bench)
+    known: list[Candidate] = []
     turned = rearranged.find(bench, stage)
     if turned:
         names = {r.name for r in turned}
         seen = [m for m in diagnosis.stages["structure"].measures if m.different]
         wrong = (*seen, *(r.before for r in turned))
         diagnosis.stages["structure"] = Stage("structure", "different", wrong)
-        diagnosis.take(verify.verify(bench, "init", list(explain.rearranged(both, turned))))
+        known += explain.rearranged(both, turned)
+        diagnosis.take(verify.verify(bench, "init", known))
         diagnosis.explained.add("structure")
         stage = replace(stage, measures=tuple(m for m in stage.measures if m.where not in names))
         stage = stage_of("init", stage.measures)
     kept = [m for m in stage.measures if m.different and _is_kept(bench, m.where)]
-    if kept and not _rounded_copy(bench):
+    if kept and not _rounded_copy(bench, stage):
         diagnosis.stages["init"] = stage
-        diagnosis.take(verify.verify(bench, "init", [explain.kept_values(both, kept)]))
+        found = explain.kept_values(both, kept)
+        diagnosis.take(verify.verify(bench, "init", [found], known))
+        known.append(found)
         diagnosis.explained.add("init")
         names = {m.where for m in kept}
         rest = tuple(m for m in stage.measures if m.where not in names)
         if not any(m.different for m in rest):
             return
         stage = stage_of("init", rest)
-    if stage.status == "different" and _rounded_copy(bench):
+    if stage.status == "different" and _rounded_copy(bench, stage):
         diagnosis.latent.append(_dtype_default(both, stage))
         diagnosis.stages["init"] = replace(
             stage, status="equal", reason="a copy rounded to float32 on one side"
@@ -201,7 +212,8 @@ def _initial(diagnosis: Diagnosis, both: Both) -> None:
     places = stage.different_places
     # One draw leaves more than one law open: other builds of a side give others.
     draws = streams.drawn_again(both, pair)
-    diagnosis.add(stage, list(explain.initial_values(both, bench.pairing, places, draws)))
+    proposed = list(explain.initial_values(both, bench.pairing, places, draws))
+    diagnosis.add(stage, proposed, beside=known)
 
 
 def _is_kept(bench: Bench, name: str) -> bool:
@@ -210,15 +222,13 @@ def _is_kept(bench: Bench, name: str) -> bool:
     return twin is not None and name not in twin.network.parameter_shapes()
 
 
-def _rounded_copy(bench: Bench) -> bool:
-    """Whether the initial values are a copy that one side stores in float32."""
+def _rounded_copy(bench: Bench, stage: Stage) -> bool:
+    """Whether the values that differ are a copy that one side stores in float32."""
+    left = bench.pairing.summed(bench.left.parameters)
     right = bench.pairing.to_left(bench.right.parameters)
     return all(
-        np.array_equal(
-            np.asarray(bench.left.parameters[n], dtype=np.float32),
-            np.asarray(right[n], dtype=np.float32),
-        )
-        for n in right
+        np.array_equal(left[n].astype(np.float32), right[n].astype(np.float32))
+        for n in stage.different_places
     )
 
 
