@@ -228,3 +228,15 @@ def test_no_slope_is_left_out_of_a_dropout() -> None:
               ("out", nn.Affine(3, 1)))  # fmt: skip
     guessed = {s.layer for some in slope_guesses(Conventions(layers=layers)) for s in some}
     assert guessed == {"bend"}
+
+
+def test_a_factor_beside_a_bound_that_the_gradient_does_not_know() -> None:
+    def half(net: Net) -> None:
+        bounded(net)
+        true = net.gradients
+        net.gradients = lambda x, y: {  # type: ignore[method-assign]
+            n: 0.5 * g for n, g in true(x, y).items()
+        }
+
+    sides = [wrong(CLASSES, predicts_probabilities(change)) for change in (bounded, half)]
+    check(compared(*sides, CLASSES), "gradient-factor")

@@ -122,8 +122,13 @@ def own_factors(
 ) -> tuple[Factored, ...]:
     """A factor of its own on some parameters, such as a mean over the rows in place of a sum."""
     bare = Twin(replace(conventions, penalties=()))
-    pulls = [pull_of(conventions, p) for p in probes]
     data = [_wide(bare, p) for p in probes]
+    # Where a bound keeps all gradients at 0 there is no ratio.
+    seen = [i for i, d in enumerate(data) if any(np.any(g != 0) for g in d.values())]
+    probes, data = [probes[i] for i in seen], [data[i] for i in seen]
+    if not probes:
+        return ()
+    pulls = [pull_of(conventions, p) for p in probes]
     sizes = np.array([float(len(p.x)) for p in probes])
     precision = 1e4 * float(np.finfo(dtype).eps)
     groups: dict[tuple[float, int], list[str]] = {}

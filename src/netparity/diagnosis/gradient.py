@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from netparity.conventions import Conventions, Factored, Misplaced, Slope, bugs
+from netparity.conventions import Conventions, Factored, GradientFault, Misplaced, Slope, bugs
 from netparity.diagnosis.backward import (
     near,
     over_classes,
@@ -22,6 +22,8 @@ from netparity.diagnosis.backward import (
     slope_guesses,
     without_bounds,
 )
+from netparity.diagnosis.faulty import unbounded
+from netparity.diagnosis.loss_probes import excluded
 from netparity.diagnosis.masks import fed
 from netparity.diagnosis.noise import Measure, Reference, clear_rows, reference
 from netparity.diagnosis.penalty import Pull, as_penalties
@@ -93,9 +95,9 @@ def observe(
     saved = live.state()
     probes = []
     try:
-        for scale, (x, y) in zip((1.0, 2.0, 1.0), batches, strict=False):
+        for scale, (x, y), far in _places(twin, batches):
             for _ in range(LOOKS):
-                values = probe_parameters(twin, rng, scale)
+                values = probe_parameters(twin, rng, scale) | far
                 live.set_parameters(twin.native(values, native))
                 draws = draws_for(live, x)
                 if draws is not None or not twin.dropout_layers():
@@ -124,6 +126,22 @@ def observe(
     if not probes:
         raise CannotError("dropout masks that can be seen")
     return probes
+
+
+def _places(
+    twin: Twin, batches: Sequence[tuple[Array, Array]]
+) -> Iterator[tuple[float, tuple[Array, Array], Values]]:
+    """Scales of the parameters, batches, and what is set apart from the parameters drawn.
+
+    Where the loss bounds a logarithm the last is a place at which the bound acts.
+    """
+    for scale, batch in zip((1.0, 2.0, 1.0), batches, strict=False):
+        yield scale, batch, {}
+    loss = twin.conventions.loss
+    if loss is not None and unbounded(loss) != loss:
+        far = excluded(twin, batches[0][1])
+        if far:
+            yield 1.0, batches[0], far
 
 
 def _once(look: Callable[[], Values]) -> tuple[Values, bool]:
@@ -225,41 +243,54 @@ def _different(measures: Sequence[Measure]) -> bool:
 def _guesses(
     conventions: Conventions, probes: Sequence[Probe], dtype: np.dtype[Any]
 ) -> Iterator[tuple[Conventions, tuple[Relation, ...]]]:
-    bare = replace(conventions, penalties=())
-    if conventions.penalties:
-        yield bare, ()
-    fitted = _fitted_penalties(bare, probes, dtype)
-    if fitted:
-        yield replace(conventions, penalties=fitted), ()
-    for as_written in (without_bounds(conventions), over_classes(conventions)):
-        if as_written is not None:
-            yield as_written, ()
-    for start in (conventions, bare):
-        for fault in _common_factors(start, probes):
-            rows = {0: "", 1: "·N", -1: "/N"}[fault.rows_power]
-            relation = Relation(f"g = c{rows} · ∂loss/∂w: c", fault.factor, 1.0, 0.0)
-            yield replace(start, faults=(fault,)), (relation,)
-        own = own_factors(start, probes, dtype)
-        if own:
-            yield replace(start, faults=own), tuple(_of_factor(f) for f in own)
-        without = tuple(
-            (n, replace(layer, mask_in_backward=False) if isinstance(layer, Dropout) else layer)
-            for n, layer in start.layers or ()
+    written = (conventions, without_bounds(conventions), over_classes(conventions))
+    starts = [start for start in written if start is not None]
+    for start in starts:
+        bare = replace(start, penalties=())
+        if start is not conventions:
+            yield start, ()
+        if start.penalties:
+            yield bare, ()
+        fitted = _fitted_penalties(bare, probes, dtype)
+        if fitted:
+            yield replace(start, penalties=fitted), ()
+    for start in starts:
+        yield from _mistakes(start, probes, dtype)
+        if start.penalties:
+            yield from _mistakes(replace(start, penalties=()), probes, dtype)
+
+
+def _mistakes(
+    start: Conventions, probes: Sequence[Probe], dtype: np.dtype[Any]
+) -> Iterator[tuple[Conventions, tuple[Relation, ...]]]:
+    """A backward pass with each of the mistakes that are made in one."""
+
+    def with_(*faults: GradientFault) -> Conventions:
+        return replace(start, faults=(*start.faults, *faults))
+
+    for fault in _common_factors(start, probes):
+        rows = {0: "", 1: "·N", -1: "/N"}[fault.rows_power]
+        relation = Relation(f"g = c{rows} · ∂loss/∂w: c", fault.factor, 1.0, 0.0)
+        yield with_(fault), (relation,)
+    own = own_factors(start, probes, dtype)
+    if own:
+        yield with_(*own), tuple(_of_factor(f) for f in own)
+    without = tuple(
+        (n, replace(layer, mask_in_backward=False) if isinstance(layer, Dropout) else layer)
+        for n, layer in start.layers or ()
+    )
+    if without != start.layers:
+        relation = Relation(
+            "g = the gradient with dropout's mask left out of the backward pass", 1.0, 1.0, 0.0
         )
-        if without != start.layers:
-            relation = Relation(
-                "g = the gradient with dropout's mask left out of the backward pass", 1.0, 1.0, 0.0
-            )
-            yield replace(start, layers=without), (relation,)
-        for slopes in slope_guesses(start):
-            guess = replace(start, faults=slopes)
-            if near(guess, probes):
-                yield guess, tuple(_of_slope(f) for f in slopes)
-        misplaced, relations = find_misplaced(start, probes)
-        if misplaced is not None:
-            yield replace(start, faults=(misplaced,)), relations
-        if not conventions.penalties:
-            break
+        yield replace(start, layers=without), (relation,)
+    for slopes in slope_guesses(start):
+        guess = with_(*slopes)
+        if near(guess, probes):
+            yield guess, tuple(_of_slope(f) for f in slopes)
+    misplaced, relations = find_misplaced(start, probes)
+    if misplaced is not None:
+        yield with_(misplaced), relations
 
 
 def _of_factor(fault: Factored) -> Relation:
@@ -352,10 +383,14 @@ def _common_factors(conventions: Conventions, probes: Sequence[Probe]) -> Iterat
             given = np.asarray(gradient, dtype=np.float64) - pull.get(name, 0.0)
             dot += float(np.sum(given * true[name]))
             square += float(np.sum(true[name] ** 2))
-        if square == 0 or dot == 0:
+        if square == 0 and dot == 0:
+            continue  # a bound keeps all gradients of this place at 0
+        if dot == 0:
             return
         factors.append(dot / square)
         sizes.append(float(len(probe.x)))
+    if not factors:
+        return
     for power in (0, 1, -1):
         factor = float(np.median(np.array(factors) / np.array(sizes) ** power))
         inverse = round(1 / factor)

@@ -17,7 +17,7 @@ import numpy as np
 from netparity.conventions import Conventions, changed, switches
 from netparity.diagnosis import penalty as penalties_
 from netparity.diagnosis.loss_kinds import Data, fits
-from netparity.diagnosis.loss_probes import Look, Probe, chosen, cut_off, general
+from netparity.diagnosis.loss_probes import Look, Probe, chosen, cut_off, far_off, general
 from netparity.diagnosis.noise import Measure, reference
 from netparity.diagnosis.penalty import Pull, Pulls
 from netparity.diagnosis.snapping import snap
@@ -178,12 +178,18 @@ def _models(
         if members:
             squares, absolutes = penalties_.columns(members, probes)
             extra |= {f"{kind} square": squares, f"{kind} absolute": absolutes}
+    predictions = tuple(np.asarray(look.prediction(p), dtype=np.float64) for p in probes)
     data = Data(
-        tuple(np.asarray(look.prediction(p), dtype=np.float64) for p in probes),
+        predictions,
         tuple(np.asarray(p.y) for p in probes),
         np.array(totals),
         np.array([float(len(p.x)) for p in probes]),
-        np.array([not p.saturated for p in probes]),
+        np.array(
+            [
+                not p.saturated and not far_off(prediction, np.asarray(p.y))
+                for p, prediction in zip(probes, predictions, strict=True)
+            ]
+        ),
         extra,
         look.live.dtype,
     )

@@ -23,6 +23,8 @@ from netparity.nn import Affine
 SCALES: Final = (1.0, 2.0)
 #: How far below the others the right answer's score lies: probabilities of 1e-6, 1e-11, 1e-26.
 GAPS: Final = (14.0, 25.0, 60.0)
+#: Below the first of these by a little: what is further apart may be bounded.
+FAR: Final = 12.0
 #: Errors on both sides of any bend; e³⁰ and e⁻⁶⁰ are still numbers in float32.
 ERRORS: Final = (0.01, 0.3, 3.0, 10.0, 30.0)
 #: A score that moves every margin, exact in binary.
@@ -114,6 +116,27 @@ def cut_off(look: Look, x: Array, y: Array, rng: np.random.Generator) -> list[Pr
     return probes
 
 
+def far_off(prediction: Array, y: Array) -> bool:
+    """Whether a class that did occur is as good as excluded in some row, so that a bound may act.
+
+    Args:
+        prediction: (N, C), scores or probabilities.
+        y: classes, or one-hot.
+    """
+    rows = np.arange(len(y))
+    if prediction.ndim != 2 or prediction.shape[1] < 2:
+        return False
+    if y.shape == prediction.shape and _binary(y) and np.all(y.sum(axis=1) == 1):
+        y = y.argmax(axis=1)
+    inside = y.ndim == 1 and bool(np.all((y == np.floor(y)) & (y >= 0) & (y < prediction.shape[1])))
+    if not inside:
+        return False
+    at = prediction[rows, y.astype(int)]
+    if np.all(prediction >= 0) and np.allclose(prediction.sum(axis=1), 1.0):
+        return bool(np.any(at < np.exp(-FAR)))
+    return bool(np.any(prediction.max(axis=1) - at > FAR))
+
+
 def chosen(look: Look, x: Array, y: Array, rng: np.random.Generator) -> list[Probe]:
     """Single rows with predictions of our choosing, and batches of positive predictions."""
     probes = []
@@ -157,6 +180,32 @@ def still(twin: Twin) -> Values:
     return values
 
 
+def excluded(twin: Twin, y: Array) -> Values:
+    """Last parameters at which the first row's class is as good as excluded, whatever the input.
+
+    Args:
+        twin: the network.
+        y: targets, of which the first is a class, or one-hot.
+
+    Returns:
+        The last affine layer's weight, 0, and its bias; nothing where that cannot be.
+    """
+    name = last_affine(twin)
+    shapes = twin.network.parameter_shapes()
+    if name is None or f"{name}.bias" not in shapes:
+        return {}
+    first, count = np.asarray(y[0], dtype=np.float64).ravel(), shapes[f"{name}.bias"][0]
+    if first.size == 1 and count > 1 and first[0] == int(first[0]) and 0 <= first[0] < count:
+        first = np.asarray(np.arange(count) == first[0], dtype=np.float64)
+    if first.size != count or not _binary(first):
+        return {}
+    signs = 2 * first - 1 if count == 1 else first
+    return {
+        f"{name}.weight": np.zeros(shapes[f"{name}.weight"]),
+        f"{name}.bias": -GAPS[1] * signs,
+    }
+
+
 def _scores(target: Array) -> Iterator[Array]:
     """Predictions for one row: positive, all negative, on either side of a margin, apart."""
     steps = np.arange(len(target), dtype=np.float64)
@@ -182,6 +231,9 @@ def _steer(
         return None
     one, target = x[row : row + 1], y[row : row + 1]
     values = still(look.twin)
+    if look.twin.dropout_layers() and f"{name}.bias" in values:
+        # Behind units that are all 0 no mask is seen; a last weight of 0 does as well.
+        values = probe_parameters(look.twin, rng) | {f"{name}.weight": values[f"{name}.weight"]}
     if f"{name}.bias" in values:
         values[f"{name}.bias"] = np.asarray(z, dtype=np.float32).astype(np.float64)
     else:
