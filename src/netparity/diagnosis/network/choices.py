@@ -65,7 +65,7 @@ SINGLE: Final[Mapping[str, tuple[Any, ...]]] = {
     "slope": (0.01, 0.2, 0.3, 0.1),
 }
 #: What may follow on a last layer without a bias, behind a layer whose output cannot be set.
-HEADS: Final = (Sigmoid(), Softmax(), Tanh(), ReLU(), LogSoftmax())
+HEADS: Final = (Sigmoid(), Softmax(), Tanh(), ReLU(), LogSoftmax(), Softmax(axis=0))
 #: Orders in which gates are written down most: those of the frameworks; the forget gate first.
 KNOWN_ORDERS: Final[Mapping[type, tuple[tuple[int, ...], ...]]] = {
     LSTM: ((0, 1, 2, 3), (0, 2, 1, 3), (1, 0, 2, 3), (1, 0, 3, 2)),
