@@ -193,6 +193,15 @@ def test_a_hint_with_another_decay_and_clip() -> None:
     assert (found.optimizer, found.clipping) == (rule, ClipByNorm(2.0))
 
 
+def test_a_constant_that_no_update_shows_is_the_hint_s() -> None:
+    # ε beside an accumulator that starts at 1 is below float32's last digit.
+    rule = RMSProp(0.01, 0.9, 0.0, 1e-7, "inside", initial_accumulator=1.0)
+    hint = RMSProp(0.01, 0.9, 0.0, 1e-7, "inside")
+    found = update.identify(updates(rule, F32), F32, rng(3), hints=[(hint, None)])
+    assert found is not None
+    assert update.as_written(found.optimizer) == rule
+
+
 def test_a_clip_that_whole_steps_do_not_reach_stays() -> None:
     rule, clip = SGD(0.1), ClipByNorm(1e6)
     found = update.identify_steps(updates(rule), F64, rng(3), (rule, None), own=(rule, clip))

@@ -68,6 +68,7 @@ def by_hand(
     limit: float = np.inf,
     size: float = np.inf,
     change: Callable[[Net], None] = lambda _: None,
+    frozen: Sequence[str] = (),
 ) -> Callable[[], netparity.Scratch]:
     def build() -> netparity.Scratch:
         net = Net(program, dtype)
@@ -78,6 +79,8 @@ def by_hand(
             norm = np.sqrt(sum(np.sum(g * g) for g in gradients.values()))
             factor = 1.0 if norm <= limit else limit / norm
             for n, g in gradients.items():
+                if n in frozen:
+                    continue
                 clipped = np.clip(g * dtype(factor), -size, size)
                 net.values[n][...] = rule(net.values[n], clipped, kept[n])
 
@@ -212,6 +215,12 @@ def test_a_penalty_of_absolute_values_that_whole_steps_alone_show() -> None:
     assert causes(without) == ["penalty-absent"]
 
 
+def test_the_side_that_shows_more_is_the_first_guess_for_the_other() -> None:
+    # By its steps alone nothing could be said of left, whose clip acts on most of them.
+    left, right = by_hand(adam(1e-2), STEP, limit=0.1), by_hand(rmsprop(), ALL, limit=0.1)
+    assert causes(compare(left, right)) == ["optimizer-kind"]
+
+
 def test_another_rule_behind_a_clip_and_a_penalty_that_only_steps_show() -> None:
     left = by_hand(adam(1e-2, epsilon=1e-6), ALL, limit=0.1, change=absolute)
     right = by_hand(rmsprop(), STEP, limit=0.1, change=absolute)
@@ -231,6 +240,12 @@ def test_a_clip_on_one_side() -> None:
     report = compare(by_hand(sgd()), by_hand(sgd(), limit=0.05))
     assert causes(report) == ["clip-value"]
     assert report.causes[0].verdict == "root-cause"
+
+
+def test_what_never_moves_counts_for_the_clip() -> None:
+    moving = by_hand(adam(), limit=0.05, dtype=np.float32)
+    report = compare(moving, by_hand(adam(), limit=0.05, dtype=np.float32, frozen=("b1",)))
+    assert causes(report) == ["parameter-frozen"]
 
 
 def test_a_clip_beside_one_decay() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from netparity.diagnosis.bench import Bench
 from netparity.diagnosis.candidates import Plan
 from netparity.diagnosis.canonical import set_the_same_head_apart
 from netparity.diagnosis.identify import Identified
-from netparity.diagnosis.sides import Pair, Which, open_pair
+from netparity.diagnosis.sides import Pair, Side, Which, open_pair
 from netparity.diagnosis.stages import Diagnosis, Reporter, compare_stages, let_go
 from netparity.diagnosis.twin import Array
 from netparity.errors import InputError
@@ -33,6 +33,10 @@ from netparity.report.model import STAGES, Report
 
 #: Rows of the probes are drawn from the data as given; larger batches only cost time.
 MAXIMUM_PROBE_ROWS = 32
+
+
+#: What a side may show of its loss and its rule.
+_TELLING: Final = frozenset({"loss", "gradients", "update"})
 
 
 class _Silent:
@@ -270,9 +274,13 @@ def _check_data(x: Array, y: Array | None, *, of: str = "the data") -> None:
 def _identify_both(
     pair: Pair, rows: int, rng: np.random.Generator, told: Reporter
 ) -> tuple[Identified, Identified]:
-    """The side that declares more is identified first and serves as first guess for the other."""
+    """Both sides, that first which declares, or else shows, more: a first guess for the other."""
     declared = {s.which: identify.declare(s, pair.data[s.which][0]) for s in pair.sides()}
-    order = sorted(pair.sides(), key=lambda s: declared[s.which].layers is None)
+
+    def shown(side: Side) -> tuple[bool, int]:
+        return declared[side.which].layers is None, -len(_TELLING & side.live.abilities)
+
+    order = sorted(pair.sides(), key=shown)
     known: dict[str, Identified] = {}
     for index, side in enumerate(order):
         told.stage(f"identify {side.which}", 0.1 + 0.2 * index)

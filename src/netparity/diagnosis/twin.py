@@ -218,9 +218,10 @@ class Twin:
             )
             gradients = evaluation.gradients
             kept = received(gradients, self.conventions.step_faults, len(x), kept)
-            moved = {n: g for n, g in kept.items() if n not in self.conventions.frozen}
-            if self.conventions.clipping is not None:
-                moved = self.conventions.clipping.clip(moved)
+            # What does not move counts for a clip all the same.
+            clip = self.conventions.clipping
+            short = kept if clip is None else clip.clip(kept)
+            moved = {n: g for n, g in short.items() if n not in self.conventions.frozen}
             rate = optimizer.learning_rate * factors[index]
             trained, state = optimizer.update(self.parameters(current), moved, state, rate)
             current = {**current, **trained, **evaluation.tape.buffers}

@@ -21,7 +21,16 @@ from netparity.diagnosis.noise import ULPS
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.diagnosis.update import steering
 from netparity.implementations.base import Implementation
-from netparity.nn import L1, Clipping, Loss, Penalty, Scope, SoftmaxCrossEntropy
+from netparity.nn import (
+    L1,
+    ClipByNorm,
+    ClipByValue,
+    Clipping,
+    Loss,
+    Penalty,
+    Scope,
+    SoftmaxCrossEntropy,
+)
 
 #: Guesses that are fitted, after all were ranked.
 FITTED: Final = 2
@@ -70,10 +79,20 @@ def guesses(twin: Twin, other: Conventions | None, y: Array) -> list[Guess]:
         theirs = tuple(_general(p, other) for p in other.penalties)
         # A loss that is shown shows its penalty; a decay in the gradients alone may be as well.
         penalties.insert(0 if own.loss is None else 1, theirs)
-    clips = [None]
-    if other is not None and other.clipping is not None:
-        clips.insert(0, other.clipping)  # type: ignore[arg-type]
-    return [Guess(loss, p, c) for loss in losses for c in clips for p in penalties]
+    clip = None if other is None else other.clipping
+    clips = [None] if clip is None else [clip, None]
+    found = [Guess(loss, p, c) for loss in losses for c in clips for p in penalties]
+    return found + [Guess(losses[0], p, c) for c in _other_clips(clip) for p in penalties]
+
+
+def _other_clips(clip: Clipping | None) -> Iterator[Clipping]:
+    """A clip with another scope or ε, or of another form."""
+    if isinstance(clip, ClipByNorm):
+        yield changed(clip, epsilon=0.0 if clip.epsilon else 1e-6)
+        yield changed(clip, scope="parameter" if clip.scope == "global" else "global")
+        yield ClipByValue(clip.limit)
+    elif isinstance(clip, ClipByValue):
+        yield ClipByNorm(clip.limit)
 
 
 def _losses(own: Conventions, other: Conventions | None, y: Array) -> Iterator[Loss]:
@@ -240,6 +259,7 @@ def identify(
         rule = alone.optimizer
         found = update.with_decay(rule, seen, dtype, rng, guess.clipping)
         if found is not None:
+            found = update.as_said(found, rules, seen, dtype, rng)
             return Behind(found, set_so, set_so)
         if guess.clipping is not None:
             continue
@@ -298,7 +318,11 @@ def without_frozen(
         and (n not in named or _would_move(seen, n, named, dtype))
     )
     kept = [n for n in named if n not in frozen]
-    return (seen.only(kept), frozen) if kept else (seen, ())
+    if not kept:
+        return seen, ()
+    # What does not move has a gradient all the same, which counts for a clip.
+    whole = update.Updates(update.with_norms(seen.calls), seen.after) if frozen else seen
+    return whole.only(kept), frozen
 
 
 __all__ = ["Guess", "general", "guesses", "identify", "without_frozen"]

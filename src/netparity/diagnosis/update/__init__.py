@@ -12,12 +12,14 @@ from netparity.diagnosis.update.calls import (
     repeat,
     sampled,
     wide,
+    with_norms,
 )
 from netparity.diagnosis.update.floors import as_written, compare, floors
 from netparity.diagnosis.update.identifying import (
     FoundUpdate,
     Rule,
     as_clipped,
+    as_said,
     confirm,
     identify,
     identify_alone,
@@ -34,6 +36,7 @@ __all__ = [
     "Rule",
     "Updates",
     "as_clipped",
+    "as_said",
     "as_written",
     "at_rates",
     "calls_to_make",
@@ -51,5 +54,6 @@ __all__ = [
     "signs",
     "wide",
     "with_decay",
+    "with_norms",
     "without_decay",
 ]

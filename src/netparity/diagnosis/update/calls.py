@@ -112,7 +112,7 @@ def calls_to_make(weights: Values, rng: np.random.Generator) -> tuple[Call, ...]
         rng: for the gradients.
     """
     zero = {n: np.zeros(v.shape) for n, v in weights.items()}
-    tenfold = {n: 10.0 * v for n, v in weights.items()}
+    tenfold = {n: (10.0 * v).astype(np.float32).astype(np.float64) for n, v in weights.items()}
     still = Call(zero, zero)
 
     def sweep(before: Values = zero) -> Call:
@@ -190,10 +190,13 @@ def clipped(clipping: Clipping | None, call: Call) -> Values:
 
 
 def with_norms(calls: Sequence[Call]) -> tuple[Call, ...]:
-    """The calls with the norms of their gradients written down."""
-    return tuple(
-        replace(c, norms={n: norm(np.asarray(g)) for n, g in c.gradient.items()}) for c in calls
-    )
+    """The calls with the norms of their gradients written down, where they are not yet."""
+
+    def of(call: Call) -> Call:
+        lengths = {n: norm(np.asarray(g)) for n, g in call.gradient.items()}
+        return call if call.norms is not None else replace(call, norms=lengths)
+
+    return tuple(of(call) for call in calls)
 
 
 def sampled(seen: Updates, rng: np.random.Generator, most: int = SAMPLE) -> Updates:

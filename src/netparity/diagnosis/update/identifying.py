@@ -22,6 +22,7 @@ from netparity.diagnosis.update.fitting import (
     polish,
     residuals,
     rounded,
+    unknowns,
     written,
 )
 from netparity.diagnosis.update.floors import compare, float32_variants, floors
@@ -119,12 +120,12 @@ def identify(
         part = flat if first is not None and first.line else short
         best = _shortest(held(r, seen, dtype, rng) for r in fitted(family, flat, part))
         if best is not None:
-            return best
+            return as_said(best, said, seen, dtype, rng)
         # What acts beside the rule shows only in the calls after the first.
         alone = _shortest(held(r, start, dtype, rng) for r in fitted(family, short, short))
         both = None if alone is None else _with_others(alone.optimizer, seen, dtype, rng)
         if both is not None:
-            return both
+            return as_said(both, said, seen, dtype, rng)
     return None if first is None else _scheduled(seen, flat, first, rng)
 
 
@@ -214,9 +215,34 @@ def identify_steps(
             rules = fitted(family, flat, flat, decayed=decayed)
             best = _shortest(held(r, seen, dtype, rng) for r in rules)
             if best is not None:
-                return best
+                return as_said(best, known, seen, dtype, rng)
     tried = (_with_others(rule, seen, dtype, rng, len(seen.calls)) for rule, _ in known)
     return next((found for found in tried if found is not None), None)
+
+
+def as_said(
+    found: FoundUpdate,
+    said: Sequence[Rule],
+    seen: Updates,
+    dtype: np.dtype[Any],
+    rng: np.random.Generator,
+) -> FoundUpdate:
+    """The rule with those constants of others of its kind that updates cannot tell from its own.
+
+    Args:
+        found: a rule that repeats the updates.
+        said: what is declared, and hints.
+        seen: the updates.
+        dtype: the width of the side.
+        rng: for samples and noise.
+    """
+    for rule, _ in said:
+        for name in unknowns(rule) if type(rule) is type(found.optimizer) else ():
+            value = getattr(rule, name)
+            if value != getattr(found.optimizer, name):
+                trial = changed(found.optimizer, **{name: value})
+                found = held(trial, seen, dtype, rng, found.clipping) or found
+    return found
 
 
 def missed(
