@@ -9,8 +9,9 @@ from torch.optim import lr_scheduler
 
 import netparity
 from netparity import nn
-from netparity.diagnosis.update import identifying
+from netparity.diagnosis.update import identifying, rates
 from netparity.diagnosis.update.calls import Updates, calls_to_make, repeat
+from netparity.diagnosis.update.fitting import flatten
 
 X = np.random.default_rng(0).standard_normal((48, 5))
 Y = np.random.default_rng(1).standard_normal((48, 2))
@@ -106,6 +107,17 @@ def test_a_schedule_that_nobody_declares_is_read_from_the_updates(rule, schedule
     assert known is not None
     assert known.schedule == schedule
     assert known.optimizer == rule
+
+
+def test_a_rate_that_only_rounds_until_it_rests_follows_no_rising_curve():
+    rng = np.random.default_rng(0)
+    weights = {"a.weight": np.float32(rng.standard_normal((7, 9))).astype(float)}
+    asked = calls_to_make(weights, rng)
+    paced = [replace(c, rate=1 + 1e-9 * t if t < 11 else 0.0) for t, c in enumerate(asked)]
+    seen = Updates(asked, tuple(repeat(nn.SGD(0.05), paced)))
+    flat = flatten(seen, range(len(asked)), np.dtype(float), rng)
+    kinds = {type(schedule) for schedule in rates.schedules(nn.SGD(0.05), flat)}
+    assert not kinds & {nn.InverseTimeDecay, nn.InverseScaling}
 
 
 def test_no_penalty_is_absent_beside_a_rule_that_nobody_knows():

@@ -68,11 +68,11 @@ def schedules(rule: Optimizer, flat: Flat) -> Iterator[Schedule]:
         for factor, steps in _powers(float(log[1]), apart):
             yield ExponentialDecay(start, factor, steps)
     inverse = line(known, 1.0 / rate)
-    if inverse is not None and inverse[0] > 0:
+    if inverse is not None and inverse[0] > 0 and inverse[1] > 0:
         decay = constant(inverse[1] / inverse[0])
         yield InverseTimeDecay(constant(1.0 / inverse[0]), 1, decay)
     power = line(np.log1p(known), np.log(rate))
-    if power is not None:
+    if power is not None and power[1] < 0:
         yield InverseScaling(constant(float(np.exp(power[0]))), constant(-power[1]))
     straight = line(known, rate)
     if straight is not None and straight[1] < 0:
