@@ -16,7 +16,8 @@ import numpy as np
 
 from netparity.conventions import Conventions, changed, switches
 from netparity.diagnosis import penalty as penalties_
-from netparity.diagnosis.loss_kinds import Data, fits
+from netparity.diagnosis.loss_fits import fits
+from netparity.diagnosis.loss_models import Data
 from netparity.diagnosis.loss_probes import Look, Probe, chosen, cut_off, far_off, general
 from netparity.diagnosis.noise import Measure, reference
 from netparity.diagnosis.penalty import Pull, Pulls
