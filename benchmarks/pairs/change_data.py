@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from benchmarks.pairs.description import Change, Description
-from benchmarks.pairs.making import Maker, choose, on_piece
+from benchmarks.pairs.making import Maker, choose, on_piece, replaced
+from benchmarks.pairs.preparing import Preparing
 
 
 def batch_size_value(d: Description, rng: np.random.Generator) -> Change | None:
@@ -42,6 +45,20 @@ def batch_order(d: Description, rng: np.random.Generator) -> Change | None:
     return dataclasses.replace(change, touches=("feeding.order",))
 
 
+def _preparing(id: str, new: dict[str, Any], when: Callable[[Preparing], bool]) -> Maker:
+    def make(d: Description, rng: np.random.Generator) -> Change | None:
+        now = d.preparing or Preparing()
+        if not when(now):
+            return None
+        changed = dataclasses.replace(now, **new)
+        if changed == now:
+            return None
+        change = replaced(id, "data", "preparing", changed, f"preparing → {changed}")
+        return dataclasses.replace(change, touches=("preparing", "feeding"))
+
+    return make
+
+
 def reported_quantity(d: Description, rng: np.random.Generator) -> Change | None:
     """Ten times the loss is printed."""
     return _report(d, "reported-quantity", "reporting", "tenfold")
@@ -70,6 +87,9 @@ MAKERS: dict[str, Maker] = {
     "sampling-with-replacement": _order("sampling-with-replacement", "replacement"),
     "shuffle-default": _order("shuffle-default", "shuffled", ("batch-order",)),
     "batch-order": batch_order,
+    "std-ddof": _preparing("std-ddof", {"ddof": 1}, lambda now: now.ddof == 0),
+    "pixel-scaling": _preparing("pixel-scaling", {"divisor": 255.0}, lambda now: now.ddof is None),
+    "preprocessing": _preparing("preprocessing", {"center": True}, lambda now: not now.center),
     "reported-quantity": reported_quantity,
     "penalty-in-reported-loss": penalty_in_reported_loss,
 }

@@ -80,6 +80,32 @@ def dropout_rate_vs_keep(d: Description, rng: np.random.Generator) -> Change | N
     )  # fmt: skip
 
 
+def spatial_dropout(d: Description, rng: np.random.Generator) -> Change | None:
+    """Whole channels dropped for single pixels, or the other way about."""
+    found = [n for n, _ in d.of_kind(nn.Dropout)]
+    if not found or not d.of_kind(nn.Conv2D):
+        return None
+
+    def turned(layer: Any) -> nn.Layer:
+        changed: nn.Layer = dataclasses.replace(
+            layer, channel_axis=-1 if layer.channel_axis is None else None
+        )
+        return changed
+
+    return on_layers("spatial-dropout", d, found, turned, about=("channel_axis",))
+
+
+def padded(kind: type[nn.Layer], id: str, field: str, values: tuple[Any, ...]) -> Maker:
+    """What stands in the padding of a pool that reaches beyond the border."""
+    make = _value(id, kind, field, values)
+
+    def where_it_pads(d: Description, rng: np.random.Generator) -> Change | None:
+        pads = [k for _, k in d.of_kind(kind) if k.padding != "valid"]
+        return make(d, rng) if pads else None
+
+    return where_it_pads
+
+
 def softmax_twice(d: Description, rng: np.random.Generator) -> Change | None:
     """Softmax inside a loss that takes its own, or in the model before it."""
     if not isinstance(d.loss, nn.SoftmaxCrossEntropy) or d.loss.input != "logits":
@@ -139,6 +165,15 @@ MAKERS: dict[str, Maker] = {
         "bn-statistics-not-updated", nn.BatchNorm, "update_statistics", (True, False)
     ),
     "ln-epsilon": _value("ln-epsilon", nn.LayerNorm, "epsilon", (1e-5, 1e-3, 1e-6)),
+    "bn-train-eval": _value("bn-train-eval", nn.BatchNorm, "inference", ("running", "batch")),
+    "bn-frozen": _value("bn-frozen", nn.BatchNorm, "frozen", (False, True)),
+    "groupnorm-epsilon": _value("groupnorm-epsilon", nn.GroupNorm, "epsilon", (1e-5, 1e-3, 1e-6)),
+    "rmsnorm-epsilon": _value("rmsnorm-epsilon", nn.RMSNorm, "epsilon", (1e-6, 1e-3, 1.2e-7)),
+    "avgpool-count-include-pad": padded(
+        nn.AveragePool2D, "avgpool-count-include-pad", "count_include_pad", (True, False)
+    ),
+    "maxpool-padding": padded(nn.MaxPool2D, "maxpool-padding", "pad_value", ("-inf", "zero")),
+    "spatial-dropout": spatial_dropout,
     "dropout-rate-value": dropout_rate_value,
     "dropout-rate-vs-keep": dropout_rate_vs_keep,
     "dropout-inverted": _value("dropout-inverted", nn.Dropout, "scaling", ("inverted", "plain")),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from benchmarks.pairs.description import Change, Description
-from benchmarks.pairs.making import Maker, bug, choose, on_piece, other, replaced
+from benchmarks.pairs.making import Maker, bug, choose, on_layers, on_piece, other, replaced
 
 from netparity import nn
 
@@ -126,6 +126,62 @@ def label_shape_broadcast(d: Description, rng: np.random.Generator) -> Change | 
     return bug("label-shape-broadcast", "data", "targets-broadcast", ("loss",))
 
 
+def _switch(id: str, kind: type[nn.Loss], field: str, values: tuple[Any, ...]) -> Maker:
+    """Another value of one of the loss's switches."""
+
+    def make(d: Description, rng: np.random.Generator) -> Change | None:
+        if not isinstance(d.loss, kind) or getattr(d.loss, field) not in values:
+            return None
+        new = other(rng, values, getattr(d.loss, field))
+        return on_piece(id, "loss", "loss", {field: new})
+
+    return make
+
+
+def ce_renormalise(d: Description, rng: np.random.Generator) -> Change | None:
+    """Rows that do not sum to one divided by their sum."""
+    sigmoid = isinstance(d.layers[-1][1], nn.Sigmoid)
+    if not isinstance(d.loss, nn.SoftmaxCrossEntropy) or not sigmoid:
+        return None
+    return on_piece("ce-renormalise", "loss", "loss", {"renormalise": not d.loss.renormalise})
+
+
+def nll_loss_input(d: Description, rng: np.random.Generator) -> Change | None:
+    """Probabilities where the loss wants their logarithms."""
+    last, layer = d.layers[-1]
+    if not isinstance(layer, nn.LogSoftmax) or not isinstance(d.loss, nn.SoftmaxCrossEntropy):
+        return None
+    same = ("activation-kind",)
+    return on_layers("nll-loss-input", d, [last], lambda _: nn.Softmax(), same=same)
+
+
+def class_weights(d: Description, rng: np.random.Generator) -> Change | None:
+    """A mean over the weights or over the rows."""
+    if getattr(d.loss, "class_weights", None) is None:
+        return None
+    now: Any = d.loss
+    new = "mean" if now.batch == "weighted-mean" else "weighted-mean"
+    return on_piece("class-weight-normalisation", "loss", "loss", {"batch": new})
+
+
+def focal(d: Description, rng: np.random.Generator) -> Change | None:
+    """Another gamma, or the classes balanced otherwise."""
+    if not isinstance(d.loss, nn.BinaryFocal | nn.CategoricalFocal):
+        return None
+    alphas = (None, 0.25) if isinstance(d.loss, nn.BinaryFocal) else (1.0, 0.25)
+    options: list[tuple[str, tuple[Any, ...]]] = [("gamma", (2.0, 1.0, 3.0)), ("alpha", alphas)]
+    field, values = choose(rng, options)
+    new = other(rng, values, getattr(d.loss, field))
+    return on_piece("focal-default-alpha", "loss", "loss", {field: new})
+
+
+def hinge_labels(d: Description, rng: np.random.Generator) -> Change | None:
+    """Labels 0 and 1 in the formula for -1 and 1."""
+    if not isinstance(d.loss, nn.BinaryHinge):
+        return None
+    return bug("hinge-labels", "loss", "labels-unconverted", ("loss",))
+
+
 # ---- penalties ----------------------------------------------------------------------------
 def _l2(d: Description) -> nn.L2 | None:
     only_one = len(d.penalties) == 1 and isinstance(d.penalties[0], nn.L2)
@@ -221,6 +277,20 @@ MAKERS: dict[str, Maker] = {
     "loss-epsilon-clipping": loss_epsilon_clipping,
     "multiclass-hinge-margin": multiclass_hinge_margin,
     "label-shape-broadcast": label_shape_broadcast,
+    "ce-renormalise": ce_renormalise,
+    "nll-loss-input": nll_loss_input,
+    "class-weight-normalisation": class_weights,
+    "hinge-labels": hinge_labels,
+    "kldiv-argument-order": _switch(
+        "kldiv-argument-order", nn.KullbackLeibler, "over", ("target", "prediction")
+    ),
+    "cosine-loss-sign": _switch(
+        "cosine-loss-sign", nn.CosineDistance, "form", ("one-minus", "minus")
+    ),
+    "poisson-form": _switch(
+        "poisson-form", nn.PoissonNegativeLogLikelihood, "input", ("log-rate", "rate")
+    ),
+    "focal-default-alpha": focal,
     "l2-half-factor": l2_half_factor,
     "l1-form": l1_form,
     "penalty-absent": penalty_absent,

@@ -1,4 +1,4 @@
-"""Layers and initial values changed on one side."""
+"""Layers and layouts changed on one side."""
 
 from __future__ import annotations
 
@@ -6,19 +6,11 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-from benchmarks.pairs.description import Array, Change, Description, Values
-from benchmarks.pairs.making import Maker, choose, on_layers, replaced
+from benchmarks.pairs.change_init import drawn
+from benchmarks.pairs.description import Change, Description
+from benchmarks.pairs.making import Maker, choose, on_layers
 
 from netparity import nn
-
-#: One draw does not tell a law from a value, nor either from a stream.
-DRAWS = ("init-law", "init-value", "dense-init-default", "init-formulas", "seed-scope")
-
-
-def drawn(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """A weight N(0, 1/inputs) or a vector N(0, 0.1²), exact in float32."""
-    size = 1 / np.sqrt(np.prod(shape[:-1])) if len(shape) > 1 else 0.1
-    return np.float32(size * rng.standard_normal(shape)).astype(float)
 
 
 def bias_absent(d: Description, rng: np.random.Generator) -> Change | None:
@@ -95,30 +87,6 @@ def dense_weight_layout(d: Description, rng: np.random.Generator) -> Change | No
 
     what = f"{full} transposed"
     return Change("dense-weight-layout", "structure", what, apply, ("initial", f"layers.{full}"))
-
-
-def _drawn_anew(id: str, what: str, d: Description, initial: Values) -> Change:
-    same = tuple(i for i in DRAWS if i != id)
-    return replaced(id, "init", "initial", initial, what, same)
-
-
-def init_value(d: Description, rng: np.random.Generator) -> Change | None:
-    """Another draw of the same law."""
-    initial = {f: drawn(v.shape, rng) if v.ndim > 1 else v for f, v in d.initial.items()}
-    return _drawn_anew("init-value", "another draw", d, initial)
-
-
-def init_law(d: Description, rng: np.random.Generator) -> Change | None:
-    """Weights U(0, 1), or N(0, 0.01²)."""
-    uniform = rng.random() < 0.5
-
-    def law(v: Array) -> Array:
-        draw = rng.random(v.shape) if uniform else 0.01 * rng.standard_normal(v.shape)
-        return np.float32(draw).astype(float)
-
-    initial = {f: law(v) if f.endswith(".weight") else v for f, v in d.initial.items()}
-    what = "weights U(0, 1)" if uniform else "weights N(0, 0.01²)"
-    return _drawn_anew("init-law", what, d, initial)
 
 
 def layer_order(d: Description, rng: np.random.Generator) -> Change | None:
@@ -206,7 +174,34 @@ def gru_reset_after(d: Description, rng: np.random.Generator) -> Change | None:
     return on_layers("gru-reset-after", d, found, before, stage="structure", about=("reset_after",))
 
 
+def conv_kernel_layout(d: Description, rng: np.random.Generator) -> Change | None:
+    """A kernel with as many inputs as outputs, carried over with the two in each other's place."""
+    square = [n for n, k in d.of_kind(nn.Conv2D) if k.inputs == k.outputs > 1]
+    if not square:
+        return None
+    full = f"{choose(rng, square)}.weight"
+    return _carried_over("conv-kernel-layout", full, (0, 1, 3, 2))
+
+
+def rnn_weight_layout(d: Description, rng: np.random.Generator) -> Change | None:
+    """A square recurrent weight carried over without the transpose."""
+    found = [n for n, _ in d.of_kind(nn.SimpleRNN)]
+    if not found:
+        return None
+    return _carried_over("rnn-weight-layout", f"{found[0]}.recurrent_weight", (1, 0))
+
+
+def _carried_over(id: str, full: str, axes: tuple[int, ...]) -> Change:
+    def apply(d: Description) -> Description:
+        initial = {f: v.transpose(axes).copy() if f == full else v for f, v in d.initial.items()}
+        return dataclasses.replace(d, initial=initial)
+
+    return Change(id, "structure", f"{full} transposed", apply, (f"initial.{full}",))
+
+
 MAKERS: dict[str, Maker] = {
+    "conv-kernel-layout": conv_kernel_layout,
+    "rnn-weight-layout": rnn_weight_layout,
     "flatten-order": flatten_order,
     "conv-correlation": conv_correlation,
     "conv-same-padding": conv_same_padding,
@@ -218,6 +213,4 @@ MAKERS: dict[str, Maker] = {
     "layer-width": layer_width,
     "layer-order": layer_order,
     "dense-weight-layout": dense_weight_layout,
-    "init-value": init_value,
-    "init-law": init_law,
 }

@@ -97,6 +97,8 @@ def _field(
 
 def learning_rate_value(d: Description, rng: np.random.Generator) -> Change | None:
     """Another rate, which is not a round multiple of the first."""
+    if d.schedule is not None:
+        return None
     rate = d.optimizer.learning_rate * choose(rng, [0.1, 0.3, 1.7])
     return on_piece("learning-rate-value", "update", "optimizer", {"learning_rate": rate})
 
@@ -124,7 +126,8 @@ def beta_value(d: Description, rng: np.random.Generator) -> Change | None:
 
 def epsilon_value(d: Description, rng: np.random.Generator) -> Change | None:
     """Another ε, which is no framework's."""
-    if not isinstance(d.optimizer, nn.Adam | nn.RMSProp | nn.AdaGrad):
+    kinds = nn.Adam | nn.RMSProp | nn.AdaGrad | nn.Adadelta | nn.Adamax | nn.NAdam
+    if not isinstance(d.optimizer, kinds):
         return None
     epsilon = choose(rng, [1e-3, 1e-4, 3e-6])
     return on_piece("epsilon-value", "update", "optimizer", {"epsilon": epsilon})
@@ -227,6 +230,13 @@ MAKERS: dict[str, Maker] = {
     "epsilon-value": epsilon_value,
     "rmsprop-epsilon-placement": _field(
         "rmsprop-epsilon-placement", nn.RMSProp, "epsilon_placement", ("outside", "inside")
+    ),
+    "adamax-epsilon": _field(
+        "adamax-epsilon", nn.Adamax, "epsilon_placement", ("inside", "outside")
+    ),
+    "nadam-form": _field("nadam-form", nn.NAdam, "momentum_decay", (0.004, 1.0, None)),
+    "other-optimizer-defaults": _field(
+        "other-optimizer-defaults", nn.RMSProp, "epsilon", (1e-8, 1e-7), same=("epsilon-value",)
     ),
     "rmsprop-centered": _field("rmsprop-centered", nn.RMSProp, "centered", (False, True)),
     "rmsprop-initial-accumulator": _field(

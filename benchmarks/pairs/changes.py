@@ -5,9 +5,11 @@ from __future__ import annotations
 from benchmarks.pairs import (
     change_data,
     change_forward,
+    change_init,
     change_loss,
     change_structure,
     change_update,
+    rates,
 )
 from benchmarks.pairs.making import Maker
 
@@ -15,10 +17,12 @@ from netparity import catalogue
 
 MAKERS: dict[str, Maker] = (
     change_structure.MAKERS
+    | change_init.MAKERS
     | change_data.MAKERS
     | change_forward.MAKERS
     | change_loss.MAKERS
     | change_update.MAKERS
+    | rates.MAKERS
 )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 from benchmarks.pairs.feeding import Feeding
+from benchmarks.pairs.preparing import Preparing
 
 from netparity import nn
 
@@ -38,6 +39,8 @@ class Description:
         row: the shape of a row of inputs, where it is not that of the first dense layer:
             (H, W, C) of images, (T, D) of sequences.
         feeding: how the rows are fed, where the program feeds itself.
+        preparing: what is made of the raw rows first, or ``None``.
+        schedule: of the learning rate by steps, or ``None`` where it is constant.
         report: what it prints after each update, ``"loss"``, ``"data loss"`` or ``"tenfold"``.
     """
 
@@ -51,6 +54,8 @@ class Description:
     bugs: tuple[str, ...] = ()
     row: tuple[int, ...] = ()
     feeding: Feeding | None = None
+    preparing: Preparing | None = None
+    schedule: Any = None
     report: str | None = None
 
     @property

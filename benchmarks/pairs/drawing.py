@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from benchmarks.pairs import renderers
+from benchmarks.pairs import rates, renderers
 from benchmarks.pairs.change_forward import BENDS
-from benchmarks.pairs.change_structure import drawn
+from benchmarks.pairs.change_init import drawn
 from benchmarks.pairs.changes import MAKERS
 from benchmarks.pairs.description import Change, Description, Pair, Style, Values
 from benchmarks.pairs.feeding import Feeding
 from benchmarks.pairs.making import choose, overlap
+from benchmarks.pairs.preparing import Preparing
 
 from netparity import nn
 
@@ -24,6 +25,7 @@ STEPS = 12
 #: Descriptions tried until one fits a wanted id and both kinds.
 TRIES = 400
 NOTHING = 0.15
+PREPARED = ("std-ddof", "pixel-scaling", "preprocessing")
 
 
 def draw(
@@ -76,6 +78,7 @@ def _try(
     if getattr(base.loss, "input", "logits") == "probabilities":
         scale = min(scale, 1.0)  # Saturated probabilities make the loss infinite, then NaN.
     base = _rate(base, scale)
+    base = _extras(rng, base, first)
     changes: list[Change] = []
     if first is not None:
         change = MAKERS[first](base, rng)
@@ -116,6 +119,16 @@ def _try(
     )  # fmt: skip
 
 
+def _extras(rng: np.random.Generator, base: Description, first: str | None) -> Description:
+    """Now and then a schedule, and something made of the raw rows; always where it is wanted."""
+    if first in rates.MAKERS or rng.random() < 0.12:
+        base = dataclasses.replace(base, schedule=rates.drawn(rng, base.optimizer.learning_rate))
+    if first in PREPARED or rng.random() < 0.12:
+        made = choose(rng, [Preparing(True, 0), Preparing(divisor=2.0), Preparing(True)])
+        base = dataclasses.replace(base, preparing=made)
+    return base
+
+
 def _rate(d: Description, scale: float) -> Description:
     """A rate small enough for large inputs, where the update is proportional to them."""
     rule: Any = d.optimizer
@@ -147,7 +160,7 @@ def mlp(rng: np.random.Generator) -> tuple[Description, str]:
     loss, output, outputs = _loss(rng)
     sizes = [int(rng.integers(3, 9)), *widths, outputs]
     bend = choose(rng, [*BENDS, nn.ELU(0.5), nn.LeakyReLU(0.2), nn.HardSigmoid()])
-    between = choose(rng, ["none", "none", "none", "batch", "layer", "dropout"])
+    between = choose(rng, ["none", "none", "none", "batch", "layer", "dropout", "rms"])
     layers: list[tuple[str, nn.Layer]] = []
     for number in range(1, depth + 1):
         layers.append((f"dense{number}", nn.Affine(sizes[number - 1], sizes[number])))
@@ -158,6 +171,8 @@ def mlp(rng: np.random.Generator) -> tuple[Description, str]:
             layers.append((f"norm{number}", nn.BatchNorm(sizes[number], running_variance=running)))
         if between == "layer":
             layers.append((f"norm{number}", nn.LayerNorm((sizes[number],))))
+        if between == "rms":
+            layers.append((f"norm{number}", nn.RMSNorm((sizes[number],))))
         layers.append((f"bend{number}", bend))
         if between == "dropout":
             layers.append((f"drop{number}", nn.Dropout(choose(rng, [0.2, 0.3, 0.4]))))
@@ -182,6 +197,7 @@ def cnn(rng: np.random.Generator) -> tuple[Description, str]:
     image = size
     bend = choose(rng, [nn.ReLU(), nn.Tanh(), nn.ELU()])
     loss, output, outputs = _loss(rng)
+    grouped, dropped = rng.random() < 0.15, rng.random() < 0.15
     layers: list[tuple[str, nn.Layer]] = []
     inputs = channels
     for number in range(1, int(rng.integers(2, 4))):
@@ -190,13 +206,19 @@ def cnn(rng: np.random.Generator) -> tuple[Description, str]:
         layers.append(
             (f"conv{number}", nn.Conv2D(inputs, filters, 3, stride=stride, padding=padding))
         )
+        if grouped:
+            groups = 2 if filters % 2 == 0 else 1
+            layers.append((f"norm{number}", nn.GroupNorm(groups, filters)))
         layers.append((f"bend{number}", bend))
         inputs = filters
         size = -(-size // stride) if padding != "valid" else (size - 3) // stride + 1
     if size >= 3 and rng.random() < 0.7:
         kind = choose(rng, [nn.MaxPool2D, nn.AveragePool2D])
-        layers.append(("pool", kind(2)))
-        size //= 2
+        pads: Any = choose(rng, ["valid", "valid", 1, "same"])
+        layers.append(("pool", kind(2, padding=pads)))
+        size = {"valid": size // 2, 1: size // 2 + 1, "same": -(-size // 2)}[pads]
+    if dropped:
+        layers.append(("drop", nn.Dropout(0.3, channel_axis=choose(rng, [None, -1]))))
     layers += [("flatten", nn.Flatten()), ("dense1", nn.Affine(size * size * inputs, outputs))]
     return _completed(rng, layers, loss, output, (image, image, channels))
 
@@ -272,6 +294,22 @@ def _loss(rng: np.random.Generator) -> tuple[nn.Loss, nn.Layer | None, int]:
         (nn.Huber(delta=choose(rng, [0.5, 1.0])), None, several),
         (nn.MulticlassHinge(classes=choose(rng, ["mean", "sum"])), None, several),
     ]
+    if rng.random() < 0.25:
+        weights = tuple(float(v) for v in rng.integers(1, 8, several))
+        options = [
+            (ce(input="log-probabilities"), nn.LogSoftmax(), several),
+            (ce(input="probabilities"), nn.Sigmoid(), several),
+            (ce(class_weights=weights), None, several),
+            (ce(class_weights=weights, batch="weighted-mean"), None, several),
+            (nn.LogCosh(), None, several),
+            (nn.KullbackLeibler(), nn.LogSoftmax(), several),
+            (nn.PoissonNegativeLogLikelihood(), nn.Softplus(), several),
+            (nn.PoissonNegativeLogLikelihood(input="rate"), nn.Softplus(), several),
+            (nn.BinaryHinge(), None, several),
+            (nn.CosineDistance(form=choose(rng, ["one-minus", "minus"])), None, several),
+            (nn.BinaryFocal(alpha=choose(rng, [None, 0.25])), None, several),
+            (nn.CategoricalFocal(alpha=choose(rng, [1.0, 0.25])), None, several),
+        ]
     found: tuple[nn.Loss, nn.Layer | None, int] = choose(rng, options)
     return found
 
@@ -315,6 +353,17 @@ def _rule(rng: np.random.Generator, decay: dict[str, Any]) -> nn.Optimizer:
             0.05, epsilon=1e-7, epsilon_placement="inside", initial_accumulator=0.1, **decay
         ),
     ]
+    if rng.random() < 0.2:
+        options = [
+            nn.Adadelta(1.0, **decay),
+            nn.Adadelta(0.5, rho=0.95, epsilon=1e-7, **decay),
+            nn.Adamax(0.01, **decay),
+            nn.Adamax(0.01, epsilon=1e-7, epsilon_placement="outside", **decay),
+            nn.NAdam(0.01, **decay),
+            nn.NAdam(0.01, epsilon=1e-7, momentum_decay=1.0, **decay),
+            nn.NAdam(0.01, momentum_decay=None, **decay),
+            nn.Lion(0.01, **{"decay": "decoupled", **decay}),
+        ]
     rule: nn.Optimizer = choose(rng, options)
     return rule
 
@@ -324,9 +373,13 @@ def data(rng: np.random.Generator, base: Description, scale: float) -> tuple[Any
     dense = base.of_kind(nn.Affine)
     x = np.float32(scale * rng.standard_normal((ROWS, *base.shape))).astype(float)
     outputs = dense[-1][1].outputs
-    if isinstance(base.loss, nn.SoftmaxCrossEntropy | nn.MulticlassHinge):
+    if isinstance(base.loss, nn.SoftmaxCrossEntropy | nn.MulticlassHinge | nn.CategoricalFocal):
         return x, rng.integers(0, outputs, ROWS)
-    if isinstance(base.loss, nn.SigmoidCrossEntropy):
+    if isinstance(base.loss, nn.SigmoidCrossEntropy | nn.BinaryHinge | nn.BinaryFocal):
         return x, rng.integers(0, 2, (ROWS, outputs)).astype(float)
+    if isinstance(base.loss, nn.PoissonNegativeLogLikelihood):
+        return x, rng.poisson(2.0, (ROWS, outputs)).astype(float)
+    if isinstance(base.loss, nn.KullbackLeibler):
+        return x, np.float32(rng.dirichlet(np.ones(outputs), ROWS)).astype(float)
     y = np.float32(rng.standard_normal((ROWS, outputs))).astype(float)
     return x, y

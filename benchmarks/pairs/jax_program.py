@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from benchmarks.pairs.description import Description, Style, Unable, only, within
+from benchmarks.pairs.rates import optax_schedule
 
 import netparity
 from netparity import nn
@@ -178,7 +179,9 @@ def optimizer(description: Description, group: Any, params: Any) -> Any:
     decoupled = bool(decay) and rule.decay == "decoupled"
     if decoupled and not isinstance(rule, nn.Adam):
         raise Unable(f"jax: {rule!r}")
-    eta = rule.learning_rate
+    eta: Any = rule.learning_rate
+    if description.schedule is not None:
+        eta = optax_schedule(description.schedule)
     match rule:
         case nn.SGD():
             only(rule, *_DECAY, "momentum", "nesterov")
@@ -203,6 +206,12 @@ def optimizer(description: Description, group: Any, params: Any) -> Any:
         case nn.AdaGrad(epsilon_placement="inside"):
             only(rule, *_DECAY, "epsilon", "epsilon_placement", "initial_accumulator")
             made = optax.adagrad(eta, rule.initial_accumulator, eps=rule.epsilon)
+        case nn.Adamax(epsilon_placement="inside"):
+            made = optax.adamax(eta, b1=rule.beta1, b2=rule.beta2, eps=rule.epsilon)
+        case nn.NAdam(momentum_decay=None):
+            made = optax.nadam(eta, b1=rule.beta1, b2=rule.beta2, eps=rule.epsilon)
+        case nn.Lion(weight_decay=0.0):
+            made = optax.lion(eta, b1=rule.beta1, b2=rule.beta2, weight_decay=0.0)
         case _:
             raise Unable(f"jax: {rule!r}")
     return optax.chain(*chained, made) if chained else made

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from benchmarks.pairs.description import Description, Style, Unable, only, within
+from benchmarks.pairs.rates import keras_schedule
 
 import netparity
 from netparity import nn
@@ -105,9 +106,13 @@ def _layer(
             raise Unable("keras: penalties on recurrent layers")
         return _recurrent(keras, layer)
     if isinstance(layer, nn.MaxPool2D | nn.AveragePool2D):
-        only(layer, "pool_size", "stride")
-        kind = k.MaxPooling2D if isinstance(layer, nn.MaxPool2D) else k.AveragePooling2D
-        return kind(layer.pool_size, strides=layer.stride)
+        only(layer, "pool_size", "stride", "padding", "count_include_pad")
+        average = isinstance(layer, nn.AveragePool2D)
+        counts = average and layer.padding != "valid" and layer.count_include_pad
+        if not isinstance(layer.padding, str) or counts:
+            raise Unable(f"keras: {layer!r}")
+        kind = k.AveragePooling2D if average else k.MaxPooling2D
+        return kind(layer.pool_size, strides=layer.stride, padding=layer.padding)
     if isinstance(layer, nn.Flatten):
         only(layer)
         return k.Flatten()
@@ -116,12 +121,19 @@ def _layer(
         case nn.BatchNorm():
             only(layer, "features", "epsilon", "momentum")
             return k.BatchNormalization(epsilon=layer.epsilon, momentum=layer.momentum, **norm)
+        case nn.GroupNorm():
+            only(layer, "groups", "features", "epsilon")
+            return k.GroupNormalization(layer.groups, epsilon=layer.epsilon, **norm)
+        case nn.RMSNorm() if not norm:
+            only(layer, "shape", "epsilon")
+            return k.RMSNormalization(epsilon=layer.epsilon)
         case nn.LayerNorm():
             only(layer, "shape", "epsilon")
             return k.LayerNormalization(epsilon=layer.epsilon, **norm)
         case nn.Dropout():
-            only(layer, "rate")
-            return k.Dropout(layer.rate)
+            only(layer, "rate", "channel_axis")
+            kind = k.Dropout if layer.channel_axis is None else k.SpatialDropout2D
+            return kind(layer.rate)
     return _activation(keras, layer)
 
 
@@ -200,6 +212,11 @@ def _loss(loss: Any, description: Description) -> Any:
             return k.MeanAbsoluteError(reduction=reduction)
         case nn.Huber(form="huber"):
             return k.Huber(delta=loss.delta, reduction=reduction)
+        case nn.LogCosh():
+            return k.LogCosh(reduction=reduction)
+        case nn.BinaryHinge():
+            kind = k.Hinge if loss.power == 1 else k.SquaredHinge
+            return kind(reduction=reduction)
     raise Unable(f"keras: {loss!r}")
 
 
@@ -209,7 +226,10 @@ def optimizer(description: Description) -> Any:
 
     o = keras.optimizers
     rule: Any = description.optimizer
-    shared: dict[str, Any] = {"learning_rate": rule.learning_rate}
+    rate = rule.learning_rate
+    if description.schedule is not None:
+        rate = keras_schedule(description.schedule)
+    shared: dict[str, Any] = {"learning_rate": rate}
     if rule.weight_decay:
         if rule.decay != "decoupled" or rule.decay_scope != "all":
             raise Unable(f"keras: {rule!r}")
@@ -240,6 +260,14 @@ def optimizer(description: Description) -> Any:
             return o.Adagrad(
                 initial_accumulator_value=rule.initial_accumulator, epsilon=rule.epsilon, **shared
             )
+        case nn.Adadelta():
+            return o.Adadelta(rho=rule.rho, epsilon=rule.epsilon, **shared)
+        case nn.Adamax(epsilon_placement="outside"):
+            return o.Adamax(beta_1=rule.beta1, beta_2=rule.beta2, epsilon=rule.epsilon, **shared)
+        case nn.NAdam(momentum_decay=1.0):
+            return o.Nadam(beta_1=rule.beta1, beta_2=rule.beta2, epsilon=rule.epsilon, **shared)
+        case nn.Lion():
+            return o.Lion(beta_1=rule.beta1, beta_2=rule.beta2, **shared)
     raise Unable(f"keras: {rule!r}")
 
 

@@ -60,27 +60,57 @@ def convolution(layer: nn.Conv2D, p: Values, x: Array) -> Run:
 
 def pooling(layer: Any, x: Array) -> Run:
     """The largest or the mean of each window; the first of equals takes the gradient."""
-    only(layer, "pool_size", "stride")
+    only(layer, "pool_size", "stride", "padding", "pad_value", "count_include_pad")
     k = layer.pool_size
     s = k if layer.stride is None else layer.stride
-    high, wide = ((size - k) // s + 1 for size in x.shape[1:3])
+    largest = isinstance(layer, nn.MaxPool2D)
+    around = ((0, 0), *(_pads(size, k, s, layer.padding) for size in x.shape[1:3]), (0, 0))
+    fill = -np.inf if largest and layer.pad_value == "-inf" else 0.0
+    padded = np.pad(x, around, constant_values=fill)
+    real = np.pad(np.ones_like(x), around)
+    high, wide = ((size - k) // s + 1 for size in padded.shape[1:3])
 
     def window(a: Array, place: int) -> Array:
         i, j = divmod(place, k)
         return a[:, i : i + s * high : s, j : j + s * wide : s]
 
-    stack = np.stack([window(x, place) for place in range(k * k)])
-    largest = isinstance(layer, nn.MaxPool2D)
+    stack = np.stack([window(padded, place) for place in range(k * k)])
     first = stack.argmax(axis=0)
+    counts: Any = k * k
+    if not largest and not layer.count_include_pad:
+        counts = sum(window(real, place) for place in range(k * k))
 
     def back(g: Array) -> tuple[Array, Values]:
-        below = np.zeros_like(x)
+        below = np.zeros_like(padded)
         for place in range(k * k):
-            share = (first == place) if largest else 1 / (k * k)
+            share = (first == place) if largest else 1 / counts
             window(below, place)[...] += (g * share).astype(x.dtype)
-        return below, {}
+        (top, _), (left, _) = around[1:3]
+        return below[:, top : top + x.shape[1], left : left + x.shape[2]], {}
 
-    return np.asarray(stack.max(axis=0) if largest else stack.mean(axis=0)), back
+    value = stack.max(axis=0) if largest else stack.sum(axis=0) / counts
+    return np.asarray(value, dtype=x.dtype), back
+
+
+def group_norm(layer: nn.GroupNorm, p: Values, x: Array) -> Run:
+    """Normalizes each row's groups of channels over the image."""
+    only(layer, "groups", "features", "epsilon")
+    grouped = x.reshape(len(x), -1, layer.groups, layer.features // layer.groups)
+    centred = grouped - grouped.mean(axis=(1, 3), keepdims=True)
+    variance = (centred**2).mean(axis=(1, 3), keepdims=True)
+    root = np.sqrt(variance + x.dtype.type(layer.epsilon))
+    hat = (centred / root).reshape(x.shape)
+    whole = tuple(range(x.ndim - 1))
+
+    def back(g: Array) -> tuple[Array, Values]:
+        found = {"scale": (g * hat).sum(axis=whole), "shift": g.sum(axis=whole)}
+        g = (g * p["scale"]).reshape(grouped.shape)
+        h = hat.reshape(grouped.shape)
+        inner = (g * h).mean(axis=(1, 3), keepdims=True)
+        below = (g - g.mean(axis=(1, 3), keepdims=True) - h * inner) / root
+        return below.reshape(x.shape), found
+
+    return hat * p["scale"] + p["shift"], back
 
 
 def flatten(layer: nn.Flatten, x: Array) -> Run:

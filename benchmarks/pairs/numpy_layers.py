@@ -100,6 +100,8 @@ def activation(layer: nn.Layer, z: Array, bugs: tuple[str, ...]) -> Run:
         case nn.HardSigmoid():
             a = np.clip(layer.slope * z + 0.5, 0, 1)
             slope = np.where((a > 0) & (a < 1), layer.slope, 0.0)
+        case nn.LogSoftmax():
+            return _log_softmax(z)
         case nn.Softmax():
             return _softmax_layer(layer, z, bugs)
         case _:
@@ -120,6 +122,16 @@ def _softmax_layer(layer: nn.Softmax, z: Array, bugs: tuple[str, ...]) -> Run:
     return p, back
 
 
+def _log_softmax(z: Array) -> Run:
+    shifted = z - z.max(axis=-1, keepdims=True)
+    logs = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+    def back(g: Array) -> tuple[Array, Values]:
+        return g - np.exp(logs) * g.sum(axis=-1, keepdims=True), {}
+
+    return logs, back
+
+
 def dense(layer: nn.Affine, p: Values, x: Array, product: Product) -> Run:
     """``x W + b``; W lies as (inputs, outputs)."""
     z = product(x, p["weight"])
@@ -135,9 +147,16 @@ def dense(layer: nn.Affine, p: Values, x: Array, product: Product) -> Run:
     return z, back
 
 
+def mask(layer: nn.Dropout, shape: tuple[int, ...]) -> Array:
+    """What is kept, drawn from the global stream; whole channels where the layer says so."""
+    if layer.channel_axis is not None:
+        shape = (shape[0], *(1,) * (len(shape) - 2), shape[-1])
+    return np.asarray(np.random.random_sample(shape) >= layer.rate)  # noqa: NPY002
+
+
 def dropout(layer: nn.Dropout, x: Array, mask: Array | None) -> Run:
     """Zeroes what the mask says; ``None`` in inference."""
-    only(layer, "rate", "scaling", "mask_in_backward")
+    only(layer, "rate", "scaling", "mask_in_backward", "channel_axis")
     inverted = layer.scaling == "inverted"
     if mask is None:
         share = 1.0 if inverted else 1 - layer.rate
@@ -150,15 +169,17 @@ def batch_norm(layer: nn.BatchNorm, p: Values, x: Array, buffers: Values, *, tra
     """Normalizes each feature over the batch, or by the running statistics."""
     only(
         layer, "features", "epsilon", "momentum", "running_variance", "normalize_with",
-        "epsilon_placement", "update_statistics",
+        "epsilon_placement", "update_statistics", "inference", "frozen",
     )  # fmt: skip
     n = len(x)
+    updates = training and layer.update_statistics
+    training = (training or layer.inference == "batch") and not layer.frozen
     if training:
         mean = x.mean(axis=0)
         spread = ((x - mean) ** 2).sum(axis=0)
         ddof = 1 if layer.normalize_with == "unbiased" else 0
         variance = spread / (n - ddof)
-        if layer.update_statistics:
+        if updates:
             kept = spread / (n - (1 if layer.running_variance == "unbiased" else 0))
             m = layer.momentum
             buffers["mean"][...] = m * buffers["mean"] + (1 - m) * mean
@@ -200,6 +221,20 @@ def layer_norm(layer: nn.LayerNorm, p: Values, x: Array) -> Run:
         return (g - g.mean(axis=1, keepdims=True) - hat * inner) / root, found
 
     return hat * p["scale"] + p["shift"], back
+
+
+def rms_norm(layer: nn.RMSNorm, p: Values, x: Array) -> Run:
+    """Divides each row by the root of its mean square."""
+    only(layer, "shape", "epsilon")
+    root = np.sqrt((x * x).mean(axis=1, keepdims=True) + x.dtype.type(layer.epsilon))
+    hat = x / root
+
+    def back(g: Array) -> tuple[Array, Values]:
+        found = {"scale": (g * hat).sum(axis=0)}
+        g = g * p["scale"]
+        return (g - hat * (g * hat).mean(axis=1, keepdims=True)) / root, found
+
+    return hat * p["scale"], back
 
 
 def buffers_of(layer: Any, dtype: Any) -> Values:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from benchmarks.pairs import numpy_rare_losses
 from benchmarks.pairs.description import Array, Unable, only
 from benchmarks.pairs.numpy_layers import logistic, softmax
 
@@ -28,7 +29,7 @@ def judge(loss: nn.Loss, p: Array, y: Array, bugs: tuple[str, ...]) -> tuple[flo
         case nn.MulticlassHinge():
             value, gradient = _hinge(loss, p, y)
         case _:
-            raise Unable(f"NumPy: {loss!r}")
+            value, gradient = numpy_rare_losses.judge(loss, p, y, bugs)
     if "loss-gradient-halved" in bugs:
         gradient = gradient / 2
     if "loss-gradient-divided-again" in bugs:
@@ -50,12 +51,18 @@ def _constant(loss: Any, rows: int, outputs: int) -> float:
 def _softmax(
     loss: nn.SoftmaxCrossEntropy, p: Array, y: Array, bugs: tuple[str, ...]
 ) -> tuple[float, Array]:
-    only(loss, "batch", "factor", "input", "clip", "label_smoothing")
+    only(loss, "batch", "factor", "input", "clip", "label_smoothing", "renormalise",
+         "class_weights")  # fmt: skip
     n, classes = p.shape
     t = one_hot(y, classes, p.dtype)
     if loss.label_smoothing:
         t = t * (1 - loss.label_smoothing) + loss.label_smoothing / classes
-    constant = _constant(loss, n, classes)
+    if loss.class_weights is None:
+        constant = _constant(loss, n, classes)
+    else:
+        t, constant = _by_class(loss, t, y)
+    if loss.input == "log-probabilities":
+        return -constant * float((t * p).sum()), -constant * t
     if loss.input == "logits" and loss.clip is None:
         scores, twice = p, "softmax-twice" in bugs
         if twice:
@@ -67,12 +74,25 @@ def _softmax(
             slope = scores * (slope - (slope * scores).sum(axis=1, keepdims=True))
         return -constant * float((t * logs).sum()), constant * slope
     if loss.input == "probabilities":
-        q = p
+        whole = p.sum(axis=1, keepdims=True) if loss.renormalise else np.ones((n, 1), p.dtype)
+        shares = p / whole
+        q = shares
         if loss.clip is not None:
-            q = np.clip(p, loss.clip, 1 - loss.clip)
-        slope = np.where(q == p, -t / q, 0.0)
+            q = np.clip(shares, loss.clip, 1 - loss.clip)
+        slope = np.where(q == shares, -t / q, 0.0)
+        if loss.renormalise:
+            slope = (slope - (slope * shares).sum(axis=1, keepdims=True)) / whole
         return -constant * float((t * np.log(q)).sum()), constant * slope
     raise Unable(f"NumPy: {loss!r}")
+
+
+def _by_class(loss: nn.SoftmaxCrossEntropy, t: Array, y: Array) -> tuple[Array, float]:
+    """Targets times the weights of their classes; a mean over the weights, or over the rows."""
+    weights = np.asarray(loss.class_weights, dtype=t.dtype)
+    if loss.label_smoothing:
+        raise Unable(f"NumPy: {loss!r}")
+    divisors = {"sum": 1.0, "mean": len(t), "weighted-mean": float(weights[y].sum())}
+    return t * weights, loss.factor / divisors[loss.batch]
 
 
 def _sigmoid(loss: nn.SigmoidCrossEntropy, p: Array, y: Array) -> tuple[float, Array]:

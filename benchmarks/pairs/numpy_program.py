@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from benchmarks.pairs import numpy_recurrent as recurrent
 from benchmarks.pairs.description import Array, Description, Style, Unable, Values, within
 from benchmarks.pairs.numpy_losses import judge
 from benchmarks.pairs.numpy_updates import clipped, first_state, update
+from benchmarks.pairs.rates import by_hand
 
 import netparity
 from netparity import nn
@@ -25,7 +27,7 @@ KNOWN_BUGS = frozenset(
         "loss-gradient-halved", "loss-gradient-divided-again", "softmax-twice",
         "targets-broadcast", "gradients-pile-up", "first-bias-frozen", "biases-crossed",
         "weights-crossed", "bias-added-twice", "activation-forgotten-on-first-row",
-        "statistics-left-alone", "first-weight-gradient-doubled",
+        "statistics-left-alone", "first-weight-gradient-doubled", "labels-unconverted",
     }
 )  # fmt: skip
 
@@ -40,6 +42,7 @@ class Program:
         self.d, self.style = description, style
         self.dtype = np.dtype(description.dtype)
         self.bugs = description.bugs
+        self.rate = None if description.schedule is None else by_hand(description.schedule)
         self.product = layers_.PRODUCTS[style.product]
         self.names: dict[str, str] = {}
         numbers: dict[str, int] = {}
@@ -86,7 +89,7 @@ class Program:
                 case nn.Dropout():
                     mask = None
                     if training:
-                        mask = np.random.random_sample(x.shape) >= layer.rate  # noqa: NPY002
+                        mask = layers_.mask(layer, x.shape)
                     y, back = layers_.dropout(layer, x, mask)
                 case nn.BatchNorm():
                     mine = {k: self.buffers[f"{k} {name}"] for k in ("mean", "variance")}
@@ -103,6 +106,10 @@ class Program:
                     y, back = recurrent.lstm(layer, self._own(name), x)
                 case nn.GRU():
                     y, back = recurrent.gru(layer, self._own(name), x)
+                case nn.GroupNorm():
+                    y, back = images.group_norm(layer, self._own(name), x)
+                case nn.RMSNorm():
+                    y, back = layers_.rms_norm(layer, self._own(name), x)
                 case nn.LayerNorm():
                     y, back = layers_.layer_norm(layer, self._own(name), x)
                 case _:
@@ -188,6 +195,8 @@ class Program:
     def update(self, gradients: Values) -> None:
         """One update in place."""
         rule: Any = self.d.optimizer
+        if self.rate is not None:
+            rule = dataclasses.replace(rule, learning_rate=self.rate(int(self.kept["t"])))
         self.kept["t"] += 1
         gradients = clipped(self.d.clipping, {n: np.asarray(g) for n, g in gradients.items()})
         for full, own_name in self.names.items():
@@ -232,11 +241,13 @@ def build(description: Description, style: Style, **more: Any) -> netparity.Scra
 
 def _try_out(program: Program) -> None:
     """One step on two rows of zeros, so that what cannot be written down is refused at once."""
-    classes = isinstance(program.d.loss, nn.SoftmaxCrossEntropy | nn.MulticlassHinge)
+    classes = isinstance(
+        program.d.loss, nn.SoftmaxCrossEntropy | nn.MulticlassHinge | nn.CategoricalFocal
+    )
     before = np.random.get_state()  # noqa: NPY002
     with np.errstate(all="ignore"):
         x = np.zeros((3, *program.d.shape))
-        y = np.zeros(3, int) if classes else np.zeros(program.predict(x).shape)
+        y = np.zeros(3, int) if classes else np.ones(program.predict(x).shape)
         program.loss(x, y)
         program.step(x, y)
     np.random.set_state(before)  # noqa: NPY002

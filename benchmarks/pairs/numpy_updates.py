@@ -11,7 +11,8 @@ from benchmarks.pairs.description import Array, Unable, Values, only
 from netparity import nn
 
 SLOTS = {nn.SGD: ("v",), nn.Adam: ("m", "v", "top"), nn.RMSProp: ("v", "m", "mean"),
-         nn.AdaGrad: ("v",)}  # fmt: skip
+         nn.AdaGrad: ("v",), nn.Adadelta: ("v", "m"), nn.Adamax: ("m", "v"),
+         nn.NAdam: ("m", "v"), nn.Lion: ("m",)}  # fmt: skip
 _DECAY = ("learning_rate", "weight_decay", "decay", "decay_scope")
 
 
@@ -65,6 +66,21 @@ def update(rule: Any, w: Array, g: Array, kept: dict[str, Any], name: str, *, de
             v = kept[f"v_{name}"]
             v += g * g
             w -= eta * g / _root(v, rule.epsilon, rule.epsilon_placement)
+        case nn.Adadelta():
+            v, steps = kept[f"v_{name}"], kept[f"m_{name}"]
+            v[...] = rule.rho * v + (1 - rule.rho) * g * g
+            scaled = np.sqrt(steps + rule.epsilon) / np.sqrt(v + rule.epsilon) * g
+            steps[...] = rule.rho * steps + (1 - rule.rho) * scaled * scaled
+            w -= eta * scaled
+        case nn.Adamax():
+            _adamax(rule, w, g, kept[f"m_{name}"], kept[f"v_{name}"], t)
+        case nn.NAdam():
+            only(rule, *_DECAY, "beta1", "beta2", "epsilon", "momentum_decay")
+            _nadam(rule, w, g, kept[f"m_{name}"], kept[f"v_{name}"], t)
+        case nn.Lion():
+            m = kept[f"m_{name}"]
+            w -= eta * np.sign(rule.beta1 * m + (1 - rule.beta1) * g)
+            m[...] = rule.beta2 * m + (1 - rule.beta2) * g
         case _:
             raise Unable(f"NumPy: {rule!r}")
 
@@ -109,6 +125,28 @@ def _adam(rule: nn.Adam, w: Array, g: Array, kept: dict[str, Any], name: str, t:
         w -= eta * (m / c1) / np.sqrt(second / c2 + rule.epsilon)
     else:
         w -= eta * (m / c1) / (np.sqrt(second / c2) + rule.epsilon)
+
+
+def _adamax(rule: nn.Adamax, w: Array, g: Array, m: Array, u: Array, t: int) -> None:
+    m[...] = rule.beta1 * m + (1 - rule.beta1) * g
+    inside = rule.epsilon_placement == "inside"
+    size = np.abs(g) + rule.epsilon if inside else np.abs(g)
+    u[...] = np.maximum(rule.beta2 * u, size)
+    divisor = u if inside else u + rule.epsilon
+    w -= rule.learning_rate / (1 - rule.beta1**t) * m / divisor
+
+
+def _nadam(rule: nn.NAdam, w: Array, g: Array, m: Array, v: Array, t: int) -> None:
+    def momentum(k: int) -> float:
+        decay = rule.momentum_decay
+        return rule.beta1 * (1.0 if decay is None else 1 - 0.5 * 0.96 ** (k * decay))
+
+    m[...] = rule.beta1 * m + (1 - rule.beta1) * g
+    v[...] = rule.beta2 * v + (1 - rule.beta2) * g * g
+    product = math.prod(momentum(k) for k in range(1, t + 1))
+    ahead = (1 - momentum(t)) / (1 - product) * g
+    ahead = ahead + momentum(t + 1) / (1 - product * momentum(t + 1)) * m
+    w -= rule.learning_rate * ahead / (np.sqrt(v / (1 - rule.beta2**t)) + rule.epsilon)
 
 
 def _rmsprop(rule: nn.RMSProp, w: Array, g: Array, kept: dict[str, Any], name: str) -> None:

@@ -26,7 +26,11 @@ def build(kind: str, description: Description, style: Style) -> Any:
         Unable: that kind cannot express the description.
     """
     module = importlib.import_module(f"benchmarks.pairs.{_MODULES[kind]}")
-    more = {} if description.feeding is None else {"batches": description.feeding.batches()}
+    more: dict[str, Any] = {}
+    if description.feeding is not None:
+        more["batches"] = description.feeding.batches()
+    if description.preparing is not None:
+        more["preprocess"] = description.preparing.function()
     return module.build(description, style, **more)
 
 

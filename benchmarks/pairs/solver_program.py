@@ -22,5 +22,6 @@ def build(description: Description, style: Style, **more: Any) -> Any:
         penalties=description.penalties,
         clipping=description.clipping,
         dtype=description.dtype,
+        schedule=description.schedule,
     )
     return SolverSide(solver, **more) if more else solver

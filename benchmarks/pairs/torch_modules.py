@@ -61,6 +61,21 @@ def convolution(layer: nn.Conv2D, dtype: Any) -> Any:
     )  # fmt: skip
 
 
+def pooling(layer: Any) -> Any:
+    """Torch's pooling, which pads the largest with -∞."""
+    if isinstance(layer, nn.MaxPool2D):
+        only(layer, "pool_size", "stride", "padding")
+    else:
+        only(layer, "pool_size", "stride", "padding", "count_include_pad")
+    padding = 0 if layer.padding == "valid" else layer.padding
+    if padding == "same":
+        raise Unable(f"torch: {layer!r}")
+    shared = {"stride": layer.stride, "padding": padding}
+    if isinstance(layer, nn.MaxPool2D):
+        return torch.nn.MaxPool2d(layer.pool_size, **shared)
+    return torch.nn.AvgPool2d(layer.pool_size, count_include_pad=layer.count_include_pad, **shared)
+
+
 def fill(made: Any, name: str, layer: nn.Layer, description: Description) -> None:
     """Carries initial values over into torch's layouts."""
     if isinstance(made, Last):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.pairs.description import Description, Style, Unable, only, within
+from benchmarks.pairs.rates import torch_scheduler
 
 import netparity
 from netparity import nn
@@ -28,6 +29,8 @@ def build(description: Description, style: Style, **more: Any) -> netparity.Torc
         module.append(_layer(torch, layer, dtype))
         fill(module[-1], name, layer, description)
     optimizer = _optimizer(torch, description, module)
+    if description.schedule is not None:
+        more["schedule"] = torch_scheduler(description.schedule, optimizer)
     if description.penalties:
         more["penalty"] = _penalty(description)
     if description.clipping is not None:
@@ -45,9 +48,7 @@ def _layer(torch: Any, layer: nn.Layer, dtype: Any) -> Any:
         case nn.SimpleRNN() | nn.LSTM() | nn.GRU():
             return torch_modules.recurrent(layer, dtype)
         case nn.MaxPool2D() | nn.AveragePool2D():
-            only(layer, "pool_size", "stride")
-            kind = t.MaxPool2d if isinstance(layer, nn.MaxPool2D) else t.AvgPool2d
-            return kind(layer.pool_size, stride=layer.stride)
+            return torch_modules.pooling(layer)
         case nn.Flatten():
             return t.Flatten()
         case nn.Affine():
@@ -76,11 +77,13 @@ def _layer(torch: Any, layer: nn.Layer, dtype: Any) -> Any:
             if layer.slope != 1 / 6:
                 raise Unable("torch: HardSigmoid has the slope 1/6")
             return t.Hardsigmoid()
+        case nn.LogSoftmax():
+            return t.LogSoftmax(dim=-1)
         case nn.Softmax():
             return t.Softmax(dim=-1 if layer.axis is None else layer.axis)
         case nn.Dropout():
-            only(layer, "rate")
-            return t.Dropout(layer.rate)
+            only(layer, "rate", "channel_axis")
+            return t.Dropout(layer.rate) if layer.channel_axis is None else t.Dropout2d(layer.rate)
         case nn.BatchNorm():
             only(layer, "features", "epsilon", "momentum", "running_variance")
             if layer.running_variance != "unbiased":
@@ -88,6 +91,12 @@ def _layer(torch: Any, layer: nn.Layer, dtype: Any) -> Any:
             return t.BatchNorm1d(
                 layer.features, eps=layer.epsilon, momentum=1 - layer.momentum, dtype=dtype
             )
+        case nn.GroupNorm():
+            only(layer, "groups", "features", "epsilon")
+            return t.GroupNorm(layer.groups, layer.features, eps=layer.epsilon, dtype=dtype)
+        case nn.RMSNorm():
+            only(layer, "shape", "epsilon")
+            return t.RMSNorm(layer.shape, eps=layer.epsilon, dtype=dtype)
         case nn.LayerNorm():
             only(layer, "shape", "epsilon")
             return t.LayerNorm(layer.shape, eps=layer.epsilon, dtype=dtype)
@@ -99,8 +108,7 @@ def _loss(torch: Any, loss: nn.Loss) -> Any:
     factor = float(getattr(loss, "factor", 1.0))
     match loss:
         case nn.SoftmaxCrossEntropy():
-            only(loss, "batch", "factor", "label_smoothing")
-            made = t.CrossEntropyLoss(reduction=loss.batch, label_smoothing=loss.label_smoothing)
+            made = _cross_entropy(torch, loss)
         case nn.SigmoidCrossEntropy():
             only(loss, "batch", "outputs", "factor", "input", "log_floor")
             made = _one_reduction(loss, _binary(t, loss))
@@ -113,6 +121,12 @@ def _loss(torch: Any, loss: nn.Loss) -> Any:
                 _one_reduction(loss, t.HuberLoss, delta=loss.delta)
                 if loss.form == "huber"
                 else _one_reduction(loss, t.SmoothL1Loss, beta=loss.delta)
+            )
+        case nn.KullbackLeibler(over="target", batch="mean", outputs="sum"):
+            made = t.KLDivLoss(reduction="batchmean")
+        case nn.PoissonNegativeLogLikelihood():
+            made = _one_reduction(
+                loss, t.PoissonNLLLoss, log_input=loss.input == "log-rate", eps=loss.epsilon
             )
         case nn.MulticlassHinge():
             only(loss, "margin", "batch", "classes", "factor")
@@ -128,6 +142,27 @@ def _loss(torch: Any, loss: nn.Loss) -> Any:
         return factor * made(prediction, target)
 
     return scaled
+
+
+def _cross_entropy(torch: Any, loss: nn.SoftmaxCrossEntropy) -> Any:
+    t = torch.nn
+    if loss.input == "log-probabilities":
+        only(loss, "batch", "factor", "input")
+        return t.NLLLoss(reduction=loss.batch)
+    only(loss, "batch", "factor", "label_smoothing", "class_weights")
+    if loss.class_weights is None:
+        return t.CrossEntropyLoss(reduction=loss.batch, label_smoothing=loss.label_smoothing)
+    if loss.batch == "mean" or loss.label_smoothing:
+        raise Unable(f"torch: {loss!r}")
+    weights = torch.tensor(loss.class_weights, dtype=torch.get_default_dtype())
+    reduction = "mean" if loss.batch == "weighted-mean" else "sum"
+
+    def weighted(prediction: Any, target: Any) -> Any:
+        return t.functional.cross_entropy(
+            prediction, target, weight=weights.to(prediction.dtype), reduction=reduction
+        )
+
+    return weighted
 
 
 def _binary(t: Any, loss: nn.SigmoidCrossEntropy) -> Any:
@@ -207,5 +242,16 @@ def _optimizer(torch: Any, description: Description, module: Any) -> Any:
             return o.Adagrad(
                 groups, eps=rule.epsilon, initial_accumulator_value=rule.initial_accumulator,
                 **shared,
+            )  # fmt: skip
+        case nn.Adadelta() if not decoupled:
+            return o.Adadelta(groups, rho=rule.rho, eps=rule.epsilon, **shared)
+        case nn.Adamax(epsilon_placement="inside") if not decoupled:
+            betas = (rule.beta1, rule.beta2)
+            return o.Adamax(groups, betas=betas, eps=rule.epsilon, **shared)
+        case nn.NAdam(momentum_decay=float()):
+            only(rule, *_DECAY, "beta1", "beta2", "epsilon", "momentum_decay")
+            return o.NAdam(
+                groups, betas=(rule.beta1, rule.beta2), eps=rule.epsilon,
+                momentum_decay=rule.momentum_decay, decoupled_weight_decay=decoupled, **shared,
             )  # fmt: skip
     raise Unable(f"torch: {rule!r}")

@@ -61,7 +61,9 @@ def observe(
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         side = _fresh(kind, description, style)
+        x, y = side.preprocess(x, y)
         initial = side.parameters()
+        seen["prepared"] = x
         seen |= {f"initial {n}": v for n, v in initial.items()}
         for number, (scale, last) in enumerate(((1.0, 1.0), (3.0, 1.0), (1.0, 30.0))):
             side = _fresh(kind, description, style)
@@ -141,15 +143,16 @@ def run_once(kind: str, description: Description, style: Style, pair: Pair) -> A
         warnings.simplefilter("ignore")
         begun = time.perf_counter()
         side = _fresh(kind, description, style)
-        starts = range(0, len(pair.x), pair.batch_size)
-        batches = list(description.feeding.batches()(pair.x, pair.y, 0)) if (
+        x, y = side.preprocess(pair.x, pair.y)
+        starts = range(0, len(x), pair.batch_size)
+        batches = list(description.feeding.batches()(x, y, 0)) if (
             description.feeding
-        ) else [(pair.x[s : s + pair.batch_size], pair.y[s : s + pair.batch_size])
+        ) else [(x[s : s + pair.batch_size], y[s : s + pair.batch_size])
                    for s in starts]  # fmt: skip
         if "step" in side.abilities:
             for step in range(pair.steps):
                 side.step(*batches[step % len(batches)])
-        prediction = np.asarray(side.predict(pair.x))
+        prediction = np.asarray(side.predict(x))
         seconds = time.perf_counter() - begun
     if description.row:
         return prediction, [], seconds  # Their parameters lie otherwise in each framework.

@@ -83,9 +83,11 @@ def test_every_way_of_writing_a_description_down_computes_the_same() -> None:
 @pytest.mark.parametrize("family", ["cnn", "rnn"])
 def test_images_and_sequences_by_hand_are_those_of_the_others(family: str) -> None:
     compared = 0
-    for index in range(12):
+    for index in range(14):
         drawn = drawing.draw(9, index, most=0, families=(family,), kinds=("numpy", "solver"))
         base = dataclasses.replace(drawn.base, dtype="float64")
+        if base.of_kind(nn.Dropout):
+            continue  # Masks differ.
         style = dataclasses.replace(drawn.left_style, threads=1)
         runs = [
             truth.run_once(kind, base, style, drawn)[0]
@@ -135,7 +137,7 @@ def test_a_setting_that_a_renderer_forgets_is_refused() -> None:
     assert not renderers.can("torch", description(optimizer=nn.Adam(0.1, epsilon_placement="hat")),
                              Style())  # fmt: skip
     assert not renderers.can("torch", description(bugs=("softmax-twice",)), Style())
-    assert not renderers.can("numpy", description(loss=nn.LogCosh()), Style())
+    assert not renderers.can("numpy", description(loss=nn.GaussianNegativeLogLikelihood()), Style())
 
 
 def test_every_id_is_made_or_its_reason_is_told() -> None:
