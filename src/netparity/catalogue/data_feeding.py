@@ -217,6 +217,7 @@ DATA_FEEDING: tuple[Convention, ...] = (
             'PyTorch documentation, torch.utils.data; Keras documentation, "Model training APIs", '
             "fit"
         ),
+        not_injectable="the value is what acts: it is changed as batch-size-value",
     ),
     Convention(
         id="batch-size-value",

@@ -114,6 +114,7 @@ DATA_VALUES: tuple[Convention, ...] = (
             'PyTorch documentation, torch.nn.CrossEntropyLoss; Keras documentation, "Probabilistic '
             'losses"'
         ),
+        not_injectable="it only raises, or is another loss",
     ),
     Convention(
         id="label-shape-broadcast",

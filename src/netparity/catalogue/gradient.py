@@ -94,6 +94,7 @@ GRADIENT: tuple[Convention, ...] = (
             "numpy": "gradients = [np.zeros_like(w) for w in weights]  # at the start of each step",
         },
         reference="PyTorch documentation, torch.optim.Optimizer.zero_grad",
+        not_injectable="the missing call is what acts: it is changed as gradients-not-zeroed",
     ),
     Convention(
         id="softmax-grad-extra-batch",

@@ -106,6 +106,7 @@ INITIALIZATION: tuple[Convention, ...] = (
         reference=(
             'Keras documentation, "Layer weight initializers"; PyTorch documentation, torch.nn.init'
         ),
+        not_injectable="one draw does not tell it from init-law",
     ),
     Convention(
         id="init-formulas",
@@ -133,6 +134,7 @@ INITIALIZATION: tuple[Convention, ...] = (
         reference=(
             'He et al., "Delving Deep into Rectifiers" (2015); PyTorch documentation, torch.nn.init'
         ),
+        not_injectable="one draw does not tell it from init-law",
     ),
     Convention(
         id="orthogonal-init",
@@ -161,6 +163,7 @@ INITIALIZATION: tuple[Convention, ...] = (
             'Saxe, McClelland and Ganguli, "Exact solutions to the nonlinear dynamics of learning '
             'in deep linear neural networks" (2014)'
         ),
+        not_injectable="one draw does not tell it from init-law",
     ),
     Convention(
         id="initializer-instance-reuse",

@@ -75,6 +75,7 @@ LOSS_CLASSIFICATION: tuple[Convention, ...] = (
             'PyTorch documentation, torch.nn.CrossEntropyLoss; Keras documentation, "Probabilistic '
             'losses"'
         ),
+        not_injectable="the second softmax is what acts: it is changed as softmax-twice",
     ),
     Convention(
         id="nll-loss-input",
@@ -184,6 +185,7 @@ LOSS_CLASSIFICATION: tuple[Convention, ...] = (
             "torch": "loss = nn.CrossEntropyLoss()(logits, y)",
         },
         reference='Keras documentation, "Probabilistic losses"',
+        not_injectable="it needs two Keras backends in one process",
     ),
     Convention(
         id="label-smoothing",

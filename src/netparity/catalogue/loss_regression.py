@@ -213,6 +213,7 @@ LOSS_REGRESSION: tuple[Convention, ...] = (
             "numpy": "loss = np.mean(np.logaddexp(e, -e) - np.log(2))",
         },
         reference='Keras documentation, "Regression losses"',
+        not_injectable="its two forms agree wherever neither overflows",
     ),
     Convention(
         id="loss-kind",

@@ -75,6 +75,7 @@ REGULARIZATION_DECAY: tuple[Convention, ...] = (
             "jax": "optax.chain(optax.add_decayed_weights({value}), optax.adam(lr))  # coupled",
         },
         reference='Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (ICLR 2019)',
+        not_injectable="the coupling is what acts: it is changed as adam-weight-decay-coupling",
     ),
     Convention(
         id="sgd-weight-decay-coupling",
@@ -155,5 +156,6 @@ REGULARIZATION_DECAY: tuple[Convention, ...] = (
             "jax": "optax.adamw(lr, weight_decay={value})",
         },
         reference='Loshchilov and Hutter, "Decoupled Weight Decay Regularization" (ICLR 2019)',
+        not_injectable="the value is what acts: it is changed as penalty-value",
     ),
 )

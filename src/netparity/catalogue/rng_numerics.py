@@ -177,6 +177,7 @@ RNG_NUMERICS: tuple[Convention, ...] = (
             "numpy": "reg = float(np.float32({value}))  # to use the same rounded constant",
         },
         reference='IEEE 754-2019; Keras documentation, "Backend utilities", floatx',
+        not_injectable="Keras and TensorFlow do it of themselves: their pairs have it unasked",
     ),
     Convention(
         id="float32-compute",
@@ -201,6 +202,7 @@ RNG_NUMERICS: tuple[Convention, ...] = (
             "keras": 'os.environ["KERAS_BACKEND"] = "tensorflow"  # before keras is imported',
         },
         reference='Keras documentation, "Mixed precision policy API"',
+        not_injectable="Keras and TensorFlow do it of themselves: their pairs have it unasked",
     ),
     Convention(
         id="nondeterministic",

@@ -64,6 +64,7 @@ RNG_SEEDS: tuple[Convention, ...] = (
             'Keras documentation, "Random operations", SeedGenerator; "Python & NumPy utilities", '
             "set_random_seed"
         ),
+        not_injectable="a stream's detail: the draw shows as another value",
     ),
     Convention(
         id="keras-init-across-backends",
@@ -151,6 +152,7 @@ RNG_SEEDS: tuple[Convention, ...] = (
         reference=(
             'NumPy documentation, "Random Generator"; JAX documentation, "Pseudorandom numbers"'
         ),
+        not_injectable="a stream's detail: the draw shows as another value",
     ),
     Convention(
         id="layout-transposes-init",
@@ -176,6 +178,7 @@ RNG_SEEDS: tuple[Convention, ...] = (
             "torch": "layer.weight.data = torch.from_numpy(draw.T.copy())",
         },
         reference="NumPy documentation, numpy.random.Generator.standard_normal",
+        not_injectable="a stream's detail: the draw shows as another value",
     ),
     Convention(
         id="torch-randn-vectorised-16",
@@ -216,6 +219,7 @@ RNG_SEEDS: tuple[Convention, ...] = (
             ),
         },
         reference="PyTorch documentation, torch.utils.data",
+        not_injectable="a stream's detail: the draw shows as another value",
     ),
     Convention(
         id="dropout-rng-use",
@@ -238,6 +242,7 @@ RNG_SEEDS: tuple[Convention, ...] = (
             "keras": "layers.Dropout(rate, seed={value})",
         },
         reference='PyTorch documentation, torch.nn.Dropout; Keras documentation, "Dropout layer"',
+        not_injectable="a stream's detail: the draw shows as another value",
     ),
     Convention(
         id="tf-op-seed",
@@ -256,6 +261,7 @@ RNG_SEEDS: tuple[Convention, ...] = (
             "tensorflow": "tf.random.stateless_normal(shape, seed=[{value}, 0])",
         },
         reference="TensorFlow documentation, tf.random.set_seed",
+        not_injectable="a stream's detail: the draw shows as another value",
     ),
     Convention(
         id="sklearn-random-state",
@@ -277,6 +283,7 @@ RNG_SEEDS: tuple[Convention, ...] = (
             ),
         },
         reference="scikit-learn glossary, random_state",
+        not_injectable="a stream's detail: the draw shows as another value",
     ),
     Convention(
         id="torch-dtype-stream",

@@ -56,6 +56,7 @@ STRUCTURE: tuple[Convention, ...] = (
             "jax:padding=valid": 'nn.Conv(features, kernel_size, padding="VALID")',
         },
         reference='Keras documentation, "Conv2D layer"; Flax documentation, Conv',
+        not_injectable="the layers behind it would no longer fit",
     ),
     Convention(
         id="conv-same-padding",
@@ -119,6 +120,7 @@ STRUCTURE: tuple[Convention, ...] = (
             "jax": "nn.max_pool(x, window_shape, strides={value})",
         },
         reference="PyTorch documentation, torch.nn.MaxPool2d; Flax documentation, Pooling",
+        not_injectable="the layers behind it would no longer fit",
     ),
     Convention(
         id="gru-reset-after",

@@ -256,6 +256,7 @@ STRUCTURE_LAYOUTS: tuple[Convention, ...] = (
             "jax": "nn.RNN(cell, time_major={value})",
         },
         reference="PyTorch documentation, torch.nn.LSTM",
+        not_injectable="it only raises, unless there are as many rows as steps",
     ),
     Convention(
         id="mha-param-layout",

@@ -346,6 +346,7 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
             "jax": "optax.adadelta({value})",
         },
         reference='Zeiler, "ADADELTA: An Adaptive Learning Rate Method" (2012)',
+        not_injectable="the value is what acts: it is changed as learning-rate-value",
     ),
     Convention(
         id="adamax-epsilon",
@@ -452,6 +453,7 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
             "jax": "optax.lion(lr, weight_decay={value})",
         },
         reference='Chen et al., "Symbolic Discovery of Optimization Algorithms" (2023)',
+        not_injectable="the value is what acts: it is changed as penalty-value",
     ),
     Convention(
         id="muon-defaults",
@@ -482,5 +484,6 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
             "keras": "keras.optimizers.Muon(weight_decay={value})",
         },
         reference='PyTorch documentation, torch.optim.Muon; Keras documentation, "Muon"',
+        not_injectable="the value is what acts: it is changed as penalty-value",
     ),
 )

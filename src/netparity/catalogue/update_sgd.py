@@ -114,6 +114,7 @@ UPDATE_SGD: tuple[Convention, ...] = (
             "sklearn": 'MLPClassifier(solver="sgd", learning_rate_init={value})',
         },
         reference='PyTorch documentation, torch.optim.SGD; Keras documentation, "SGD"',
+        not_injectable="the value is what acts: it is changed as learning-rate-value",
     ),
     Convention(
         id="learning-rate-value",
