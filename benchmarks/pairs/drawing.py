@@ -23,7 +23,7 @@ ROWS = 42  # No multiple of the batch: the last one is partial.
 BATCH = 12
 STEPS = 12
 #: Descriptions tried until one fits a wanted id and both kinds.
-TRIES = 400
+TRIES = 2000
 NOTHING = 0.15
 PREPARED = ("std-ddof", "pixel-scaling", "preprocessing")
 
@@ -59,7 +59,7 @@ def draw(
         pair = _try(seed, index, rng, make, first if count else None, count, kinds)
         if pair is not None:
             return pair
-        if attempt % 40 == 39:
+        if attempt % 100 == 99:
             first = choose(rng, ids)
     raise RuntimeError(f"no pair for seed {seed}, index {index}, first {first}")
 
