@@ -242,7 +242,7 @@ def penalty_scope(d: Description, rng: np.random.Generator) -> Change | None:
 def weight_decay_bias(d: Description, rng: np.random.Generator) -> Change | None:
     """The biases decay too."""
     term = _l2(d)
-    plain = not d.of_kind(nn.BatchNorm, nn.LayerNorm)
+    plain = not d.of_kind(nn.BatchNorm, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm)
     if term is not None and term.scope == "weights" and plain:
         return _penalties("weight-decay-bias", (dataclasses.replace(term, scope="all"),))
     rule: Any = d.optimizer

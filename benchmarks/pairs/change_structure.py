@@ -51,7 +51,7 @@ def layer_missing(d: Description, rng: np.random.Generator) -> Change | None:
 def layer_width(d: Description, rng: np.random.Generator) -> Change | None:
     """A hidden layer of another width."""
     dense = d.of_kind(nn.Affine)
-    between = d.of_kind(nn.BatchNorm, nn.LayerNorm)
+    between = d.of_kind(nn.BatchNorm, nn.LayerNorm, nn.RMSNorm)
     if len(dense) < 2 or between:
         return None
     index = int(rng.integers(len(dense) - 1))
