@@ -69,6 +69,8 @@ def identify(
     look = Look.at_side(live, Twin(replace(conventions, loss=None)), draws_for)
     x, y = batches[0]
     random = general(look, batches, rng)
+    if not random:
+        return None
     hopeless = cut_off(look, x, y, rng)
     every = [*random[:6], *hopeless]
     if conventions.loss is not None:

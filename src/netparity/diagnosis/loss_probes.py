@@ -96,12 +96,14 @@ class Look:
 def general(
     look: Look, batches: Sequence[tuple[Array, Array]], rng: np.random.Generator
 ) -> list[Probe]:
-    """The loss at random parameters, on batches of several sizes."""
-    return [
+    """The loss at random parameters, on batches of several sizes, where masks can be seen."""
+    probes = (
         look.at(probe_parameters(look.twin, rng, scale), x, y)
         for scale in SCALES
         for x, y in batches
-    ]
+    )
+    drops = bool(look.twin.dropout_layers())
+    return [probe for probe in probes if probe.draws is not None or not drops]
 
 
 def cut_off(look: Look, x: Array, y: Array, rng: np.random.Generator) -> list[Probe]:

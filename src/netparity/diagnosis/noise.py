@@ -175,8 +175,9 @@ def element_floor(
     kappa = max(1.0, measured / base) if base > 0 else 1.0
     spread = kappa * np.maximum(mc, channel_rms(mc))
     ulp = float(np.finfo(dtype).eps)
-    tiny = float(np.finfo(dtype).tiny)  # below it numbers lose digits, or are zero
-    return np.asarray(FACTOR * np.maximum(spread, ULPS * ulp * channel_rms(reference) + tiny))
+    # Below these numbers lose digits, or are zero; or are no more than a rounding's rounding.
+    least = float(np.finfo(dtype).tiny) + ulp**2 * rms(reference)
+    return np.asarray(FACTOR * np.maximum(spread, ULPS * ulp * channel_rms(reference) + least))
 
 
 def reference(

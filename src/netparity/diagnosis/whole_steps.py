@@ -20,6 +20,7 @@ from netparity.diagnosis.masks import fed
 from netparity.diagnosis.noise import ULPS
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.diagnosis.update import steering
+from netparity.errors import InputError
 from netparity.implementations.base import Implementation
 from netparity.nn import (
     L1,
@@ -174,6 +175,20 @@ def still(twin: Twin, made: Sequence[steering.Steered]) -> list[str]:
     ]
 
 
+def _can_be(
+    twin: Twin, guess: Guess, made: Sequence[steering.Steered], drawn: Sequence[Any]
+) -> bool:
+    """Whether the loss of a guess takes every target that was steered to."""
+    set_so = twin.with_(loss=guess.loss, penalties=guess.penalties)
+    try:
+        with np.errstate(all="ignore"):
+            for step, draws in zip(made, drawn, strict=True):
+                set_so.evaluate(step.before, step.x, step.y, draws=draws, backward=False)
+    except InputError:
+        return False
+    return True
+
+
 def ranked(
     twin: Twin,
     possible: Sequence[Guess],
@@ -229,6 +244,7 @@ def identify(
     finally:
         live.restore(saved)
     dtype = live.dtype
+    possible = [guess for guess in possible if _can_be(twin, guess, made, drawn)]
 
     def followed(guess: Guess) -> tuple[Twin, update.Updates]:
         set_so = twin.with_(loss=guess.loss, penalties=guess.penalties)
