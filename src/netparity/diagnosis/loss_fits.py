@@ -25,6 +25,8 @@ from netparity.nn import (
 
 #: A fit is screened at so many roundoffs of each total; the confirmation measures its noise.
 ROUNDOFFS: Final = 3e3
+#: A factor is that of a mean over the outputs where it then takes so many characters less.
+_SHORTER: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +121,10 @@ def _written(kind: Loss, power: int, factor: float, data: Data) -> Iterator[Loss
     summed = not (isinstance(kind, MulticlassHinge) and kind.over != "sum")
     for near in snaps(factor, data.dtype):
         settings: dict[str, Any] = {"batch": batch, "factor": near}
-        for whole in (1.0, 0.5):
-            if (
-                over in switches(kind)
-                and summed
-                and outputs > 1
-                and np.isclose(near * outputs, whole, rtol=1e-12)
-            ):
-                settings |= {over: "mean", "factor": whole}
+        whole = snaps(near * outputs, data.dtype)[0]
+        averaged = whole in (1.0, 0.5) or len(repr(whole)) + _SHORTER <= len(repr(near))
+        if over in switches(kind) and summed and outputs > 1 and averaged:
+            settings |= {over: "mean", "factor": whole}
         yield changed(kind, **settings)
 
 

@@ -38,11 +38,12 @@ def rule(
         learning_rate: its rate.
         decay: its weight decay, as the reference network's switches.
         rounds: whether what passes through ``keras.ops.cast`` is rounded to float32, as the
-            betas of Lion do.
+            betas of Lion and the first values of accumulators do.
     """
     o, kind = optimizer, _kind(optimizer)
+    start = float(getattr(o, "initial_accumulator_value", 0.0))
+    start = float(np.float32(start)) if rounds else start
     if kind == "Adagrad":
-        start = float(o.initial_accumulator_value)
         return nn.AdaGrad(learning_rate, float(o.epsilon), "inside", start, **decay)
     if kind == "RMSprop":
         return nn.RMSProp(
@@ -73,7 +74,7 @@ def rule(
         return nn.Ftrl(
             learning_rate,
             power=-float(o.learning_rate_power),
-            initial_accumulator=float(o.initial_accumulator_value),
+            initial_accumulator=start,
             l1=float(o.l1_regularization_strength),
             l2=float(o.l2_regularization_strength),
             l2_shrinkage=float(o.l2_shrinkage_regularization_strength),
