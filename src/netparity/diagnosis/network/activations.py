@@ -25,6 +25,7 @@ from netparity.diagnosis.network.cuts import (
     look_with,
     looks_before,
     of_one_colour,
+    takes,
 )
 from netparity.diagnosis.network.look import SCREEN, Look, first_rows, near, off
 from netparity.diagnosis.network.sketch import Sketch
@@ -138,6 +139,8 @@ def read(
     """
     candidates = tuple(dict.fromkeys((*hints, *KNOWN)))
     two = first_rows(live, x, 2)  # equal rows, the mean of which is exact
+    if not takes(sketch, two, rng):
+        return None
     for gaps in _groups(sketch):
         key = _behind(sketch, gaps[0])
         if key not in memory:

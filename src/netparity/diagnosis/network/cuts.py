@@ -16,6 +16,7 @@ from netparity.diagnosis.network.look import Look, two_dimensional
 from netparity.diagnosis.network.sketch import Layers, Sketch, images_end
 from netparity.diagnosis.probes import probe_buffers, probe_parameters, write
 from netparity.diagnosis.twin import Array, Twin, Values
+from netparity.errors import InputError
 from netparity.implementations.base import Implementation
 from netparity.nn import Conv2D, Layer, Permute
 
@@ -47,6 +48,17 @@ def looks_before(
             look = _entering(look, twin, behind)
         looks.append(look)
     return behind, looks
+
+
+def takes(sketch: Sketch, x: Array, rng: np.random.Generator) -> bool:
+    """Whether the layers of a sketch fit the rows and each other."""
+    twin = Twin(sketch.conventions)
+    try:
+        with np.errstate(all="ignore"):
+            twin.forward(probe_parameters(twin, rng) | probe_buffers(twin, rng), x)
+    except InputError:
+        return False
+    return True
 
 
 def _entering(look: Look, twin: Twin, behind: Sketch) -> Look:
