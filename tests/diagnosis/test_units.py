@@ -22,6 +22,8 @@ from netparity.diagnosis import (
     reported,
     reporting,
 )
+from netparity.diagnosis.gradient_probes import Probe
+from netparity.diagnosis.misplaced import find_misplaced
 from netparity.diagnosis.probes import probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.implementations import adapt
@@ -289,14 +291,14 @@ def test_snap_in_float64(value: float) -> None:
 
 
 # ---- gradient --------------------------------------------------------------------------------
-def probe_of(conventions: Conventions, swap: Any) -> list[gradient.Probe]:
+def probe_of(conventions: Conventions, swap: Any) -> list[Probe]:
     twin = Twin(conventions)
     probes = []
     for seed in range(2):
         values = probe_parameters(twin, rng(seed))
         x, y = rng(seed + 20).standard_normal((8, 5)), rng(seed + 30).integers(0, 5, 8)
         found = twin.evaluate(values, x, y)
-        probes.append(gradient.Probe(values, x, y, None, swap(found)))
+        probes.append(Probe(values, x, y, None, swap(found)))
     return probes
 
 
@@ -305,7 +307,7 @@ class TestMisplaced:
     conventions = Conventions(layers=layers, places=itself(layers), loss=SoftmaxCrossEntropy())
 
     def test_gradients_in_their_places(self) -> None:
-        found, relations = gradient.find_misplaced(
+        found, relations = find_misplaced(
             self.conventions, probe_of(self.conventions, lambda e: e.gradients)
         )
         assert found is None
@@ -319,9 +321,7 @@ class TestMisplaced:
                 moved[one], moved[two] = moved[two], moved[one]
             return moved
 
-        found, relations = gradient.find_misplaced(
-            self.conventions, probe_of(self.conventions, swap)
-        )
+        found, relations = find_misplaced(self.conventions, probe_of(self.conventions, swap))
         assert found is not None
         assert dict(found.weights) == {
             "affine1.weight": ("affine2", "affine2"),
@@ -335,7 +335,7 @@ class TestMisplaced:
             wrong = e.tape.inputs["affine1"].T @ e.deltas["affine3"]
             return dict(e.gradients) | {"affine3.weight": wrong}
 
-        found, _ = gradient.find_misplaced(self.conventions, probe_of(self.conventions, swap))
+        found, _ = find_misplaced(self.conventions, probe_of(self.conventions, swap))
         assert found is not None
         assert dict(found.weights) == {"affine3.weight": ("affine3", "affine1")}
         assert dict(found.biases) == {}

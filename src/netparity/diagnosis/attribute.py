@@ -10,7 +10,7 @@ import numpy as np
 
 from netparity.diagnosis import freerun, shares, verify
 from netparity.diagnosis.bench import Bench, Stage
-from netparity.diagnosis.candidates import Candidate, Plan
+from netparity.diagnosis.candidates import BELOW_FLOAT32, Candidate, Plan
 from netparity.diagnosis.freerun import FreeRuns, Run, gap, predictions
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.noise import Measure, rms
@@ -22,8 +22,6 @@ from netparity.report.model import (
 
 #: Stages that say nothing about the training itself.
 REPORTING = ("reporting",)
-#: Of latent conventions, those that a run shows in all but its last digits.
-BELOW = "below float32 noise"
 #: Points of a loss curve; a longer run is thinned.
 CURVE_POINTS = 200
 
@@ -111,7 +109,7 @@ def account(parts: Parts, runs: FreeRuns | None, steps: int) -> Accounted:
     base = Plan(bench.right.conventions)
     training = [v.candidate for v in parts.verified if v.candidate.stage not in REPORTING]
     # What is inactive makes no difference, or it is none of these: it stays as it is.
-    rounded = [c for c in parts.latent if c.latent and c.latent.startswith(BELOW)]
+    rounded = [c for c in parts.latent if c.latent == BELOW_FLOAT32]
     changes = [*training, *rounded]
     everything = verify.apply(base, changes)
     after, trajectory, note = _after(parts, runs, everything, last)

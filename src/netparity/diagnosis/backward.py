@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from netparity.conventions import Conventions, Factored, OverClasses, Slope, Unbounded, changed
 from netparity.diagnosis.faulty import unbounded
-from netparity.diagnosis.twin import Array, Twin, Values
+from netparity.diagnosis.gradient_probes import Probe
+from netparity.diagnosis.twin import Twin, Values
 from netparity.nn import (
     Affine,
+    Dropout,
     Identity,
     Sigmoid,
     SigmoidCrossEntropy,
@@ -21,35 +23,21 @@ from netparity.nn import (
     Tanh,
 )
 
-
-class Probed(Protocol):
-    """What a side's gradients were at one place."""
-
-    @property
-    def values(self) -> Values:
-        """The parameters."""
-
-    @property
-    def x(self) -> Array:
-        """The inputs."""
-
-    @property
-    def y(self) -> Array:
-        """The targets."""
-
-    @property
-    def draws(self) -> tuple[Array, ...] | None:
-        """Dropout's draws."""
-
-    @property
-    def gradients(self) -> Values:
-        """The side's gradients."""
-
-
+#: A factor this near to 1 is none: what a fit to float32 gradients, or steps, can tell from 1.
+FACTOR_PRECISION: Final = 1e-4
 #: A guess further off than this is not worth its noise runs.
 NEAR: Final = 1e-3
 
 Rule = Literal["left out", "diagonal", "of the output", "of the input"]
+
+
+def masked_backward(conventions: Conventions, *, masked: bool = True) -> Conventions:
+    """The conventions with dropout's mask in the backward pass, where it should be, or not."""
+    layers = tuple(
+        (n, replace(k, mask_in_backward=masked) if isinstance(k, Dropout) else k)
+        for n, k in conventions.layers or ()
+    )
+    return replace(conventions, layers=layers)
 
 
 def without_bounds(conventions: Conventions) -> Conventions | None:
@@ -104,7 +92,7 @@ def _fits(rule: Rule, layer: object) -> bool:
     return rule != "of the input" or isinstance(layer, Sigmoid | Tanh)
 
 
-def near(guess: Conventions, probes: Sequence[Probed]) -> bool:
+def near(guess: Conventions, probes: Sequence[Probe]) -> bool:
     """Whether a guess gives about a side's gradients."""
     twin = Twin(guess)
     for probe in probes:
@@ -118,7 +106,7 @@ def near(guess: Conventions, probes: Sequence[Probed]) -> bool:
 
 
 def own_factors(
-    conventions: Conventions, probes: Sequence[Probed], dtype: np.dtype[Any]
+    conventions: Conventions, probes: Sequence[Probe], dtype: np.dtype[Any]
 ) -> tuple[Factored, ...]:
     """A factor of its own on some parameters, such as a mean over the rows in place of a sum."""
     bare = Twin(replace(conventions, penalties=()))
@@ -157,7 +145,7 @@ def own_factors(
     return tuple(Factored(f, tuple(names), power) for (f, power), names in groups.items())
 
 
-def pull_of(conventions: Conventions, probe: Probed) -> Values:
+def pull_of(conventions: Conventions, probe: Probe) -> Values:
     """The gradients of the penalties at a place."""
     total: Values = {}
     for term in conventions.penalties or ():
@@ -166,6 +154,6 @@ def pull_of(conventions: Conventions, probe: Probed) -> Values:
     return total
 
 
-def _wide(twin: Twin, probe: Probed) -> Values:
+def _wide(twin: Twin, probe: Probe) -> Values:
     wide = {n: np.asarray(v, dtype=np.float64) for n, v in probe.values.items()}
     return twin.evaluate(wide, probe.x, probe.y, draws=probe.draws).gradients

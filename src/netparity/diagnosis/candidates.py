@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 from netparity import catalogue
 from netparity.conventions import Conventions
@@ -12,6 +12,8 @@ from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.switches import Difference
 from netparity.report.model import Evidence, Fix
 
+#: Why a convention is latent that shows in all but the last digits.
+BELOW_FLOAT32: Final = "below float32 noise but real in float64"
 Origin = Literal["left", "right"]
 
 

@@ -68,59 +68,6 @@ class Broadcast(Mistaken):
 
 
 @dataclass(frozen=True, slots=True)
-class SoftmaxBefore(Mistaken):
-    """A softmax before the cross-entropy's own."""
-
-    id = "softmax-twice"
-    what = "the loss takes the softmax of a softmax"
-    softmax: ClassVar[Softmax] = Softmax()
-    takes: ClassVar[Literal["logits", "probabilities"]] = "logits"
-
-    batch: BatchReduction = "mean"
-    factor: float = 1.0
-
-    def value_and_gradient(
-        self,
-        prediction: Array,
-        target: Array,
-        *,
-        weights: Array | None = None,
-        memory: Memory = FRESH,
-    ) -> tuple[float, Array]:
-        """Of what the softmax gives for ``prediction``, (N, C)."""
-        if prediction.ndim != 2:
-            raise InputError(f"expected predictions (N, C); received {prediction.shape}")
-        p, backward = self.softmax.apply({}, prediction)
-        inner = SoftmaxCrossEntropy(self.batch, self.factor, self.takes)
-        value, gradient = inner.value_and_gradient(p, target, weights=weights)
-        return value, backward(gradient)[0]
-
-
-@dataclass(frozen=True, slots=True)
-class SigmoidBefore(Mistaken):
-    """A sigmoid before the binary cross-entropy's own."""
-
-    id = "from-logits-default"
-    what = "the loss takes the sigmoid of a sigmoid"
-
-    head: Sigmoid
-    inner: SigmoidCrossEntropy
-    batch: BatchReduction = "mean"
-    factor: float = 1.0
-
-    def value_and_gradient(
-        self,
-        prediction: Array,
-        target: Array,
-        *,
-        weights: Array | None = None,
-        memory: Memory = FRESH,
-    ) -> tuple[float, Array]:
-        """Of what the sigmoid gives for ``prediction``, (N, …)."""
-        return _through(self.head, self.inner, prediction, target, weights)
-
-
-@dataclass(frozen=True, slots=True)
 class Behind(Loss):
     """A loss of what a network's last layer makes of ``prediction``."""
 
@@ -147,6 +94,41 @@ def _through(
     given, backward = head.apply({}, prediction)
     value, gradient = inner.value_and_gradient(given, target, weights=weights)
     return value, backward(gradient)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class SigmoidBefore(Behind, Mistaken):
+    """A sigmoid before the binary cross-entropy's own."""
+
+    id = "from-logits-default"
+    what = "the loss takes the sigmoid of a sigmoid"
+
+
+@dataclass(frozen=True, slots=True)
+class SoftmaxBefore(Mistaken):
+    """A softmax before the cross-entropy's own."""
+
+    id = "softmax-twice"
+    what = "the loss takes the softmax of a softmax"
+    softmax: ClassVar[Softmax] = Softmax()
+    takes: ClassVar[Literal["logits", "probabilities"]] = "logits"
+
+    batch: BatchReduction = "mean"
+    factor: float = 1.0
+
+    def value_and_gradient(
+        self,
+        prediction: Array,
+        target: Array,
+        *,
+        weights: Array | None = None,
+        memory: Memory = FRESH,
+    ) -> tuple[float, Array]:
+        """Of what the softmax gives for ``prediction``, (N, C)."""
+        if prediction.ndim != 2:
+            raise InputError(f"expected predictions (N, C); received {prediction.shape}")
+        inner = SoftmaxCrossEntropy(self.batch, self.factor, self.takes)
+        return _through(self.softmax, inner, prediction, target, weights)
 
 
 def behind(head: Layer, loss: Loss) -> Loss:

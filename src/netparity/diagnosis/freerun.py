@@ -18,9 +18,9 @@ from netparity.conventions import Conventions, no_bugs
 from netparity.diagnosis import feeding
 from netparity.diagnosis.align import added
 from netparity.diagnosis.arithmetic import reordered
+from netparity.diagnosis.backward import masked_backward
 from netparity.diagnosis.bench import Bench
 from netparity.diagnosis.candidates import Plan
-from netparity.diagnosis.gradient import masked_backward
 from netparity.diagnosis.heads import head_of
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.masks import fed

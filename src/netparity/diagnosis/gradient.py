@@ -6,15 +6,16 @@ never blamed for what runs on into it from an earlier stage.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from netparity.conventions import Conventions, Factored, GradientFault, Misplaced, Slope, bugs
+from netparity.conventions import Conventions, Factored, GradientFault, Slope, bugs
 from netparity.diagnosis.backward import (
+    FACTOR_PRECISION,
+    masked_backward,
     near,
     over_classes,
     own_factors,
@@ -22,45 +23,14 @@ from netparity.diagnosis.backward import (
     slope_guesses,
     without_bounds,
 )
-from netparity.diagnosis.faulty import unbounded
-from netparity.diagnosis.loss_probes import excluded
-from netparity.diagnosis.masks import fed
-from netparity.diagnosis.noise import Measure, Reference, clear_rows, reference
+from netparity.diagnosis.gradient_probes import Probe, Relation
+from netparity.diagnosis.misplaced import find_misplaced
+from netparity.diagnosis.noise import Measure, Reference, reference
 from netparity.diagnosis.penalty import Pull, as_penalties
-from netparity.diagnosis.probes import probe_parameters
 from netparity.diagnosis.snapping import snap
-from netparity.diagnosis.twin import Array, Twin, Values
-from netparity.errors import CannotError
+from netparity.diagnosis.twin import Twin, Values
 from netparity.implementations.base import Implementation
-from netparity.nn import Affine, Dropout, Penalty
-
-#: Parameters that are tried until the masks of a side's dropout can be seen in its activations.
-LOOKS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """One evaluation: twin parameters, the batch, draws, and the side's gradients (twin layout).
-
-    ``piled``: the side added them to those of earlier calls, and they were taken apart again.
-    """
-
-    values: Values
-    x: Array
-    y: Array
-    draws: tuple[Array, ...] | None
-    gradients: Values
-    piled: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """A relation between a side's gradients and the twin's that was fitted to the numbers."""
-
-    text: str
-    fitted: float | str | None
-    expected: float | str | None
-    residual: float
+from netparity.nn import Penalty
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,91 +51,6 @@ class FoundGradient:
     residual: tuple[Measure, ...]
     relations: tuple[Relation, ...]
     understood: bool
-
-
-def observe(
-    live: Implementation,
-    twin: Twin,
-    batches: Sequence[tuple[Array, Array]],
-    rng: np.random.Generator,
-    draws_for: Any,
-) -> list[Probe]:
-    """The side's gradients at parameters of our choosing, on rows clear of every kink."""
-    native = live.parameters()
-    saved = live.state()
-    probes = []
-    try:
-        for scale, (x, y), far in _places(twin, batches):
-            for _ in range(LOOKS):
-                values = probe_parameters(twin, rng, scale) | far
-                live.set_parameters(twin.native(values, native))
-                draws = draws_for(live, x)
-                if draws is not None or not twin.dropout_layers():
-                    break
-            else:
-                continue  # its masks cannot be seen, behind units that are all 0
-            if draws is None or "draws" in live.abilities:
-                known = reference(
-                    twin, values, x, y, dtype=live.dtype, rng=rng, draws=draws, backward=False
-                )
-                rows = clear_rows(twin, known, y)
-                if 0 < rows.sum() < len(x):
-                    x, y = x[rows], y[rows]
-                    draws = None if draws is None else [d[rows] for d in draws]
-
-            def look(x: Array = x, y: Array = y, draws: Any = draws) -> Values:
-                found = live.gradients(x, y, draws=fed(live, twin, draws))
-                return twin_layout(twin, found, native)
-
-            got, piled = _once(look)
-            given = None if draws is None else tuple(draws)
-            probes.append(Probe(values, x, y, given, got, piled))
-            live.restore(saved)
-    finally:
-        live.restore(saved)
-    if not probes:
-        raise CannotError("dropout masks that can be seen")
-    return probes
-
-
-def _places(
-    twin: Twin, batches: Sequence[tuple[Array, Array]]
-) -> Iterator[tuple[float, tuple[Array, Array], Values]]:
-    """Scales of the parameters, batches, and what is set apart from the parameters drawn.
-
-    Where the loss bounds a logarithm the last is a place at which the bound acts.
-    """
-    for scale, batch in zip((1.0, 2.0, 1.0), batches, strict=False):
-        yield scale, batch, {}
-    loss = twin.conventions.loss
-    if loss is not None and unbounded(loss) != loss:
-        far = excluded(twin, batches[0][1])
-        if far:
-            yield 1.0, batches[0], far
-
-
-def _once(look: Callable[[], Values]) -> tuple[Values, bool]:
-    """The gradient of one batch, and whether calls pile up: each adds as much to the last."""
-    first, again = look(), look()
-    if all(np.array_equal(first[n], again[n], equal_nan=True) for n in first):
-        return first, False
-    third = look()
-    grown = {n: again[n] - first[n] for n in first}
-    piled = all(
-        np.allclose(third[n] - again[n], grown[n], rtol=1e-3, atol=1e-6 * np.max(np.abs(third[n])))
-        for n in first
-    ) and any(np.any(g != 0) for g in grown.values())
-    return (grown, True) if piled else (first, False)
-
-
-def twin_layout(twin: Twin, gradients: Mapping[str, Array], like: Mapping[str, Array]) -> Values:
-    """Gradients by the side's names, as twin arrays; those the side does not name are left out."""
-    shaped = {
-        name: np.asarray(gradient).reshape(np.asarray(like[name]).shape)
-        for name, gradient in gradients.items()
-        if name in like
-    }
-    return twin.parameters(twin.values(shaped))
 
 
 def compare(
@@ -227,15 +112,6 @@ def identify(
     return FoundGradient(declared, tuple(measures), tuple(measures), (), understood=False)
 
 
-def masked_backward(conventions: Conventions) -> Conventions:
-    """The conventions with dropout's mask in the backward pass, where it should be."""
-    layers = tuple(
-        (n, replace(k, mask_in_backward=True) if isinstance(k, Dropout) else k)
-        for n, k in conventions.layers or ()
-    )
-    return replace(conventions, layers=layers)
-
-
 def _different(measures: Sequence[Measure]) -> bool:
     return any(m.different for m in measures)
 
@@ -270,20 +146,15 @@ def _mistakes(
 
     for fault in _common_factors(start, probes):
         rows = {0: "", 1: "·N", -1: "/N"}[fault.rows_power]
-        relation = Relation(f"g = c{rows} · ∂loss/∂w: c", fault.factor, 1.0, 0.0)
+        relation = Relation(f"g = c{rows} · ∂loss/∂w: c", fault.factor, 1.0)
         yield with_(fault), (relation,)
     own = own_factors(start, probes, dtype)
     if own:
         yield with_(*own), tuple(_of_factor(f) for f in own)
-    without = tuple(
-        (n, replace(layer, mask_in_backward=False) if isinstance(layer, Dropout) else layer)
-        for n, layer in start.layers or ()
-    )
-    if without != start.layers:
-        relation = Relation(
-            "g = the gradient with dropout's mask left out of the backward pass", 1.0, 1.0, 0.0
-        )
-        yield replace(start, layers=without), (relation,)
+    without = masked_backward(start, masked=False)
+    if without != start:
+        words = "g = the gradient with dropout's mask left out of the backward pass"
+        yield without, (Relation(words, 1.0, 1.0),)
     for slopes in slope_guesses(start):
         guess = with_(*slopes)
         if near(guess, probes):
@@ -296,11 +167,11 @@ def _mistakes(
 def _of_factor(fault: Factored) -> Relation:
     rows = {0: "", 1: "·N", -1: "/N"}[fault.rows_power]
     names = ", ".join(fault.parameters or ())
-    return Relation(f"g = c{rows} · ∂loss/∂w of {names}: c", fault.factor, 1.0, 0.0)
+    return Relation(f"g = c{rows} · ∂loss/∂w of {names}: c", fault.factor, 1.0)
 
 
 def _of_slope(fault: Slope) -> Relation:
-    return Relation(f"how {fault.layer} passes gradients back", fault.rule, "its derivative", 0.0)
+    return Relation(f"how {fault.layer} passes gradients back", fault.rule, "its derivative")
 
 
 def _fitted_penalties(
@@ -364,8 +235,6 @@ def _pull_of(
 
 #: A penalty is screened at so many roundoffs of the largest gradient; it is measured afterwards.
 SCREEN = 1e4
-#: What a regression on float32 gradients can tell from 1.
-FACTOR_PRECISION = 1e-4
 
 
 def _common_factors(conventions: Conventions, probes: Sequence[Probe]) -> Iterator[Factored]:
@@ -403,117 +272,9 @@ def _common_factors(conventions: Conventions, probes: Sequence[Probe]) -> Iterat
             yield Factored(factor, rows_power=power)
 
 
-def find_misplaced(
-    conventions: Conventions, probes: Sequence[Probe]
-) -> tuple[Misplaced | None, tuple[Relation, ...]]:
-    """Which products ``inputᵀ · delta`` stand where the gradients should.
-
-    Every pair of a layer's input and a layer's delta whose shape fits is compared with the
-    value found in each place.
-    """
-    twin = Twin(replace(conventions, penalties=(), faults=()))
-    affines = [n for n, layer in conventions.layers or () if isinstance(layer, Affine)]
-    weights: dict[str, tuple[str, str]] = {}
-    biases: dict[str, str] = {}
-    relations: list[Relation] = []
-    first = probes[0]
-    evaluation = twin.evaluate(first.values, first.x, first.y, draws=first.draws)
-    for name, gradient in first.gradients.items():
-        layer, kind = name.rsplit(".", 1)
-        got = np.asarray(gradient, dtype=np.float64)
-        best: tuple[float, Any, Array] | None = None
-        pairs = (
-            itertools.product(affines, affines) if kind == "weight" else ((a, a) for a in affines)
-        )
-        for delta, source in pairs:
-            d = np.asarray(evaluation.deltas[delta], dtype=np.float64)
-            value = (
-                np.asarray(evaluation.tape.inputs[source]).T @ d if kind == "weight" else d.sum(0)
-            )
-            if value.shape != got.shape:
-                continue
-            distance = float(np.max(np.abs(value - got)))
-            own = delta == layer and source == layer
-            if best is None or distance < best[0] or (own and distance <= best[0]):
-                best = (distance, (delta, source), value)
-        if best is None:
-            return None, ()
-        delta, source = best[1]
-        if kind == "weight":
-            weights[name] = (delta, source)
-        else:
-            biases[name] = delta
-        if delta != layer or (kind == "weight" and source != layer):
-            scale = float(np.max(np.abs(got))) or 1.0
-            stands = (
-                f"input({source})ᵀ · delta({delta})" if kind == "weight" else f"Σ delta({delta})"
-            )
-            right = f"input({layer})ᵀ · delta({layer})" if kind == "weight" else f"Σ delta({layer})"
-            relations.append(Relation(f"gradient of {name}", stands, right, best[0] / scale))
-    misplaced = {n: p for n, p in weights.items() if p != (n.rsplit(".", 1)[0],) * 2}
-    moved = {n: d for n, d in biases.items() if d != n.rsplit(".", 1)[0]}
-    if not misplaced and not moved:
-        return None, ()
-    return Misplaced(misplaced, moved), tuple(relations)
-
-
-#: Central differences in float64 at a relative step of 1e-5 are right to about its square, and
-#: lose half the digits of the loss: six digits are left.
-DIFFERENCE_FLOOR = 1e-5
-STEP = 1e-5
-
-
-def check_live(
-    known: Any, found: FoundGradient, names: Sequence[str]
-) -> tuple[list[tuple[str, float, float, float]], float] | None:
-    """Checks wrong gradients against central differences of the side's own live loss.
-
-    Returns:
-        For each parameter that they refute: its name, the directional derivative the side
-        gives, the numeric one, and how far the reference network's is from the numeric one,
-        relative; then the largest of those. ``None`` where the live loss does not bear the
-        reference network out, or refutes nothing: an error too small for them stays unexplained.
-    """
-    live, twin = known.live, Twin(found.conventions)
-    probe: Probe = known.gradient_probes[0]
-    if live.dtype != np.float64 or "loss" not in live.abilities or probe.draws is not None:
-        return None
-    native, saved = live.parameters(), live.state()
-    penalties = Twin(replace(found.conventions, penalties=known.loss_penalties))
-    true = penalties.evaluate(probe.values, probe.x, probe.y).gradients
-    rng = np.random.default_rng(0)
-    rows, worst = [], 0.0
-    try:
-        for name in names:
-            direction = rng.standard_normal(probe.values[name].shape)
-            ends = []
-            for sign in (1.0, -1.0):
-                moved = probe.values | {name: probe.values[name] + sign * STEP * direction}
-                live.set_parameters(twin.native(moved, native))
-                ends.append(live.loss(probe.x, probe.y).total)
-                live.restore(saved)
-            numeric = (ends[0] - ends[1]) / (2 * STEP)
-            given = float(np.sum(probe.gradients[name] * direction))
-            expected = float(np.sum(true[name] * direction))
-            scale = abs(numeric) or 1.0
-            off = abs(expected - numeric) / scale
-            worst = max(worst, off)
-            if abs(given - numeric) / scale > DIFFERENCE_FLOOR:
-                rows.append((name, given, numeric, off))
-    finally:
-        live.restore(saved)
-    return (rows, worst) if rows and worst <= DIFFERENCE_FLOOR else None
-
-
 __all__ = [
     "FoundGradient",
-    "Probe",
-    "Relation",
     "compare",
-    "find_misplaced",
     "identify",
-    "observe",
-    "probe_parameters",
     "summary",
-    "twin_layout",
 ]

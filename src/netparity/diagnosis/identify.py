@@ -21,6 +21,7 @@ from netparity.diagnosis import identify_update, structure, unshown, update
 from netparity.diagnosis import loss as losses_
 from netparity.diagnosis import masks as masks_
 from netparity.diagnosis.canonical import make_canonical
+from netparity.diagnosis.gradient_probes import Probe, observe
 from netparity.diagnosis.layout import in_one_layout
 from netparity.diagnosis.noise import Measure
 from netparity.diagnosis.probes import read
@@ -60,7 +61,7 @@ class Identified:
     loss: losses_.FoundLoss | None = None
     loss_penalties: tuple[Penalty, ...] = ()
     gradient: gradients_.FoundGradient | None = None
-    gradient_probes: list[gradients_.Probe] = field(default_factory=list)
+    gradient_probes: list[Probe] = field(default_factory=list)
     update: update.FoundUpdate | None = None
     draws: DrawSource = lambda _live, _x: None
     checks: dict[str, tuple[Measure, ...]] = field(default_factory=dict)
@@ -327,13 +328,13 @@ def _gradient(
         known.twin = Twin(found.conventions)
     elif known.loss is None:
         known.missing["gradient"] = f"the loss of {known.side.which} is not known"
-    if found.understood and any(p.piled for p in probes):
+    if found.understood and any(p.piled is not None for p in probes):
         known.twin = Twin(replace(found.conventions, step_faults=(Piled(in_step=False),)))
 
 
 def _gradient_of(
     known: Identified, twin: Twin, batches: Sequence[tuple[Array, Array]], rng: np.random.Generator
-) -> tuple[gradients_.FoundGradient, list[gradients_.Probe]]:
+) -> tuple[gradients_.FoundGradient, list[Probe]]:
     """The backward pass of a twin's loss, as the side makes it."""
-    probes = gradients_.observe(known.live, twin, batches, rng, known.draws)
+    probes = observe(known.live, twin, batches, rng, known.draws)
     return gradients_.identify(known.live, twin.conventions, probes, rng), probes

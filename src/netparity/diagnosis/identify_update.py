@@ -11,6 +11,7 @@ import numpy as np
 from netparity.conventions import Conventions, changed
 from netparity.diagnosis import gradient as gradients_
 from netparity.diagnosis import stepping, update, whole_steps
+from netparity.diagnosis.gradient_probes import twin_layout
 from netparity.diagnosis.masks import fed
 from netparity.diagnosis.probes import probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values
@@ -35,59 +36,27 @@ def identify(
         rng: for the probes and their noise.
         other: the other side's conventions, first guess for what this one does not declare.
     """
-    twin = known.twin
+    twin, live = known.twin, known.live
     if twin is None:
         return
-    live = known.live
     if not {"update", "step"} & live.abilities:
         known.missing["update"] = f"{known.side.which} has neither update nor step"
         return
     declared = _rule(known.declared)
-    guess = None if other is None else _rule(other)
-    hints = [] if guess is None else [guess]
+    hints = [] if other is None or (guess := _rule(other)) is None else [guess]
     start = probe_parameters(twin, rng)
-    found = None
+    found = stepped = None
     if "update" in live.abilities:
-        made = update.feed(live, twin, update.calls_to_make(start, rng))
-        made = update.at_rates(made, known.declared)
-        seen, _ = whole_steps.without_frozen(made, live.dtype)
-        found = update.identify(seen, live.dtype, rng, declared, hints)
-        known.side.reset()
-    stepped = None
+        found = _by_updates(known, twin, start, rng, declared, hints)
     # Gradients that pile up whenever they are asked for cannot be followed beside the steps.
-    follows = not any(p.piled for p in known.gradient_probes)
+    follows = not any(p.piled is not None for p in known.gradient_probes)
     if "step" in live.abilities and "training" not in known.missing and follows:
-        own = None if found is None else (found.optimizer, found.clipping)
         if "update" in live.abilities:
             walk = (*batches, *batches)[: update.STEPS]
-            rows = [len(x) for x, _ in walk]
-            followed = _follow_steps(known, twin, start, walk)
-            if followed is not None and _grown(known, followed, walk):
-                known.side.reset()
-                followed = _follow_steps(known, twin, start, walk, fresh=True)
-            if followed is not None:
-                said = known.declared
-                if found is not None and found.schedule is not None:
-                    said = replace(said, schedule=found.schedule)
-                followed = update.at_rates(followed, said)
-                followed, frozen = whole_steps.without_frozen(followed, live.dtype)
-                if frozen and "gradients" in live.abilities:
-                    known.twin = twin = twin.with_(frozen=frozen)
-                rules = [rule for rule in (own, declared) if rule is not None]
-                faults = stepping.faults_of(followed, rows, rules, live.dtype, rng)
-                known.twin = twin.with_(step_faults=faults)
-                calls = stepping.received(followed.calls, faults, rows)
-                followed = update.Updates(tuple(calls), followed.after)
-                stepped = update.identify_steps(followed, live.dtype, rng, declared, hints, own)
-                if stepped is not None and found is not None:
-                    stepped = replace(stepped, schedule=found.schedule)
+            stepped = _by_steps(known, start, walk, rng, declared, hints, found)
         else:
             rules = [rule for rule in (declared, *hints) if rule is not None]
-            alone = whole_steps.identify(live, twin, batches, rng, known.draws, rules, other)
-            if alone is not None:
-                stepped, known.twin = alone.update, alone.twin
-                if alone.wrong is not None:
-                    _see_gradient(known, alone.right, alone.wrong, rng)
+            stepped = _by_steps_alone(known, twin, batches, rng, rules, other)
     known.update = stepped or found
     if stepped is not None and known.gradient is None and "loss" in known.checks:
         known.checks["gradient through step"] = stepped.measures
@@ -95,6 +64,73 @@ def identify(
         known.missing["update"] = f"no known update rule repeats that of {known.side.which}"
         return
     known.checks["update"] = known.update.measures
+
+
+def _by_updates(
+    known: Identified,
+    twin: Twin,
+    start: Values,
+    rng: np.random.Generator,
+    declared: update.Rule | None,
+    hints: Sequence[update.Rule],
+) -> update.FoundUpdate | None:
+    """The rule that repeats what a side makes of gradients of our choosing."""
+    live = known.live
+    made = update.feed(live, twin, update.calls_to_make(start, rng))
+    seen, _ = whole_steps.without_frozen(update.at_rates(made, known.declared), live.dtype)
+    found = update.identify(seen, live.dtype, rng, declared, hints)
+    known.side.reset()
+    return found
+
+
+def _by_steps(
+    known: Identified,
+    start: Values,
+    walk: Sequence[tuple[Array, Array]],
+    rng: np.random.Generator,
+    declared: update.Rule | None,
+    hints: Sequence[update.Rule],
+    found: update.FoundUpdate | None,
+) -> update.FoundUpdate | None:
+    """The rule behind whole steps of a side that also updates by gradients it is given."""
+    twin, dtype = known.twin, known.live.dtype
+    followed = None if twin is None else _followed(known, twin, start, walk)
+    if twin is None or followed is None:
+        return None
+    said = known.declared
+    if found is not None and found.schedule is not None:
+        said = replace(said, schedule=found.schedule)
+    seen, frozen = whole_steps.without_frozen(update.at_rates(followed, said), dtype)
+    if frozen and "gradients" in known.live.abilities:
+        twin = twin.with_(frozen=frozen)
+    own = None if found is None else (found.optimizer, found.clipping)
+    rules = [rule for rule in (own, declared) if rule is not None]
+    rows = [len(x) for x, _ in walk]
+    faults = stepping.faults_of(seen, rows, rules, dtype, rng)
+    known.twin = twin.with_(step_faults=faults)
+    seen = update.Updates(tuple(stepping.as_received(seen.calls, faults, rows)), seen.after)
+    stepped = update.identify_steps(seen, dtype, rng, declared, hints, own)
+    if stepped is None or found is None:
+        return stepped
+    return replace(stepped, schedule=found.schedule)
+
+
+def _by_steps_alone(
+    known: Identified,
+    twin: Twin,
+    batches: Sequence[tuple[Array, Array]],
+    rng: np.random.Generator,
+    rules: Sequence[update.Rule],
+    other: Conventions | None,
+) -> update.FoundUpdate | None:
+    """The rule behind whole steps that are all a side shows."""
+    alone = whole_steps.identify(known.live, twin, batches, rng, known.draws, rules, other)
+    if alone is None:
+        return None
+    known.twin = alone.twin
+    if alone.wrong is not None:
+        _see_gradient(known, alone.right, alone.wrong, rng)
+    return alone.update
 
 
 def _rule(conventions: Conventions) -> update.Rule | None:
@@ -134,6 +170,17 @@ def _grown(known: Identified, seen: update.Updates, batches: Sequence[tuple[Arra
     )
 
 
+def _followed(
+    known: Identified, twin: Twin, start: Values, walk: Sequence[tuple[Array, Array]]
+) -> update.Updates | None:
+    """Whole steps of the side, with the gradients it had at each."""
+    followed = _follow_steps(known, twin, start, walk)
+    if followed is None or not _grown(known, followed, walk):
+        return followed
+    known.side.reset()
+    return _follow_steps(known, twin, start, walk, fresh=True)
+
+
 def _follow_steps(
     known: Identified,
     twin: Twin,
@@ -161,9 +208,7 @@ def _follow_steps(
             if fresh:
                 live.restore(known.side.built)
                 live.set_parameters(twin.native(before, native))
-            gradient = gradients_.twin_layout(
-                twin, live.gradients(x, y, draws=fed(live, twin, draws)), native
-            )
+            gradient = twin_layout(twin, live.gradients(x, y, draws=fed(live, twin, draws)), native)
             live.restore(saved)
         elif twin.conventions.loss is not None:
             bare = twin.with_(penalties=())

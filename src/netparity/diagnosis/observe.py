@@ -227,7 +227,7 @@ def gradient(bench: Bench) -> Stage:
             continue
         for m in known.gradient.measures:
             measures.append(replace(m, where=f"{known.side.which}: {m.where}"))
-        if any(p.piled for p in known.gradient_probes):
+        if any(p.piled is not None for p in known.gradient_probes):
             measures.append(Measure(f"{known.side.which}: the same batch again", 1.0, 0.0))
     if missing and not any(m.different for m in measures):
         return _live(
@@ -293,5 +293,5 @@ def _moving(
     faults = [f for f in twin.conventions.step_faults if not isinstance(f, Piled) or f.in_step]
     return [
         replace(c, gradient={n: g for n, g in c.gradient.items() if n not in frozen})
-        for c in stepping.received(calls, faults, [rows] * len(calls))
+        for c in stepping.as_received(calls, faults, [rows] * len(calls))
     ]

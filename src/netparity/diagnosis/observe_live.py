@@ -14,7 +14,7 @@ import numpy as np
 
 from netparity.diagnosis import update
 from netparity.diagnosis.bench import Bench, merge
-from netparity.diagnosis.gradient import twin_layout
+from netparity.diagnosis.gradient_probes import twin_layout
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.noise import FACTOR, ILL_CONDITIONED, ULPS, Measure, channel_rms, measure
 from netparity.diagnosis.probes import probe_parameters

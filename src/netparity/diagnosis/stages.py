@@ -25,7 +25,7 @@ from netparity.diagnosis import (
     verify,
 )
 from netparity.diagnosis.bench import Bench, Stage, not_checked, stage_of
-from netparity.diagnosis.candidates import Both, Candidate, start_from_left
+from netparity.diagnosis.candidates import BELOW_FLOAT32, Both, Candidate, start_from_left
 from netparity.diagnosis.noise import Measure
 from netparity.diagnosis.sides import Pair, Streams
 from netparity.errors import InputError
@@ -243,7 +243,7 @@ def _dtype_default(both: Both, stage: Stage) -> Candidate:
         (),
         both.fix("dtype-default", left="float32", right="float64"),
         start_from_left(both.left.parameters),
-        latent="below float32 noise but real in float64",
+        latent=BELOW_FLOAT32,
     )
 
 

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from netparity.conventions import Factored, Piled, StepFault
 from netparity.diagnosis import update
-from netparity.diagnosis.backward import pull_of, slope_guesses
-from netparity.diagnosis.faulty import received as received_
-from netparity.diagnosis.gradient import Probe
+from netparity.diagnosis.backward import FACTOR_PRECISION, masked_backward, pull_of, slope_guesses
+from netparity.diagnosis.faulty import received
+from netparity.diagnosis.gradient_probes import Probe
 from netparity.diagnosis.snapping import snap
 from netparity.diagnosis.twin import Twin, Values
-from netparity.nn import Dropout
-
-#: A factor this near to 1 is none: what a ratio of float32 steps can tell from 1.
-FACTOR_PRECISION: Final = 1e-4
 
 
-def received(
+def as_received(
     calls: Sequence[update.Call], faults: Sequence[StepFault], rows: Sequence[int]
 ) -> list[update.Call]:
     """The calls with the gradients as they come to the rule.
@@ -33,7 +29,7 @@ def received(
     """
     found, kept = [], dict[str, Any]()
     for call, count in zip(calls, rows, strict=True):
-        kept = received_(call.gradient, faults, count, kept)
+        kept = received(call.gradient, faults, count, kept)
         found.append(replace(call, gradient=kept))
     return found
 
@@ -57,7 +53,7 @@ def faults_of(
 
     def repeats(rule: update.Rule, faults: Sequence[StepFault]) -> bool:
         with np.errstate(all="ignore"):
-            asked = update.Updates(tuple(received(seen.calls, faults, rows)), seen.after)
+            asked = update.Updates(tuple(as_received(seen.calls, faults, rows)), seen.after)
             measures = update.confirm(rule[0], asked, dtype, rng, rule[1])
         return bool(measures) and not any(m.different for m in measures)
 
@@ -109,7 +105,7 @@ def wrong_twin(
         made = tuple(_with_gradients(guess, p, seen.names) for p in probes)
         calls = [replace(c, gradient=p.gradients) for c, p in zip(seen.calls, made, strict=True)]
         with np.errstate(all="ignore"):
-            asked = received(calls, guess.conventions.step_faults, rows)
+            asked = as_received(calls, guess.conventions.step_faults, rows)
             for rule, clipping in rules:
                 updates = update.Updates(tuple(asked), seen.after)
                 measures = update.confirm(rule, updates, dtype, rng, clipping)
@@ -130,12 +126,9 @@ def _mistaken(twin: Twin) -> Iterator[Twin]:
     """The twin with each of the mistakes that are made in gradients."""
     conventions = twin.conventions
     yield twin.with_(step_faults=(Piled(),))
-    masks = tuple(
-        (n, replace(k, mask_in_backward=False) if isinstance(k, Dropout) else k)
-        for n, k in conventions.layers or ()
-    )
-    if masks != conventions.layers:
-        yield twin.with_(layers=masks)
+    unmasked = masked_backward(conventions, masked=False)
+    if unmasked != conventions:
+        yield Twin(unmasked)
     for slopes in slope_guesses(conventions):
         yield twin.with_(faults=slopes)
 

@@ -18,7 +18,7 @@ from netparity.diagnosis import feeding, initial, masked, modes, observe, observ
 from netparity.diagnosis import loss as losses_
 from netparity.diagnosis.align import neutral, pair
 from netparity.diagnosis.bench import Bench
-from netparity.diagnosis.candidates import Candidate, Plan
+from netparity.diagnosis.candidates import BELOW_FLOAT32, Candidate, Plan
 from netparity.diagnosis.canonical import l1_penalties, l2_penalties
 from netparity.diagnosis.freerun import without_left_faults
 from netparity.diagnosis.identify import Identified
@@ -152,8 +152,7 @@ def without_effect(bench: Bench, stage: str, candidates: Sequence[Candidate]) ->
             others = [c for c in candidates if c is not candidate]
             return any(m.different for m in exact(apply(base, others)))
 
-        below = "below float32 noise but real in float64"
-        return [replace(c, latent=below if shows(c) else reason) for c in candidates]
+        return [replace(c, latent=BELOW_FLOAT32 if shows(c) else reason) for c in candidates]
     return [replace(c, latent=reason) for c in candidates]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from netparity.conventions import Conventions, changed
 from netparity.diagnosis import stepping, unshown, update
-from netparity.diagnosis.gradient import Probe
+from netparity.diagnosis.gradient_probes import Probe
 from netparity.diagnosis.masks import fed
 from netparity.diagnosis.noise import ULPS
 from netparity.diagnosis.twin import Array, Twin, Values
@@ -46,6 +46,10 @@ class Guess:
     loss: Loss
     penalties: tuple[Penalty, ...]
     clipping: Clipping | None
+
+    def set_on(self, twin: Twin) -> Twin:
+        """A twin with this loss and these penalties."""
+        return twin.with_(loss=self.loss, penalties=self.penalties)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +183,7 @@ def _can_be(
     twin: Twin, guess: Guess, made: Sequence[steering.Steered], drawn: Sequence[Any]
 ) -> bool:
     """Whether the loss of a guess takes every target that was steered to."""
-    set_so = twin.with_(loss=guess.loss, penalties=guess.penalties)
+    set_so = guess.set_on(twin)
     try:
         with np.errstate(all="ignore"):
             for step, draws in zip(made, drawn, strict=True):
@@ -205,7 +209,7 @@ def ranked(
         return list(possible)
     missed = []
     for guess in possible:
-        set_so = twin.with_(loss=guess.loss, penalties=guess.penalties)
+        set_so = guess.set_on(twin)
         with np.errstate(all="ignore"):
             seen = asked(
                 set_so, made[:start], drawn[:start], after[:start], dtype, rng, noise=False
@@ -247,7 +251,7 @@ def identify(
     possible = [guess for guess in possible if _can_be(twin, guess, made, drawn)]
 
     def followed(guess: Guess) -> tuple[Twin, update.Updates]:
-        set_so = twin.with_(loss=guess.loss, penalties=guess.penalties)
+        set_so = guess.set_on(twin)
         seen = asked(set_so, made, drawn, after, dtype, rng, noise=True)
         seen, frozen = without_frozen(seen, dtype)
         return set_so.with_(frozen=frozen), seen

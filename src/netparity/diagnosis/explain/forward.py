@@ -8,7 +8,7 @@ from typing import Any
 
 from netparity.conventions import GradientFault, OverClasses, bugs, no_bugs
 from netparity.diagnosis.align import Pairing, pair_layers
-from netparity.diagnosis.candidates import Both, Candidate, Plan, text, written
+from netparity.diagnosis.candidates import BELOW_FLOAT32, Both, Candidate, Plan, text, written
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.switches import Difference, differences, follow
 from netparity.diagnosis.twin import Twin
@@ -25,7 +25,6 @@ from netparity.report.model import Evidence, Fix
 #: What the structure stage explains: sizes, biases, parameters.
 SIZES = ("layer-width", "bias-absent", "rnn-weight-layout")
 #: Why a constant that is kept in float32 makes no difference elsewhere.
-BELOW = "below float32 noise but real in float64"
 #: Left's name, right's name, left's layer, right's layer, the switches on which they differ.
 _Named = tuple[str, Layer]
 _Place = tuple[str, str, Layer, Layer, tuple[Difference, ...]]
@@ -233,7 +232,7 @@ def _layer_candidate(both: Both, id: str, places: Sequence[_Place]) -> Candidate
         evidence,
         _fix(both, id, a, b, found),
         change,
-        latent=BELOW if id == "float32-constants" else None,
+        latent=BELOW_FLOAT32 if id == "float32-constants" else None,
     )
 
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from netparity.conventions import Factored, Misplaced, Piled, Slope, bugs, no_bugs
+from netparity.diagnosis.backward import masked_backward
 from netparity.diagnosis.candidates import Both, Candidate, Plan
-from netparity.diagnosis.explain.step import without
-from netparity.diagnosis.gradient import (
-    DIFFERENCE_FLOOR,
-    FoundGradient,
-    check_live,
-    masked_backward,
-)
+from netparity.diagnosis.central_differences import DIFFERENCE_FLOOR, check_live
+from netparity.diagnosis.explain.step import one_sided, other, without
+from netparity.diagnosis.gradient import FoundGradient
 from netparity.diagnosis.identify import Identified
+from netparity.diagnosis.noise import Measure, worst
 from netparity.nn import Dropout, MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
-from netparity.report.model import Evidence, Fix
+from netparity.report.model import Evidence
 
 
 def gradient(both: Both) -> Iterator[Candidate]:
@@ -26,18 +23,19 @@ def gradient(both: Both) -> Iterator[Candidate]:
         found = known.gradient
         if found is None:
             continue
-        if any(p.piled for p in known.gradient_probes):
-            yield _piled(both, known)
+        piled = worst([p.piled for p in known.gradient_probes if p.piled is not None])
+        if piled is not None:
+            yield _piled(both, known, piled)
         if found.understood:
             yield from _faults(both, known, found)
         elif known.loss is not None:
             yield from _wrong(both, known, found)
 
 
-def _piled(both: Both, known: Identified) -> Candidate:
-    """Gradients that are added to those of the calls before."""
+def _piled(both: Both, known: Identified, again: Measure) -> Candidate:
+    """Gradients that are added to those of the calls before, as much in each call."""
     side = known.side.which
-    texts = {side: "added to those before", "right" if side == "left" else "left": "new each time"}
+    texts = {side: "added to those before", other(side): "new each time"}
     return Candidate(
         "gradients-not-zeroed",
         "gradient",
@@ -46,18 +44,15 @@ def _piled(both: Both, known: Identified) -> Candidate:
         texts["right"],
         f"Bug on the {side}: each call adds the gradients of its batch to those of the calls "
         "before, and nothing clears them.",
-        (
-            Evidence(
-                "what the same batch adds when it is asked for again, over its gradient", 1, 0, 0
-            ),
-        ),
-        _one_sided(both, "gradients-not-zeroed", known, None),
+        (Evidence("what the same batch adds a third time, less what it added a second time",
+                  again.difference, 0.0, again.difference),),
+        one_sided(both, "gradients-not-zeroed", known, None),
         without(known, Piled(in_step=False)),
         side=side,
         verified="live",
-        residual=0.0,
-        floor=DIFFERENCE_FLOOR,
-    )
+        residual=again.difference,
+        floor=again.floor,
+    )  # fmt: skip
 
 
 def _wrong(both: Both, known: Identified, found: FoundGradient) -> Iterator[Candidate]:
@@ -77,7 +72,7 @@ def _wrong(both: Both, known: Identified, found: FoundGradient) -> Iterator[Cand
             return replace(plan, left_faults_removed=True)
         return replace(plan, right_faults_removed=True)
 
-    texts = {side: "another value", "right" if side == "left" else "left": "the gradient"}
+    texts = {side: "another value", other(side): "the gradient"}
     yield Candidate(
         "gradient-wrong",
         "gradient",
@@ -90,7 +85,7 @@ def _wrong(both: Both, known: Identified, found: FoundGradient) -> Iterator[Cand
             Evidence(f"directional derivative by {name}: what {side} gives", given, numeric, off)
             for name, given, numeric, off in differences
         ),
-        _one_sided(both, "gradient-wrong", known, None),
+        one_sided(both, "gradient-wrong", known, None),
         change,
         side=side,
         verified="live",
@@ -101,7 +96,11 @@ def _wrong(both: Both, known: Identified, found: FoundGradient) -> Iterator[Cand
 
 def _faults(both: Both, known: Identified, found: FoundGradient) -> Iterator[Candidate]:
     side = known.side.which
-    evidence = tuple(Evidence(r.text, r.fitted, r.expected, r.residual) for r in found.relations)
+    left_over = max((m.difference for m in found.residual), default=None)
+    evidence = tuple(
+        Evidence(r.text, r.fitted, r.expected, left_over if r.residual is None else r.residual)
+        for r in found.relations
+    )
     where = tuple(m.where for m in found.measures if m.different)
 
     def change(plan: Plan) -> Plan:
@@ -135,7 +134,7 @@ def _faults(both: Both, known: Identified, found: FoundGradient) -> Iterator[Can
             wrong = f"{_times(fault)} times the gradient of its loss"
             said = f"every gradient is {_times(fault)} times that of the loss it reports"
             value = 1 / fault.factor
-        texts = {side: wrong, "right" if side == "left" else "left": "the gradient of its loss"}
+        texts = {side: wrong, other(side): "the gradient of its loss"}
         yield Candidate(
             id,
             "gradient",
@@ -144,7 +143,7 @@ def _faults(both: Both, known: Identified, found: FoundGradient) -> Iterator[Can
             texts["right"],
             f"Bug on the {side}: {said}.",
             evidence,
-            _one_sided(both, id, known, value),
+            one_sided(both, id, known, value),
             change,
             side=side,
             also=_of_the_loss(known, fault),
@@ -152,8 +151,7 @@ def _faults(both: Both, known: Identified, found: FoundGradient) -> Iterator[Can
     if any(
         isinstance(k, Dropout) and not k.mask_in_backward for _, k in found.conventions.layers or ()
     ):
-        other = "right" if side == "left" else "left"
-        texts = {side: "mask in the forward pass only", other: "mask in both passes"}
+        texts = {side: "mask in the forward pass only", other(side): "mask in both passes"}
         yield Candidate(
             "dropout-gradient-missing",
             "gradient",
@@ -164,7 +162,7 @@ def _faults(both: Both, known: Identified, found: FoundGradient) -> Iterator[Can
             f"the backward pass, so the gradients below each dropout ({', '.join(where)}) are "
             "those of a network without the mask.",
             evidence,
-            _one_sided(both, "dropout-gradient-missing", known, None),
+            one_sided(both, "dropout-gradient-missing", known, None),
             change,
             side=side,
         )
@@ -203,8 +201,3 @@ def _slopes(faults: Sequence[Slope]) -> tuple[str, str, str]:
         "of the input": "the formula for its output, such as a·(1 − a), is given its input",
     }[faults[0].rule]
     return "gradient-wrong", rule, f"what {names} passes back is wrong: {rule}"
-
-
-def _one_sided(both: Both, id: str, known: Identified, value: Any) -> Fix:
-    fix = both.fix(id, left=value, right=value)
-    return Fix(fix.left, None) if known.side.which == "left" else Fix(None, fix.right)

@@ -10,7 +10,7 @@ import numpy as np
 
 from netparity.conventions import changed
 from netparity.diagnosis.align import Pairing
-from netparity.diagnosis.candidates import Both, Candidate, Change, Plan, text
+from netparity.diagnosis.candidates import BELOW_FLOAT32, Both, Candidate, Change, Plan, text
 from netparity.diagnosis.canonical import penalties_of
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.twin import (
@@ -258,7 +258,7 @@ def _penalty_candidate(
         "on the right, for a batch of B rows."
     )
     residual = _residual(both)
-    latent = "below float32 noise but real in float64" if id == "float32-constants" else None
+    latent = BELOW_FLOAT32 if id == "float32-constants" else None
     return Candidate(
         id,
         "regularization",

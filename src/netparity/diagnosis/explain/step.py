@@ -36,7 +36,7 @@ def without(known: Identified, fault: StepFault) -> Change:
 
 def _piled(both: Both, known: Identified, fault: Piled) -> Candidate:
     side = known.side.which
-    texts = {side: "added to those before", _other(side): "new in each step"}
+    texts = {side: "added to those before", other(side): "new in each step"}
     return Candidate(
         "gradients-not-zeroed",
         "update",
@@ -46,7 +46,7 @@ def _piled(both: Both, known: Identified, fault: Piled) -> Candidate:
         f"Bug on the {side}: each step adds the gradients of its batch to those of the steps "
         "before, and nothing clears them.",
         (_evidence(known, "the sum of those of all steps until then", "those of the step"),),
-        _fix(both, "gradients-not-zeroed", known, None),
+        one_sided(both, "gradients-not-zeroed", known, None),
         without(known, fault),
         side=side,
     )
@@ -56,7 +56,7 @@ def _factored(both: Both, known: Identified, fault: Factored) -> Candidate:
     side = known.side.which
     times = f"{fault.factor:g}" + {0: "", 1: "·N", -1: "/N"}[fault.rows_power]
     id = "softmax-grad-extra-batch" if fault.rows_power else "gradient-factor"
-    texts = {side: f"{times} times its gradients", _other(side): "its gradients"}
+    texts = {side: f"{times} times its gradients", other(side): "its gradients"}
     # A rule that is linear in the gradients cannot tell their factor from its rate.
     linear = isinstance(known.conventions.optimizer, SGD) and not fault.rows_power
     return Candidate(
@@ -68,7 +68,7 @@ def _factored(both: Both, known: Identified, fault: Factored) -> Candidate:
         f"Bug on the {side}: its step updates by {times} times the gradients of the loss it "
         "reports.",
         (_evidence(known, f"{times} times those of the step", "those of the step"),),
-        _fix(both, id, known, None if fault.rows_power else 1 / fault.factor),
+        one_sided(both, id, known, None if fault.rows_power else 1 / fault.factor),
         without(known, fault),
         side=side,
         also=("learning-rate-value", "loss-factor") if linear else (),
@@ -81,10 +81,12 @@ def _evidence(known: Identified, fitted: str, expected: str) -> Evidence:
     return Evidence("gradients with which its rule repeats its steps", fitted, expected, residual)
 
 
-def _other(side: str) -> str:
+def other(side: str) -> str:
+    """The name of the other side."""
     return "right" if side == "left" else "left"
 
 
-def _fix(both: Both, id: str, known: Identified, value: float | None) -> Fix:
+def one_sided(both: Both, id: str, known: Identified, value: float | None) -> Fix:
+    """The line that mends one side, by the value given."""
     fix = both.fix(id, left=value, right=value)
     return Fix(fix.left, None) if known.side.which == "left" else Fix(None, fix.right)

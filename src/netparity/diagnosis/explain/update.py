@@ -10,6 +10,7 @@ import numpy as np
 
 from netparity.conventions import changed
 from netparity.diagnosis.candidates import (
+    BELOW_FLOAT32,
     Both,
     Candidate,
     Change,
@@ -82,7 +83,7 @@ def update(both: Both) -> Iterator[Candidate]:
             if np.float32 in {both.left.live.dtype.type, both.right.live.dtype.type}:
                 continue
             id = "float32-constants"
-            latent = "below float32 noise but real in float64"
+            latent = BELOW_FLOAT32
 
         def change(plan: Plan, name: str = name, a: Any = a) -> Plan:
             optimizer: Any = plan.conventions.optimizer

@@ -325,11 +325,7 @@ def _with_others(
     ``unclipped`` calls are looked at for a decay; where none explains them they may have been
     clipped.
     """
-    quiet = seen.until(unclipped)
-    moved = [m.where for m in confirm(rule, quiet, dtype, rng) if m.different]
-    few = sampled(quiet, rng, FEW)
-    candidates = (rule,) if not moved else decays(rule, few, moved, dtype)
-    decayed = next((f for r in candidates if (f := held(r, quiet, dtype, rng)) is not None), None)
+    decayed = with_decay(rule, seen.until(unclipped), dtype, rng)
     if decayed is None and unclipped < len(seen.calls):
         return None
     rule = rule if decayed is None else decayed.optimizer

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -34,6 +34,8 @@ _PIECES: Final = 3
 #: Lengths of a schedule that are tried, in steps, and how many of those that fit are handed on.
 LONGEST: Final = 1000
 _FEW: Final = 3
+After = Literal["clamped", "periodic"]
+_AFTER: Final[tuple[After, ...]] = ("clamped", "periodic")
 _POWERS: Final = (1.0, 2.0, 0.5, 3.0)
 _TINY: Final = float(np.finfo(np.float64).tiny)
 
@@ -87,13 +89,9 @@ def schedules(rule: Optimizer, flat: Flat) -> Iterator[Schedule]:
     for exponent in _POWERS:
         for length, start, end in _lengths(rested, whole, _fallen(exponent), apart):
             yield PolynomialDecay(constant(start), length, _rest(end, start, apart), exponent)
-    for after in ("clamped", "periodic"):
-        clamped = after == "clamped"
-        for length, start, end in _lengths(rested, whole, _wave(clamped=clamped), apart):
-            yield CosineDecay(
-                constant(start), length, _rest(end, start, apart),
-                after="clamped" if clamped else "periodic",
-            )  # fmt: skip
+    for after in _AFTER:
+        for length, start, end in _lengths(rested, whole, _wave(after), apart):
+            yield CosineDecay(constant(start), length, _rest(end, start, apart), after=after)
 
 
 def _powers(slope: float, apart: float) -> Iterator[tuple[float, int]]:
@@ -121,9 +119,9 @@ def _fallen(power: float) -> Callable[[Array, Array], Array]:
     return lambda step, length: 1.0 - (1.0 - np.minimum(step, length) / length) ** power
 
 
-def _wave(*, clamped: bool) -> Callable[[Array, Array], Array]:
+def _wave(after: After) -> Callable[[Array, Array], Array]:
     def share(step: Array, length: Array) -> Array:
-        step = np.minimum(step, length) if clamped else step
+        step = np.minimum(step, length) if after == "clamped" else step
         return np.asarray(0.5 - 0.5 * np.cos(np.pi * step / length))
 
     return share
