@@ -8,7 +8,7 @@ import numpy as np
 
 from netparity import nn
 from netparity.conventions import Conventions
-from netparity.diagnosis.noise import reference
+from netparity.diagnosis.noise import element_floor, measure, reference
 from netparity.diagnosis.twin import Twin
 
 
@@ -32,3 +32,11 @@ def test_what_is_left_of_gelu_far_below_zero_is_rounding() -> None:
     assert known.measure(
         "gradients/line.weight", known.values["gradients/line.weight"], gradient * [1, 1 + 1e-12]
     ).different
+
+
+def test_a_rounding_of_a_rounding_of_the_whole_is_no_difference() -> None:
+    shares = np.array([[1.0, 1e-40], [1.0, 3e-40]])
+    nothing = [np.zeros_like(shares)]
+    floor = element_floor(nothing, nothing, shares, np.dtype(np.float64))
+    assert not measure(shares, shares * np.array([1, 2]), floor, shares, "shares").different
+    assert measure(shares, shares + np.array([0, 1e-28]), floor, shares, "shares").different

@@ -261,6 +261,9 @@ WRITTEN: dict[str, tuple[Any, str, Array, Loss]] = {
         lambda s, y: np.sum((s - y) ** 2) / (2 * len(y)), "identity", REALS,
         MeanSquaredError(outputs="sum", factor=0.5),
     ),
+    "a tenth of the mean over rows and outputs": (
+        lambda s, y: 0.1 * np.mean((s - y) ** 2), "identity", REALS, MeanSquaredError(factor=0.1),
+    ),
 }  # fmt: skip
 
 

@@ -8,7 +8,10 @@ import numpy as np
 from tests.diagnosis.test_losses_between import softmax
 
 import netparity
-from netparity.diagnosis.loss_probes import far_off
+from netparity import nn
+from netparity.conventions import Conventions, Place
+from netparity.diagnosis.loss_probes import SCALES, Look, far_off, general
+from netparity.diagnosis.twin import Twin
 
 Array = np.ndarray[Any, Any]
 
@@ -78,3 +81,18 @@ def test_classes_that_are_as_good_as_excluded() -> None:
     assert not far_off(scores, np.array([1, 0]))
     assert not far_off(scores[:, :1], y)
     assert not far_off(scores, np.array([[0.5, 2.0], [1.0, 3.0]]))
+
+
+def test_a_loss_is_looked_at_only_where_its_masks_can_be_seen() -> None:
+    layers = (
+        ("dense1", nn.Affine(4, 9)), ("tanh", nn.Tanh()), ("drop", nn.Dropout(0.25)),
+        ("dense2", nn.Affine(9, 3)), ("out", nn.Softmax()),
+    )  # fmt: skip
+    names = {"dense1.weight": "W1", "dense1.bias": "b1", "dense2.weight": "W2", "dense2.bias": "b2"}
+    twin = Twin(Conventions(layers=layers, places={n: Place(p) for n, p in names.items()}))
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((6, 4)), rng.integers(0, 3, 6)
+    seen = np.random.default_rng(1).random((6, 9))
+    for draws, expected in ((None, 0), ([seen], len(SCALES))):
+        look = Look.at_side(program(1e-7)(), twin, lambda *_, draws=draws: draws)
+        assert len(general(look, [(x, y)], rng)) == expected

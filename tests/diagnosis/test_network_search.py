@@ -14,7 +14,9 @@ import netparity
 from netparity.conventions import Conventions, Place
 from netparity.diagnosis import structure
 from netparity.diagnosis.network import chains as chains_
-from netparity.diagnosis.network.sketch import Flow
+from netparity.diagnosis.network.activations import read
+from netparity.diagnosis.network.cuts import takes
+from netparity.diagnosis.network.sketch import Flow, Sketch
 from netparity.diagnosis.twin import Array, Values
 from netparity.implementations import adapt
 from netparity.layouts import Part
@@ -32,6 +34,7 @@ from netparity.nn import (
     Flatten,
     HardSigmoid,
     HardTanh,
+    Identity,
     LayerNorm,
     LeakyReLU,
     MaxPool2D,
@@ -546,3 +549,17 @@ def test_a_program_that_takes_batches_of_one_size_only() -> None:
 
     program = netparity.Scratch(parameters=p, predict=predict)
     assert bends(program, rng(5).standard_normal((9, 4))) == [Tanh()]
+
+
+def test_layers_that_do_not_fit_the_rows_are_no_network() -> None:
+    layer = Conv2D(2, 3, 3)
+    sketch = Sketch((("conv", layer), ("gap", Identity())), {}, ("gap",))
+    assert takes(sketch, np.zeros((2, 5, 5, 2)), rng())
+    channels_first = np.zeros((2, 2, 5, 5))
+    assert not takes(sketch, channels_first, rng())
+
+    def predict(x: Array) -> Array:
+        raise AssertionError("nothing is to be read")
+
+    program = adapt(netparity.Scratch(parameters={"K": np.zeros((3, 3, 2, 3))}, predict=predict))
+    assert read(program, sketch, channels_first, rng(), (), {}) is None

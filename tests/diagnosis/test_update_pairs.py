@@ -285,3 +285,21 @@ def test_a_rate_that_falls_on_one_side() -> None:
     assert causes(report) == ["schedule-kind"]
     same = compare(by_hand(falling()), by_hand(falling()))
     assert same.verdict == "parity"
+
+
+def counted(net: Net) -> None:
+    """Counts at the rate that the outputs are the logarithms of."""
+
+    def judge(scores: Array, y: Array) -> tuple[float, Array]:
+        rate = np.exp(scores)
+        return float(np.mean(rate - y * scores)), (rate - y) / scores.size
+
+    net.judge = judge  # type: ignore[method-assign]
+
+
+def test_a_loss_that_cannot_take_the_steered_targets_is_no_guess() -> None:
+    x, _ = REGRESSION.data()
+    y = np.random.default_rng(0).poisson(2.0, (len(x), 3)).astype(float)
+    left, right = (by_hand(sgd(0.05), shown, REGRESSION, change=counted) for shown in (ALL, STEP))
+    report = netparity.compare(left, right, data=(x, y), steps=12)
+    assert report.causes == ()

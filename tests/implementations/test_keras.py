@@ -19,6 +19,7 @@ from netparity.nn import L1, L2, SGD, Adam, Dropout, LeakyReLU, MeanSquaredError
 
 keras = pytest.importorskip("keras")
 from netparity.implementations.keras import Keras  # noqa: E402  (after the skip)
+from netparity.implementations.keras_optimizers import rule  # noqa: E402
 
 Array = np.ndarray[Any, np.dtype[Any]]
 X = np.random.default_rng(1).normal(size=(13, 7))
@@ -493,3 +494,14 @@ def on(backend: str, program: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def test_the_first_value_of_an_accumulator_is_that_of_float32() -> None:
+    variable = keras.Variable(np.zeros(3), dtype="float64")
+    for optimizer in (keras.optimizers.Adagrad(0.05), keras.optimizers.Ftrl(0.05)):
+        optimizer.build([variable])
+        first = float(np.asarray(optimizer._accumulators[0])[0])
+        for rounds, said in ((True, first), (False, optimizer.initial_accumulator_value)):
+            known = rule(optimizer, 0.05, {}, rounds=rounds)
+            assert known is not None
+            assert known.initial_accumulator == said
