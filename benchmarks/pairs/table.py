@@ -82,12 +82,25 @@ def _by_id(rows: Sequence[Row], key: str) -> dict[str, Figures]:
     return dict(sorted(found.items()))
 
 
+#: Seconds within which a diagnosis of small sides is wanted.
+SLOW = 10.0
+
+
+def shown(row: Row) -> str:
+    """The least that a side of a pair shows of itself."""
+    exposed = set(row["exposure"])
+    if exposed <= {"all"}:
+        return "no black box"
+    return "steps alone" if exposed & {"step", "steps"} else "functions or gradients"
+
+
 def summary(rows: Sequence[Row]) -> dict[str, Any]:
-    """All figures of a run."""
+    """All figures of a run; pairs that cannot be run themselves are counted, and left out."""
+    of = len(rows)
+    rows = [r for r in rows if r.get("fault") != "generator"]
     nothing = [r for r in rows if not _visible(r)]
     single = [r for r in rows if len(_visible(r)) == 1]
     several = [r for r in rows if len(_visible(r)) > 1]
-    black = [r for r in rows if "numpy" in r["kinds"] and _visible(r)]
     alarms = [r["index"] for r in nothing if r.get("false") or r.get("unexplained")]
     changed = [r for r in rows if _visible(r) and "rivals" in r]
     unchanged = [r for r in rows if not r["changes"] and "rivals" in r]
@@ -95,7 +108,9 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
         "environment": environment.describe(),
         "one": figures(single),
         "several": figures(several),
-        "black boxes": figures(black),
+        "shown": _grouped((r for r in rows if _visible(r)), lambda r: [shown(r)]),
+        "not run": of - len(rows),
+        "slow": sum(r.get("seconds", 0.0) > SLOW for r in rows),
         "nothing": figures(nothing) | {"false alarms": alarms},
         "latent": sum(c["state"] == "latent" for r in rows for c in r["changes"]),
         "borderline": sum(c["state"] == "borderline" for r in rows for c in r["changes"]),
@@ -130,11 +145,12 @@ def show(found: dict[str, Any]) -> None:
     """Prints it."""
     columns = ("pairs", "crashes", "recall", "precision", "exact", "verified", "seconds", "cost")
     print(f"{'':<24}" + "".join(f"{c:>11}" for c in columns))
-    for name in ("one", "several", "black boxes", "nothing"):
-        print(f"{name:<24}" + "".join(f"{_text(found[name][c]):>11}" for c in columns))
-    for name, of in found["pairs"].items():
+    groups = {name: found[name] for name in ("one", "several", "nothing")}
+    for name, of in {**groups, **found["shown"], **found["pairs"]}.items():
         print(f"{name:<24}" + "".join(f"{_text(of[c]):>11}" for c in columns))
     print(f"\nfalse alarms where nothing was changed: {found['nothing']['false alarms']}")
+    print(f"pairs that could not be run themselves: {found['not run']}")
+    print(f"diagnoses of more than {SLOW:g} s: {found['slow']}")
     print(f"latent changes {found['latent']}, borderline {found['borderline']}")
     for key in ("stages", "conventions"):
         print(f"\n{key:<32}{'changes':>9}{'found':>9}{'false':>9}")

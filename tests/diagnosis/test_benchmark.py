@@ -157,6 +157,7 @@ def row(changes: list[tuple[str, str]], found: list[Any], unexplained: Any = ())
         ],
         "unexplained": list(unexplained),
         "seconds": 1.0, "once_seconds": 0.5, "kinds": "numpy-torch", "index": 0,
+        "exposure": ["step", "all"],
     }  # fmt: skip
 
 
@@ -208,7 +209,12 @@ def test_figures() -> None:
     assert found["nothing"]["false alarms"] == [0]
     assert found["conventions"]["beta-value"] == {"changes": 2, "found": 1, "false": 0}
     assert found["conventions"]["loss-factor"] == {"changes": 1, "found": 0, "false": 1}
+    assert found["shown"].keys() == {"steps alone"}
+    assert (found["not run"], found["slow"]) == (0, 0)
     table.show(found)
+    unrun = table.summary([*rows, rows[0] | {"crash": "inf", "fault": "generator"}])
+    assert unrun["not run"] == 1
+    assert unrun["one"] == found["one"]
 
 
 def test_a_pair_that_raises_is_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
