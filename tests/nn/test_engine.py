@@ -147,9 +147,9 @@ def test_dropout_and_other_layers(kernels: Kernels, scaling: str) -> None:
             ("last", Affine(8, 3)),
         )
     )
-    x, y = rng.normal(size=(40, 2, 3)), rng.integers(0, 3, 40)
+    x, y = rng.normal(size=(100, 2, 3)), rng.integers(0, 3, 100)
     _compare(kernels, network, SoftmaxCrossEntropy(), x, y, np.float64)
-    _compare(kernels, network, MeanAbsoluteError(), x, rng.normal(size=(40, 3)), np.float32)
+    _compare(kernels, network, MeanAbsoluteError(), x, rng.normal(size=(100, 3)), np.float32)
 
 
 def test_one_layer_and_one_row(kernels: Kernels) -> None:
