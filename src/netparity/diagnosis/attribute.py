@@ -8,13 +8,14 @@ from functools import cache
 
 import numpy as np
 
-from netparity.diagnosis import freerun, shares, verify
+from netparity.diagnosis import freerun, live_removal, shares
 from netparity.diagnosis.bench import Bench, Stage
-from netparity.diagnosis.candidates import BELOW_FLOAT32, Candidate, Plan
+from netparity.diagnosis.candidates import BELOW_FLOAT32, Candidate, Plan, apply, possible
 from netparity.diagnosis.freerun import FreeRuns, Run, gap, predictions
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.noise import Measure, rms
 from netparity.diagnosis.twin import Twin, Values
+from netparity.diagnosis.verify import Verified
 from netparity.report.model import (
     Curves,
     Gap,
@@ -32,7 +33,7 @@ class Parts:
 
     bench: Bench
     stages: Mapping[str, Stage]
-    verified: tuple[verify.Verified, ...]
+    verified: tuple[Verified, ...]
     latent: tuple[Candidate, ...]
     explained: frozenset[str]
     notes: tuple[str, ...]
@@ -111,7 +112,7 @@ def account(parts: Parts, runs: FreeRuns | None, steps: int) -> Accounted:
     # What is inactive makes no difference, or it is none of these: it stays as it is.
     rounded = [c for c in parts.latent if c.latent == BELOW_FLOAT32]
     changes = [*training, *rounded]
-    everything = verify.apply(base, changes)
+    everything = apply(base, changes)
     after, trajectory, note = _after(parts, runs, everything, last)
     acting = {
         i: v.candidate
@@ -122,7 +123,7 @@ def account(parts: Parts, runs: FreeRuns | None, steps: int) -> Accounted:
     @cache
     def left_with(present: frozenset[int]) -> float:
         removed = [c for i, c in acting.items() if i not in present]
-        plan = verify.possible(base, [*removed, *rounded])
+        plan = possible(base, [*removed, *rounded])
         return float("nan") if plan is None else freerun.twin_gap(runs, plan, last)[0]
 
     alone = {i: left_with(frozenset({i})) for i in acting}
@@ -177,11 +178,11 @@ def _live_after(runs: FreeRuns, plan: Plan, last: int) -> tuple[float, list[Valu
     changed = plan.conventions != right.conventions
     small = bench.x[: min(3, len(bench.x))]
     right.side.reset()
-    if changed and not verify.adjusted(right, plan.conventions, small):
+    if changed and not live_removal.adjusted(right, plan.conventions, small):
         return None
     known = plan.conventions.optimizer is not None and plan.conventions.loss is not None
-    if changed and known and not verify.steps_agree(bench, right, Twin(plan.conventions)):
-        verify.undo(right, small)
+    if changed and known and not live_removal.steps_agree(bench, right, Twin(plan.conventions)):
+        live_removal.undo(right, small)
         return None
     right.side.reset()
     try:
@@ -190,11 +191,11 @@ def _live_after(runs: FreeRuns, plan: Plan, last: int) -> tuple[float, list[Valu
         draws = runs.left.draws if "draws" in right.live.abilities else None
         if runs.left.draws is not None and draws is None and runs.right.draws is None:
             return None
-        followed = verify.replace_twin(right, Twin(plan.conventions))
+        followed = right.with_twin(Twin(plan.conventions))
         run = freerun.drive(followed, right.live, batches[:last], runs.rows, draws, initial)
     finally:
         if changed:
-            verify.undo(right, small)
+            live_removal.undo(right, small)
         right.side.reset()
     a = predictions(bench, left.twin, runs.at(runs.left, last), runs.rows)
     twin = Twin(plan.conventions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -10,6 +10,7 @@ from netparity import catalogue
 from netparity.conventions import Conventions
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.switches import Difference
+from netparity.errors import InputError
 from netparity.report.model import Evidence, Fix
 
 #: Why a convention is latent that shows in all but the last digits.
@@ -166,3 +167,32 @@ def set_conventions(**fields: object) -> Change:
         return replace(plan, conventions=replace(plan.conventions, **fields))  # type: ignore[arg-type]
 
     return change
+
+
+def apply(plan: Plan, candidates: Sequence[Candidate]) -> Plan:
+    """A plan with every candidate's convention set as on the left; the structure last.
+
+    Raises:
+        InputError: no side can be like that.
+    """
+    waiting = sorted(candidates, key=lambda c: c.stage == "structure")
+    while waiting:
+        later = []
+        for candidate in waiting:
+            try:
+                plan = candidate.change(plan)
+            except InputError:
+                # Two constants of which one may be 0 only while the other is not.
+                later.append(candidate)
+        if len(later) == len(waiting):
+            raise InputError(f"{', '.join(c.id for c in later)}: no such rule")
+        waiting = later
+    return plan
+
+
+def possible(plan: Plan, candidates: Sequence[Candidate]) -> Plan | None:
+    """As ``apply``, or ``None`` where no side can be like that."""
+    try:
+        return apply(plan, candidates)
+    except InputError:
+        return None

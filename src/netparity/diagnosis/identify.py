@@ -96,6 +96,14 @@ class Identified:
         """Whether it updates by a rule that is not known, which may decay weights."""
         return self.update is None and not self.live.abilities.isdisjoint({"update", "step"})
 
+    def with_twin(self, twin: Twin) -> Identified:
+        """The same side followed by another twin.
+
+        Args:
+            twin: in the place of its own.
+        """
+        return replace(self, twin=twin)
+
 
 def declare(side: Side, x: Array) -> Conventions:
     """What a side says of itself; nothing where reading it fails."""
