@@ -6,7 +6,7 @@ never blamed for what runs on into it from an earlier stage.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from netparity.diagnosis.misplaced import find_misplaced
 from netparity.diagnosis.noise import Measure, Reference, reference
 from netparity.diagnosis.penalty import Pull, as_penalties
 from netparity.diagnosis.snapping import snap
-from netparity.diagnosis.twin import Twin, Values
+from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.implementations.base import Implementation
 from netparity.nn import Penalty
 
@@ -98,7 +98,8 @@ def identify(
     measures = summary(correct)
     if not _different(measures):
         return FoundGradient(conventions, tuple(measures), tuple(measures), (), understood=True)
-    for guess, relations in _guesses(conventions, probes, live.dtype):
+    floors = [known.floors for _, known, _ in correct]
+    for guess, relations in _guesses(conventions, probes, floors, live.dtype):
         got = summary(compare(live, Twin(guess), probes, rng))
         if not _different(got):
             blame = measures
@@ -117,7 +118,10 @@ def _different(measures: Sequence[Measure]) -> bool:
 
 
 def _guesses(
-    conventions: Conventions, probes: Sequence[Probe], dtype: np.dtype[Any]
+    conventions: Conventions,
+    probes: Sequence[Probe],
+    floors: Sequence[Mapping[str, Array]],
+    dtype: np.dtype[Any],
 ) -> Iterator[tuple[Conventions, tuple[Relation, ...]]]:
     written = (conventions, without_bounds(conventions), over_classes(conventions))
     starts = [start for start in written if start is not None]
@@ -127,7 +131,7 @@ def _guesses(
             yield start, ()
         if start.penalties:
             yield bare, ()
-        fitted = _fitted_penalties(bare, probes, dtype)
+        fitted = _fitted_penalties(bare, probes, floors, dtype)
         if fitted:
             yield replace(start, penalties=fitted), ()
     for start in starts:
@@ -175,7 +179,10 @@ def _of_slope(fault: Slope) -> Relation:
 
 
 def _fitted_penalties(
-    bare: Conventions, probes: Sequence[Probe], dtype: np.dtype[Any]
+    bare: Conventions,
+    probes: Sequence[Probe],
+    floors: Sequence[Mapping[str, Array]],
+    dtype: np.dtype[Any],
 ) -> tuple[Penalty, ...]:
     """Penalties from ``g − g_data = c·w + d·sign(w)``, or that over the rows of the batch."""
     twin = Twin(bare)
@@ -184,7 +191,7 @@ def _fitted_penalties(
     for by_batch in (False, True):
         pulls: dict[str, Pull] = {}
         for name in names:
-            pull = _pull_of(probes, data, name, dtype, by_batch=by_batch)
+            pull = _pull_of(probes, data, floors, name, dtype, by_batch=by_batch)
             if pull is None:
                 break
             pulls[name] = pull
@@ -202,28 +209,29 @@ def _wide_gradients(twin: Twin, probe: Probe) -> Values:
 def _pull_of(
     probes: Sequence[Probe],
     data: Sequence[Values],
+    floors: Sequence[Mapping[str, Array]],
     name: str,
     dtype: np.dtype[Any],
     *,
     by_batch: bool,
 ) -> Pull | None:
     """The smallest penalty of one parameter that is what its gradients have too much."""
-    excess, weights, signs, sizes = [], [], [], []
-    for probe, true in zip(probes, data, strict=True):
+    excess, weights, signs, noise = [], [], [], []
+    for probe, true, floor in zip(probes, data, floors, strict=True):
         value = np.asarray(probe.values[name], dtype=np.float64).ravel()
         rows = len(probe.x) if by_batch else 1
         got = np.asarray(probe.gradients[name], dtype=np.float64).ravel()
         excess.append(got - true[name].ravel())
         weights.append(value / rows)
         signs.append(np.sign(value) / rows)
-        sizes.append(np.full(value.shape, max(float(np.max(np.abs(got))), 1e-300)))
-    target = np.concatenate(excess)
-    allowed = SCREEN * float(np.finfo(dtype).eps) * np.concatenate(sizes)
-    w, sign = np.concatenate(weights), np.concatenate(signs)
+        noise.append(np.maximum(floor[f"gradients/{name}"].ravel(), np.finfo(np.float64).tiny))
+    # In floors, so that what is known best tells most.
+    floor_ = np.concatenate(noise)
+    target, w, sign = (np.concatenate(part) / floor_ for part in (excess, weights, signs))
     for columns in ((), (w,), (sign,), (w, sign)):
         matrix = np.stack([*columns, target], axis=1)[:, :-1]
         solution, *_ = np.linalg.lstsq(matrix, target, rcond=None)
-        if np.all(np.abs(target - matrix @ solution) <= allowed):
+        if np.all(np.abs(target - matrix @ solution) <= 1):
             nice = [snap(float(c), dtype) for c in solution]
             if not columns:
                 return Pull()
@@ -231,10 +239,6 @@ def _pull_of(
                 return Pull(nice[1], nice[0] / 2)
             return Pull(square=nice[0] / 2) if columns[0] is w else Pull(absolute=nice[0])
     return None
-
-
-#: A penalty is screened at so many roundoffs of the largest gradient; it is measured afterwards.
-SCREEN = 1e4
 
 
 def _common_factors(conventions: Conventions, probes: Sequence[Probe]) -> Iterator[Factored]:

@@ -10,14 +10,16 @@ a plain SGD step) stands as one penalty.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 
 from netparity.conventions import Conventions, Piled
 from netparity.diagnosis import gradient as gradients_
-from netparity.diagnosis import identify_update, structure, unshown, update
+from netparity.diagnosis import identify_update, sent_back, structure, unshown, update
 from netparity.diagnosis import loss as losses_
 from netparity.diagnosis import masks as masks_
 from netparity.diagnosis.canonical import make_canonical
@@ -29,7 +31,10 @@ from netparity.diagnosis.sides import Side
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.errors import CannotError, InputError
 from netparity.implementations.base import Implementation
-from netparity.nn import Layer, Penalty
+from netparity.nn import Layer, Loss, Penalty
+
+#: Losses read from gradients that are held to them, noise and all.
+READ: Final = 3
 
 DrawSource = Callable[[Implementation, Array], "list[Array] | None"]
 
@@ -77,9 +82,12 @@ class Identified:
 
     @property
     def shows_its_loss(self) -> bool:
-        """Whether its loss is known by its value, or by whole steps: then up to a factor."""
-        stepped = self.gradient is None and self.update is not None
-        return self.loss is not None or (stepped and self.conventions.loss is not None)
+        """Whether its loss is known by its value, or by its gradients, or by whole steps."""
+        if self.loss is not None:
+            return True
+        by_gradients = self.gradient is not None and self.gradient.understood
+        by_steps = self.gradient is None and self.update is not None
+        return (by_gradients or by_steps) and self.conventions.loss is not None
 
     @property
     def conventions(self) -> Conventions:
@@ -319,15 +327,10 @@ def _gradient(
         losses = unshown.possible(twin.conventions, given, batches[0][1])
         if given is None and "loss" in known.live.abilities:
             losses = []  # it shows one, which is none of these
-        tried = (
-            _gradient_of(known, twin.with_(loss=loss, penalties=()), batches, rng)
-            for loss in losses
-        )
-        first = next(tried, None)
-        if first is None:
+        if not losses:
             known.missing["gradient"] = f"the loss of {known.side.which} is not known"
             return
-        found, probes = next((t for t in (first, *tried) if t[0].understood), first)
+        found, probes = _of_unshown(known, twin, batches, rng, losses, given)
         found = unshown.with_its_factor(found) if given is None else found
     known.gradient = found
     known.gradient_probes = probes
@@ -338,6 +341,27 @@ def _gradient(
         known.missing["gradient"] = f"the loss of {known.side.which} is not known"
     if found.understood and any(p.piled is not None for p in probes):
         known.twin = Twin(replace(found.conventions, step_faults=(Piled(in_step=False),)))
+
+
+def _of_unshown(
+    known: Identified,
+    twin: Twin,
+    batches: Sequence[tuple[Array, Array]],
+    rng: np.random.Generator,
+    losses: Sequence[Loss],
+    given: Loss | None,
+) -> tuple[gradients_.FoundGradient, list[Probe]]:
+    """The backward pass with the first loss that gives it: of these, or read from it."""
+    first = _gradient_of(known, twin.with_(loss=losses[0], penalties=()), batches, rng)
+    if first[0].understood:
+        return first
+    hints = losses if given is None else (given, *losses)
+    read_ = sent_back.losses(twin, first[1], hints, known.live.dtype)
+    for loss in (*itertools.islice(read_, READ), *losses[1:]):
+        tried = _gradient_of(known, twin.with_(loss=loss, penalties=()), batches, rng)
+        if tried[0].understood:
+            return tried
+    return first
 
 
 def _gradient_of(

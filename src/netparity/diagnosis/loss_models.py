@@ -61,6 +61,11 @@ class Data:
             self.known[loss, label] = self._values(loss, label)
         return self.known[loss, label]
 
+    def sizes_of_totals(self, here: Array) -> Array:
+        """How large the totals there are, for how well a model must give them."""
+        sizes = np.abs(self.totals[here])
+        return np.asarray(np.maximum(sizes, float(np.max(sizes)) * 1e-6))
+
     def _values(self, loss: Loss, label: int | None) -> Array | None:
         found = []
         try:
@@ -159,7 +164,7 @@ def solve(
     scale = np.max(np.abs(matrix), axis=0)
     if np.any(scale == 0) or len(totals) <= matrix.shape[1] or not np.any(totals):
         return None
-    weight = 1.0 / np.maximum(np.abs(totals), float(np.max(np.abs(totals))) * 1e-6)
+    weight = 1.0 / data.sizes_of_totals(here)
     solution, *_ = np.linalg.lstsq(matrix / scale * weight[:, None], totals * weight, rcond=None)
     solution = solution / scale
     apart = np.abs(matrix @ solution - totals) * weight

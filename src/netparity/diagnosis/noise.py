@@ -22,16 +22,25 @@ import numpy as np
 from netparity.diagnosis.arithmetic import reordered, rounded
 from netparity.diagnosis.twin import Array, Evaluation, Twin, Values
 from netparity.nn import (
+    CELU,
+    ELU,
     GRU,
     LSTM,
+    SELU,
     BatchNorm,
+    BinaryFocal,
+    CategoricalFocal,
     GroupNorm,
     LayerNorm,
+    LogSoftmax,
     MulticlassHinge,
     MultiHeadAttention,
     ReLU,
     RMSNorm,
+    SiLU,
     SimpleRNN,
+    Softmax,
+    Softplus,
 )
 
 FACTOR = 10.0
@@ -41,6 +50,11 @@ ORDERS = 4
 #: Runs in float32, which round inside layers too, beside the disturbed ones.
 INNER_RUNS = 4
 SINGLE = np.dtype(np.float32)
+#: What makes many operations, of which no disturbance from outside tells.
+INNER = (
+    *(LSTM, GRU, SimpleRNN, MultiHeadAttention, BatchNorm, LayerNorm, GroupNorm, RMSNorm),
+    *(Softmax, LogSoftmax, ELU, SELU, CELU, SiLU, Softplus, BinaryFocal, CategoricalFocal),
+)
 #: Sums are also added one by one up to this many products; beyond, that order alone would take
 #: longer than the rest of the diagnosis.
 SEQUENTIAL_PRODUCTS = 20_000_000
@@ -251,9 +265,9 @@ def reference(
 
 
 def _rounds_inside(twin: Twin) -> bool:
-    """Whether a layer makes many operations of which no disturbance from outside tells."""
-    kinds = (LSTM, GRU, SimpleRNN, MultiHeadAttention, BatchNorm, LayerNorm, GroupNorm, RMSNorm)
-    return any(isinstance(layer, kinds) for _, layer in twin.conventions.layers or ())
+    """Whether a layer, or the loss, makes many operations."""
+    layers = (layer for _, layer in twin.conventions.layers or ())
+    return any(isinstance(part, INNER) for part in (twin.conventions.loss, *layers))
 
 
 def _in_float32(
@@ -273,9 +287,10 @@ def _in_float32(
         for name, value in parameters.items()
     }
     narrow_draws = None if draws is None else [np.asarray(d, dtype=SINGLE) for d in draws]
-    return twin.evaluate(
-        narrow, x.astype(SINGLE), y, training=training, draws=narrow_draws, backward=backward
-    )
+    with np.errstate(all="ignore"):  # what is out of its range counts for nothing
+        return twin.evaluate(
+            narrow, x.astype(SINGLE), y, training=training, draws=narrow_draws, backward=backward
+        )
 
 
 def _arithmetic_noise(

@@ -66,8 +66,13 @@ def loss(bench: Bench) -> Stage:
         return _live(bench, "loss", "loss", lambda: loss_and_gradient(bench, gradient=False))
     if bench.y is None:
         return not_checked("loss", "no targets were given")
-    silent = [k.side.which for k in (left, right) if k.loss is None]
-    reason = f"that of {' and '.join(silent)} by its steps, up to a factor" if silent else None
+    silent = [
+        f"that of {k.side.which} by its "
+        + ("steps, up to a factor" if k.gradient is None else "gradients, up to a constant")
+        for k in (left, right)
+        if k.loss is None
+    ]
+    reason = "; ".join(silent) or None
     return stage_of("loss", loss_measures(bench, left.twin, right.twin), reason)
 
 

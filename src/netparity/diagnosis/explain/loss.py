@@ -256,8 +256,11 @@ def _hinge_evidence(
 
 
 def _also(both: Both, id: str) -> tuple[str, ...]:
-    black_box = [k for k in (both.left, both.right) if k.gradient is None]
-    return ("learning-rate-value",) if black_box and id != "learning-rate-value" else ()
+    sides = both.left, both.right
+    if any(k.gradient is None for k in sides) and id != "learning-rate-value":
+        return ("learning-rate-value",)
+    # What the gradient is multiplied with only the value could tell from a factor of the loss.
+    return ("gradient-factor",) if any(k.loss is None for k in sides) else ()
 
 
 def _terms(loss: Loss, outputs: int) -> tuple[float, str]:
