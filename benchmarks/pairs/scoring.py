@@ -90,38 +90,40 @@ def _verified(cause: netparity.Cause) -> bool:
 def score(row: Row) -> Row:
     """Hits, misses and false claims of a row.
 
-    Changes that stand for one class are one: no number tells them apart.
+    Changes are one where no number tells them apart: the id of one stands for the other. Two
+    that only have a common symptom (a stream at another position) are two.
     """
-    wanted: list[set[str]] = []
+    groups: list[tuple[set[str], set[str]]] = []
     for change in row["changes"]:
         if change["state"] != "visible":
             continue
-        ids = set(change["any_of"])
-        overlapping = [w for w in wanted if w & ids]
-        for w in overlapping:
-            wanted.remove(w)
-            ids |= w
-        wanted.append(ids)
+        own, ids = {change["id"]}, set(change["any_of"])
+        for group in [g for g in groups if g[0] & ids or g[1] & own]:
+            groups.remove(group)
+            own, ids = own | group[0], ids | group[1]
+        groups.append((own, ids))
+    wanted = [ids for _, ids in groups]
     allowed = {i for c in row["changes"] if c["state"] == "borderline" for i in c["any_of"]}
     allowed |= set(row.get("incidental", ()))
     rest = list(row["found"])
     hits, verified = 0, 0
-    missed = []
-    for ids in wanted:
-        match = next((f for f in rest if ids & {f["id"], *f["also"]}), None)
-        if match is None:
-            missed.append(sorted(ids))
-            continue
-        hits += 1
-        verified += match["verified"]
-        rest.remove(match)
+    missed = list(wanted)
+    for said in (lambda f: {f["id"]}, lambda f: {f["id"], *f["also"]}):
+        for ids in tuple(missed):
+            match = next((f for f in rest if ids & said(f)), None)
+            if match is None:
+                continue
+            hits += 1
+            verified += match["verified"]
+            rest.remove(match)
+            missed.remove(ids)
     false = [f["id"] for f in rest if not allowed & {f["id"], *f["also"]}]
     exact = not missed and not false and not row["unexplained"]
     return {
         "wanted": [sorted(w) for w in wanted],
         "hits": hits,
         "verified": verified,
-        "missed": missed,
+        "missed": [sorted(ids) for ids in missed],
         "false": false,
         "exact": exact,
     }

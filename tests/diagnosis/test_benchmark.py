@@ -185,7 +185,10 @@ def test_what_steps_cannot_tell_is_one_class() -> None:
     assert rate == factor
     merged = scoring.score(
         {
-            "changes": [{"state": "visible", "any_of": sorted(rate)}] * 2,
+            "changes": [
+                {"id": c.id, "state": "visible", "any_of": sorted(classes.of(c, both))}
+                for c in both.changes
+            ],
             "found": [{"id": "learning-rate-value", "also": [], "verified": True}],
             "unexplained": [],
         }
@@ -195,6 +198,22 @@ def test_what_steps_cannot_tell_is_one_class() -> None:
     assert [classes.of(c, shown) for c in shown.changes] == [
         {"learning-rate-value"}, {"loss-factor"},
     ]  # fmt: skip
+
+
+def test_a_common_symptom_makes_no_class() -> None:
+    changes = [("batch-order", "visible"), ("init-value", "visible")]
+    found = row(changes, ["batch-order", "init-value"])
+    for change in found["changes"]:
+        change["any_of"].append("rng-stream-position")
+    assert scoring.score(found)["exact"]
+    found["found"].pop()
+    assert scoring.score(found)["missed"] == [["init-value", "rng-stream-position"]]
+
+
+def test_what_a_claim_says_itself_counts_before_what_it_could_be() -> None:
+    changes = [("learning-rate-value", "visible"), ("loss-factor", "visible")]
+    factor = {"id": "loss-factor", "also": ["learning-rate-value"], "verified": True}
+    assert scoring.score(row(changes, [factor, "learning-rate-value"]))["exact"]
 
 
 def test_figures() -> None:

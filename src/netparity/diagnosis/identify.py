@@ -200,11 +200,11 @@ def _network(
     elif _depends_on_mode(known, x) and not _trains_as(live, base, x, rng):
         seen = masks_.see_masks(live, base, x)
         if seen:
-            conventions = masks_.with_dropout(conventions, seen)
+            conventions = dropping = masks_.with_dropout(conventions, seen)
 
             def shown(live: Implementation, x: Array) -> list[Array] | None:
                 masks = masks_.see_masks(live, base, x)
-                return masks_.as_draws(masks) if masks else None
+                return masks_.as_draws(masks, dropping) if masks else None
 
             known.draws = shown
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,14 +18,24 @@ from netparity.nn import (
     Layer,
 )
 
+_BY_CHANCE = 1e-9  # a coincidence this rare is none
+
 
 # ---- dropout of a side that declares none ------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Masked:
-    """A dropout seen in a side's activations: after which layer, its mask, and its scale."""
+    """A dropout seen in a side's activations.
+
+    Attributes:
+        after: the layer it stands behind.
+        mask: which units are kept; true where that does not show.
+        alive: where it shows, because the unit is not zero before.
+        scale: by which those kept are multiplied.
+    """
 
     after: str
     mask: Array
+    alive: Array
     scale: float
 
 
@@ -67,7 +77,8 @@ def see_masks(live: Implementation, twin: Twin, x: Array) -> tuple[Masked, ...] 
                     continue
             masked = _masked(seen[index], flat, tolerance)
             if masked is not None:
-                found.append(Masked(name, masked[0].reshape(current.shape), masked[1]))
+                mask, alive = (part.reshape(current.shape) for part in masked[:2])
+                found.append(Masked(name, mask, alive, masked[2]))
                 current, index = seen[index].reshape(current.shape), index + 1
     return tuple(found) if index == len(seen) else None
 
@@ -82,7 +93,7 @@ def _close(a: Array, b: Array, tolerance: float) -> bool:
     return a.shape == b.shape and bool(np.max(np.abs(a - b), initial=0.0) <= tolerance * scale)
 
 
-def _masked(after: Array, before: Array, tolerance: float) -> tuple[Array, float] | None:
+def _masked(after: Array, before: Array, tolerance: float) -> tuple[Array, Array, float] | None:
     alive = before != 0
     kept = alive & (after != 0)
     if not kept.any() or np.any(after[~alive] != 0):
@@ -93,7 +104,7 @@ def _masked(after: Array, before: Array, tolerance: float) -> tuple[Array, float
         return None
     if scale == 1.0 and np.all(kept == alive):
         return None
-    return np.where(alive, kept, True), scale
+    return np.where(alive, kept, True), alive, scale
 
 
 def fed(live: Implementation, twin: Twin, draws: Sequence[Array] | None) -> Sequence[Array] | None:
@@ -122,9 +133,22 @@ def _undone(draw: Array, moves: Sequence[Move]) -> Array:
     return np.ascontiguousarray(draw)
 
 
-def as_draws(masks: Sequence[Masked]) -> list[Array]:
-    """Uniform draws that any rate strictly between 0 and 1 turns into these masks."""
-    return [np.where(m.mask, np.nextafter(1.0, 0.0), 0.0) for m in masks]
+def as_draws(masks: Sequence[Masked], conventions: Conventions) -> list[Array] | None:
+    """Uniform draws, one of every element, that any rate between 0 and 1 turns into these masks.
+
+    Where whole channels are dropped, a unit that does not show goes with its channel. ``None``
+    where the masks are not those of the network's dropouts.
+    """
+    layers = [layer for _, layer in conventions.layers or () if isinstance(layer, Dropout)]
+    if len(masks) != len(layers):
+        return None
+    draws = []
+    for masked, layer in zip(masks, layers, strict=True):
+        mask = masked.mask
+        if layer.channel_axis is not None:
+            mask = np.broadcast_to(_by_channel(mask, layer.channel_axis, np.min), mask.shape)
+        draws.append(np.where(mask, np.nextafter(1.0, 0.0), 0.0))
+    return draws
 
 
 def with_dropout(conventions: Conventions, masks: Sequence[Masked]) -> Conventions:
@@ -145,15 +169,45 @@ def with_dropout(conventions: Conventions, masks: Sequence[Masked]) -> Conventio
         layers.append((name, layer))
         for masked in masks:
             if masked.after == name:
-                layers.append((f"dropout_{name}", scaled.get(name) or dropout_of(masked)))
+                layer = dropout_of(masked)
+                if name in scaled:
+                    layer = replace(scaled[name], channel_axis=layer.channel_axis)
+                layers.append((f"dropout_{name}", layer))
     return replace(conventions, layers=tuple(layers))
 
 
 def dropout_of(masked: Masked) -> Dropout:
     """The dropout layer a mask and its scale belong to."""
+    axis = _channel_axis(masked)
     if abs(masked.scale - 1.0) > 1e-6:
         rate = 1.0 - 1.0 / masked.scale
         nearest = round(rate, 6)
         rate = nearest if abs(nearest - rate) < 1e-7 else rate
-        return Dropout(rate)
-    return Dropout(float(1.0 - masked.mask.mean()), scaling="plain")
+        return Dropout(rate, channel_axis=axis)
+    return Dropout(float(1.0 - masked.mask.mean()), scaling="plain", channel_axis=axis)
+
+
+def _channel_axis(masked: Masked) -> int | None:
+    """The axis whose channels are kept or dropped whole; ``None`` where single units are.
+
+    Single units that agree by chance throughout every channel are no channels: a channel with
+    n units that show agrees with probability ``p**n + (1 - p)**n``.
+    """
+    if masked.mask.ndim < 3:
+        return None
+    dropped = float(np.mean(~masked.mask[masked.alive]))
+    for axis in (-1, 1):
+        kept = _by_channel(masked.mask & masked.alive, axis, np.sum)
+        shown = _by_channel(masked.alive, axis, np.sum)
+        if np.any((kept != 0) & (kept != shown)):
+            continue
+        chance = np.log(dropped**shown + (1.0 - dropped) ** shown).sum()
+        if chance < np.log(_BY_CHANCE):
+            return axis
+    return None
+
+
+def _by_channel(values: Array, axis: int, together: Callable[..., Array]) -> Array:
+    """What stands in each sample's channels taken together: 1 long on the axes of pixels."""
+    pixels = tuple(k for k in range(1, values.ndim) if k != axis % values.ndim)
+    return together(values, axis=pixels, keepdims=True)

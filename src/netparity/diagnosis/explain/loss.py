@@ -18,11 +18,13 @@ from netparity.diagnosis.candidates import (
     set_conventions,
     text,
 )
+from netparity.diagnosis.explain.loss_forms import as_left_writes
 from netparity.diagnosis.faulty import NO_BOUNDS
 from netparity.diagnosis.faulty_losses import Behind, Mistaken
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.switches import Difference, differences, follow
 from netparity.nn import (
+    SGD,
     Loss,
     MeanSquaredError,
     MulticlassHinge,
@@ -55,6 +57,8 @@ def loss(both: Both, shows: Shows) -> Iterator[Candidate]:
         yield _kind(both, left, right)
         return
     outputs = affines(both.left.twin)[-1][1].outputs if both.left.twin else 1
+    respelled = _respelled(both, left, outputs)
+    right = respelled(right)
     groups: dict[str, list[Difference]] = {}
     for difference in differences(left, right):
         groups.setdefault(_id(difference, left, right, outputs), []).append(difference)
@@ -64,7 +68,14 @@ def loss(both: Both, shows: Shows) -> Iterator[Candidate]:
             candidate = _reduction(both, id, left, right, found, outputs)
         else:
             candidate = _switch(both, id, found)
-        yield replace(candidate, latent=latent)
+        yield replace(candidate, latent=latent, change=_follow(both, found, respelled))
+
+
+def _respelled(both: Both, left: Loss, outputs: int) -> Callable[[Loss], Loss]:
+    """Writes right's loss as left's is, unless both sides say how they write theirs."""
+    if all(known.loss is not None and known.loss.declared for known in (both.left, both.right)):
+        return lambda right: right
+    return lambda right: as_left_writes(left, right, outputs)
 
 
 def _without(left: Loss, right: Loss, found: Sequence[Difference]) -> Loss:
@@ -74,7 +85,7 @@ def _without(left: Loss, right: Loss, found: Sequence[Difference]) -> Loss:
     return mended
 
 
-def _follow(both: Both, found: Sequence[Difference]) -> Change:
+def _follow(both: Both, found: Sequence[Difference], respelled: Callable[[Loss], Loss]) -> Change:
     """Gives right's loss left's values in these switches.
 
     With the bound of a logarithm goes whether the gradient knows of it.
@@ -83,7 +94,8 @@ def _follow(both: Both, found: Sequence[Difference]) -> Change:
     known_to_left = no_bugs(both.left.conventions.faults)
 
     def change(plan: Plan) -> Plan:
-        mended = follow(plan.conventions.loss, found)
+        loss = plan.conventions.loss
+        mended = None if loss is None else follow(respelled(loss), found)
         faults = plan.conventions.faults
         faults = (*bugs(faults), *known_to_left) if bounds else faults
         return replace(plan, conventions=replace(plan.conventions, loss=mended, faults=faults))
@@ -93,6 +105,8 @@ def _follow(both: Both, found: Sequence[Difference]) -> Change:
 
 def _id(difference: Difference, left: Loss, right: Loss, outputs: int) -> str:
     """The cause a switch belongs to."""
+    if difference.switch == "factor" and _said_apart(left, right):
+        return "loss-factor"
     if isinstance(left, MulticlassHinge) and difference.switch != "power":
         return "multiclass-hinge-margin"
     if difference.switch in REDUCTION:
@@ -101,6 +115,19 @@ def _id(difference: Difference, left: Loss, right: Loss, outputs: int) -> str:
         by_input = next(d for d in differences(left, right) if d.switch == "input")
         difference = by_input
     return difference.entry.id if difference.entry is not None else "loss-kind"
+
+
+def _said_apart(left: Loss, right: Loss) -> bool:
+    """Whether the factor is one choice, and the sum or mean beside it another.
+
+    The ½ of a squared error belongs to its reduction.
+    """
+    halved = right.factor in {2 * left.factor, left.factor / 2}
+    if isinstance(left, MeanSquaredError) and halved:
+        return False
+    among = [s for s in REDUCTION if s != "factor"]
+    differ = any(getattr(left, s, None) != getattr(right, s, None) for s in among)
+    return differ or isinstance(left, MulticlassHinge)
 
 
 def _residual(both: Both) -> float | None:
@@ -168,7 +195,6 @@ def _switch(both: Both, id: str, found: Sequence[Difference]) -> Candidate:
             for d in found
         ),
         both.fix_switch(id, first),
-        _follow(both, found),
     )
 
 
@@ -217,7 +243,6 @@ def _reduction(
         + _ratio_words(left, right, outputs),
         tuple(evidence),
         _reduction_fix(both, id, left, right, outputs),
-        _follow(both, found),
         also=_also(both, id),
     )
 
@@ -256,10 +281,17 @@ def _hinge_evidence(
 
 
 def _also(both: Both, id: str) -> tuple[str, ...]:
+    """What else could be the constant, where a side does not show enough to tell.
+
+    The learning rate, where its gradients are not seen and its rule multiplies the two; what the
+    gradient is multiplied with, where its value is not seen.
+    """
     sides = both.left, both.right
-    if any(k.gradient is None for k in sides) and id != "learning-rate-value":
+    black_box = [k for k in sides if k.gradient is None]
+    rules = [k.update.optimizer for k in black_box if k.update is not None]
+    adapts = len(rules) == len(black_box) and not any(isinstance(r, SGD) for r in rules)
+    if not adapts and id != "learning-rate-value":
         return ("learning-rate-value",)
-    # What the gradient is multiplied with only the value could tell from a factor of the loss.
     return ("gradient-factor",) if any(k.loss is None for k in sides) else ()
 
 
