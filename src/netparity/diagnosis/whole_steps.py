@@ -1,55 +1,33 @@
 """The loss, penalties, clip and update rule behind whole steps, where they are all a side shows.
 
 The gradient of each guess comes from the twin; a guess is only as good as the rule that then
-repeats the steps to the noise floor. Guesses are ranked first by biases at 0, on which no
-penalty and no decay acts, and by the usual constants of every rule.
+repeats the steps to the noise floor. Guesses are ranked by first steps, at biases of 0, on
+which no penalty and no decay acts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
-from netparity.conventions import Conventions, changed
-from netparity.diagnosis import stepping, unshown, update
+from netparity.conventions import Conventions
+from netparity.diagnosis import scheduled, stepping, update
 from netparity.diagnosis.gradient_probes import Probe
 from netparity.diagnosis.masks import fed
 from netparity.diagnosis.noise import ULPS
+from netparity.diagnosis.step_guesses import Guess, general, guesses
 from netparity.diagnosis.twin import Array, Twin, Values
 from netparity.diagnosis.update import steering
 from netparity.errors import InputError
 from netparity.implementations.base import Implementation
-from netparity.nn import (
-    L1,
-    ClipByNorm,
-    ClipByValue,
-    Clipping,
-    Loss,
-    Penalty,
-    Scope,
-    SoftmaxCrossEntropy,
-)
+from netparity.nn import L1, Clipping, Schedule
 
 #: Guesses that are fitted, after all were ranked.
 FITTED: Final = 2
-#: Shares of a target that are spread over the other classes.
-_SMOOTHED: Final = (0.0, 0.1, 0.2)
-
-
-@dataclass(frozen=True, slots=True)
-class Guess:
-    """What a step may be made of beside its rule."""
-
-    loss: Loss
-    penalties: tuple[Penalty, ...]
-    clipping: Clipping | None
-
-    def set_on(self, twin: Twin) -> Twin:
-        """A twin with this loss and these penalties."""
-        return twin.with_(loss=self.loss, penalties=self.penalties)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,77 +47,65 @@ class Behind:
     wrong: stepping.Wrong | None = None
 
 
-def guesses(twin: Twin, other: Conventions | None, y: Array) -> list[Guess]:
-    """What may be behind a side's steps, the likeliest first.
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Steps of a side: each as it was made, its draws, and the parameters after it."""
 
-    Args:
-        twin: what is known of the side.
-        other: the other side's conventions.
-        y: targets.
-    """
-    own = twin.conventions
-    losses = [own.loss] if own.loss is not None else list(_losses(own, other, y))
-    penalties = [own.penalties or ()]
-    if other is not None and other.penalties and not own.penalties:
-        theirs = tuple(_general(p, other) for p in other.penalties)
-        # A loss that is shown shows its penalty; a decay in the gradients alone may be as well.
-        penalties.insert(0 if own.loss is None else 1, theirs)
-    clip = None if other is None else other.clipping
-    clips = [None] if clip is None else [clip, None]
-    found = [Guess(loss, p, c) for loss in losses for c in clips for p in penalties]
-    return found + [Guess(losses[0], p, c) for c in _other_clips(clip) for p in penalties]
+    made: tuple[steering.Steered, ...]
+    drawn: tuple[Any, ...]
+    after: tuple[Values, ...]
+    dtype: np.dtype[Any]
 
+    def asked(self, twin: Twin, rng: np.random.Generator, *, noise: bool) -> update.Updates:
+        """The steps with the gradients of a twin; with their noise only where that is wanted."""
+        calls = []
+        for step, draws in zip(self.made, self.drawn, strict=True):
+            gradient = twin.evaluate(step.before, step.x, step.y, draws=draws).gradients
+            rough = steering.noise_of(twin, step, self.dtype, rng, draws) if noise else None
+            calls.append(update.Call(step.before, update.wide(gradient), noise=rough))
+        return update.Updates(tuple(calls), self.after)
 
-def _other_clips(clip: Clipping | None) -> Iterator[Clipping]:
-    """A clip with another scope or ε, or of another form."""
-    if isinstance(clip, ClipByNorm):
-        yield changed(clip, epsilon=0.0 if clip.epsilon else 1e-6)
-        yield changed(clip, scope="parameter" if clip.scope == "global" else "global")
-        yield ClipByValue(clip.limit)
-    elif isinstance(clip, ClipByValue):
-        yield ClipByNorm(clip.limit)
+    def can_be(self, twin: Twin) -> bool:
+        """Whether a twin's loss takes every target that was steered to."""
+        try:
+            with np.errstate(all="ignore"):
+                for step, draws in zip(self.made, self.drawn, strict=True):
+                    twin.evaluate(step.before, step.x, step.y, draws=draws, backward=False)
+        except InputError:
+            return False
+        return True
 
+    def still(self, twin: Twin) -> list[str]:
+        """Parameters that are 0 before each of the first steps, and have gradients."""
+        start = self.made[: steering.DECAYS[0]]
+        return [
+            n
+            for n in twin.network.parameter_shapes()
+            if n.endswith("bias") and not any(np.any(step.before[n]) for step in start)
+        ]
 
-def _losses(own: Conventions, other: Conventions | None, y: Array) -> Iterator[Loss]:
-    given = None if other is None else other.loss
-    near = unshown.possible(own, given, y)
-    for loss in dict.fromkeys((*near, *unshown.possible(own, None, y))):
-        yield loss
-        if isinstance(loss, SoftmaxCrossEntropy):
-            for share in _SMOOTHED:
-                if share != loss.label_smoothing:
-                    yield changed(loss, label_smoothing=share)
-        if loss in near and hasattr(loss, "batch"):
-            yield changed(loss, batch="sum" if loss.batch == "mean" else "mean")
-
-
-def _general(penalty: Any, conventions: Conventions) -> Penalty:
-    """A penalty over all weights, or over everything, without the names of one side."""
-    moved: Penalty = changed(penalty, scope=general(penalty.scope, conventions))
-    return moved
-
-
-def general(scope: Scope, conventions: Conventions) -> Scope:
-    """A scope without the names of one side, where it can be said so."""
-    names = set(Twin(conventions).network.parameter_shapes())
-    if isinstance(scope, str):
-        return scope
-    if set(scope) == names:
-        return "all"
-    return "weights" if set(scope) == {n for n in names if n.endswith("weight")} else scope
+    def probes(self, seen: update.Updates) -> list[Probe]:
+        """The steps as evaluations of the gradient."""
+        return [
+            Probe(s.before, s.x, s.y, None if d is None else tuple(d), c.gradient)
+            for s, d, c in zip(self.made, self.drawn, seen.calls, strict=True)
+        ]
 
 
 def take(
     live: Implementation,
     twin: Twin,
-    batches: Sequence[tuple[Array, Array]],
-    rng: np.random.Generator,
+    planned: Iterable[steering.Steered],
     draws_for: Any,
-) -> tuple[list[steering.Steered], list[Any], list[Values]]:
-    """Steered steps of a side: each as it was made, its draws, and the parameters after it."""
-    native = live.parameters()
+    *,
+    afresh: bool = False,
+) -> Taken:
+    """Steered steps of a side, in a row; ``afresh``: each from the state that it has now."""
+    native, saved = live.parameters(), live.state()
     made, drawn, after = [], [], []
-    for step in steering.plan(twin, batches, rng):
+    for step in planned:
+        if afresh:
+            live.restore(saved)
         live.set_parameters(twin.native(step.before, native))
         before = update.wide(twin.values(live.parameters()))
         draws = draws_for(live, step.x)
@@ -147,75 +113,30 @@ def take(
         made.append(replace(step, before=before))
         drawn.append(draws)
         after.append(update.wide(twin.values(live.parameters())))
-    return made, drawn, after
-
-
-def asked(
-    twin: Twin,
-    made: Sequence[steering.Steered],
-    drawn: Sequence[Any],
-    after: Sequence[Values],
-    dtype: np.dtype[Any],
-    rng: np.random.Generator,
-    *,
-    noise: bool,
-) -> update.Updates:
-    """The steps with the gradients of a twin; with their noise only where that is wanted."""
-    calls = []
-    for step, draws in zip(made, drawn, strict=True):
-        gradient = twin.evaluate(step.before, step.x, step.y, draws=draws).gradients
-        rough = steering.noise_of(twin, step, dtype, rng, draws) if noise else None
-        calls.append(update.Call(step.before, update.wide(gradient), noise=rough))
-    return update.Updates(tuple(calls), tuple(after))
-
-
-def still(twin: Twin, made: Sequence[steering.Steered]) -> list[str]:
-    """Parameters that are 0 before each of the first steps, and have gradients."""
-    start = made[: steering.DECAYS[0]]
-    return [
-        n
-        for n in twin.network.parameter_shapes()
-        if n.endswith("bias") and not any(np.any(step.before[n]) for step in start)
-    ]
-
-
-def _can_be(
-    twin: Twin, guess: Guess, made: Sequence[steering.Steered], drawn: Sequence[Any]
-) -> bool:
-    """Whether the loss of a guess takes every target that was steered to."""
-    set_so = guess.set_on(twin)
-    try:
-        with np.errstate(all="ignore"):
-            for step, draws in zip(made, drawn, strict=True):
-                set_so.evaluate(step.before, step.x, step.y, draws=draws, backward=False)
-    except InputError:
-        return False
-    return True
+    return Taken(tuple(made), tuple(drawn), tuple(after), live.dtype)
 
 
 def ranked(
     twin: Twin,
     possible: Sequence[Guess],
-    made: Sequence[steering.Steered],
-    drawn: Sequence[Any],
-    after: Sequence[Values],
-    dtype: np.dtype[Any],
+    firsts: Taken,
     rules: Sequence[update.Rule],
     rng: np.random.Generator,
 ) -> list[Guess]:
-    """The guesses whose gradients some usual rule brings nearest to the steps, at biases at 0."""
-    start, names = steering.DECAYS[0], still(twin, made)
+    """The guesses whose gradients some usual rule brings nearest to first steps.
+
+    From its first state every rule moves each element by one curve of its gradient, whatever
+    rate or state comes later; at a bias of 0 nothing pulls beside the data.
+    """
+    names = firsts.still(twin)
     if not names or len(possible) == 1:
         return list(possible)
     missed = []
     for guess in possible:
-        set_so = guess.set_on(twin)
         with np.errstate(all="ignore"):
-            seen = asked(
-                set_so, made[:start], drawn[:start], after[:start], dtype, rng, noise=False
-            )
-        seen = update.as_clipped(seen, guess.clipping).only(names)
-        missed.append(update.missed(seen, [rule for rule, _ in rules], dtype, rng))
+            seen = firsts.asked(guess.set_on(twin), rng, noise=False)
+        seen = update.as_one(update.as_clipped(seen, guess.clipping).only(names))
+        missed.append(update.missed(seen, [rule for rule, _ in rules], firsts.dtype, rng))
     return [possible[i] for i in np.argsort(missed, kind="stable")]
 
 
@@ -243,64 +164,153 @@ def identify(
     """
     saved = live.state()
     possible = guesses(twin, other, batches[0][1])
+    planned = list(steering.plan(twin.with_(loss=possible[0].loss), batches, rng))
     try:
-        made, drawn, after = take(live, twin.with_(loss=possible[0].loss), batches, rng, draws_for)
+        taken = take(live, twin, planned, draws_for)
+        live.restore(saved)
+        decays = take(live, twin, [planned[i] for i in steering.DECAYS_FIRST], draws_for)
+        live.restore(saved)
+        firsts = take(live, twin, [planned[i] for i in steering.FIRSTS], draws_for, afresh=True)
     finally:
         live.restore(saved)
-    dtype = live.dtype
-    possible = [guess for guess in possible if _can_be(twin, guess, made, drawn)]
+    possible = [guess for guess in possible if taken.can_be(guess.set_on(twin))]
+    paces = _paces(twin.conventions, other, len(planned))
 
     def followed(guess: Guess) -> tuple[Twin, update.Updates]:
         set_so = guess.set_on(twin)
-        seen = asked(set_so, made, drawn, after, dtype, rng, noise=True)
-        seen, frozen = without_frozen(seen, dtype)
+        seen, frozen = without_frozen(taken.asked(set_so, rng, noise=True), live.dtype)
         return set_so.with_(frozen=frozen), seen
 
     for guess in possible:
         if rules and guess.loss == possible[0].loss and guess.clipping is possible[0].clipping:
             set_so, seen = followed(guess)
-            wrong = stepping.wrong_twin(set_so, seen, _probes(made, drawn, seen), rules, dtype, rng)
-            if wrong is not None:
-                return Behind(wrong.update, wrong.twin, set_so, wrong)
-    near = ranked(twin, possible, made, drawn, after, dtype, rules, rng)
-    for number, guess in enumerate(near[:FITTED]):
+            for pace in paces:
+                wrong = stepping.wrong_twin(
+                    set_so, update.paced(pace, seen), taken.probes(seen), rules, live.dtype, rng
+                )
+                if wrong is not None:
+                    found = _at(pace, wrong.update)
+                    return Behind(found, wrong.twin, set_so, replace(wrong, update=found))
+    for number, guess in enumerate(ranked(twin, possible, firsts, rules, rng)[:FITTED]):
         set_so, seen = followed(guess)
-        names = [n for n in still(set_so, made) if n in seen.names]
-        alone = None
-        if names:
-            start = update.as_clipped(seen, guess.clipping).until(steering.DECAYS[0]).only(names)
-            alone = update.identify_alone(start, dtype, rng, rules)
-        if alone is None:
-            if number == 0:  # a few biases may not tell
-                found = update.identify_steps(seen, dtype, rng, None, rules)
-                if found is not None:
-                    return Behind(found, set_so, set_so)
-            continue
-        rule = alone.optimizer
-        found = update.with_decay(rule, seen, dtype, rng, guess.clipping)
-        if found is not None:
-            found = update.as_said(found, rules, seen, dtype, rng)
-            return Behind(found, set_so, set_so)
-        if guess.clipping is not None:
-            continue
-        moved = [m.where for m in update.confirm(rule, seen, dtype, rng) if m.different]
-        for coefficient in update.signs(rule, update.sampled(seen, rng), moved, dtype):
-            pulled = set_so.with_(penalties=(L1(coefficient, scope=tuple(moved)),))
-            again = asked(pulled, made, drawn, after, dtype, rng, noise=True).only(seen.names)
-            found = update.with_decay(rule, again, dtype, rng)
-            if found is not None:
-                return Behind(found, pulled, pulled)
+        behind = _fitted(set_so, (taken, decays), seen, guess, rules, rng, paces)
+        if behind is not None:
+            return behind
+        if number == 0:  # a few biases may not tell
+            by_all = update.identify_steps(seen, live.dtype, rng, None, rules)
+            if by_all is not None:
+                return Behind(by_all, set_so, set_so)
     return None
 
 
-def _probes(
-    made: Sequence[steering.Steered], drawn: Sequence[Any], seen: update.Updates
-) -> list[Probe]:
-    """The steps as evaluations of the gradient."""
-    return [
-        Probe(s.before, s.x, s.y, None if d is None else tuple(d), c.gradient)
-        for s, d, c in zip(made, drawn, seen.calls, strict=True)
-    ]
+def _paces(own: Conventions, other: Conventions | None, count: int) -> list[Schedule | None]:
+    """What a rate may follow from step to step: the schedules that are known, then none."""
+    known = (
+        scheduled.reading(c.schedule)
+        for c in (own, other)
+        if c is not None and c.schedule is not None and c.schedule_every == "step"
+    )
+    moving = (s for s in known if update.can_start_elsewhere(s) and s(0) > 0)
+    return [*dict.fromkeys(s for s in moving if any(s(t) != s(0) for t in range(count))), None]
+
+
+def _at(pace: Schedule | None, found: update.FoundUpdate) -> update.FoundUpdate:
+    """A rule that was found at the rates of a schedule, with that schedule from its own rate."""
+    if pace is None or found.schedule is not None:
+        return found
+    return replace(found, schedule=update.from_rate(pace, found.optimizer.learning_rate))
+
+
+def _fitted(
+    twin: Twin,
+    rows: Sequence[Taken],
+    seen: update.Updates,
+    guess: Guess,
+    rules: Sequence[update.Rule],
+    rng: np.random.Generator,
+    paces: Sequence[Schedule | None],
+) -> Behind | None:
+    """The rule that repeats steps with a guess's gradients: first at biases of 0, then with decay.
+
+    Args:
+        twin: with the guess.
+        rows: rows of steps, each from the state as built.
+        seen: the first row with the twin's gradients.
+        guess: what else they are made of.
+        rules: first guesses.
+        rng: for samples and noise.
+        paces: schedules to be tried before others.
+    """
+    dtype = rows[0].dtype
+    names = [n for n in rows[0].still(twin) if n in seen.names]
+    if not names:
+        return None
+    start = update.as_clipped(seen, guess.clipping).until(steering.DECAYS[0]).only(names)
+    alone = list(_alone(start, dtype, rng, rules, paces))
+    decayed = (_decayed(a, twin, rows, seen, guess.clipping, rules, rng) for a in alone)
+    pulled = (_pulled(a, twin, rows[0], seen.names, rng) for a in alone if guess.clipping is None)
+    return next((b for b in itertools.chain(decayed, pulled) if b is not None), None)
+
+
+def _alone(
+    start: update.Updates,
+    dtype: np.dtype[Any],
+    rng: np.random.Generator,
+    rules: Sequence[update.Rule],
+    paces: Sequence[Schedule | None],
+) -> Iterator[update.FoundUpdate]:
+    """Rules that repeat steps on which nothing acts beside them, with their schedules."""
+    for pace in paces:
+        found = update.identify_alone(update.paced(pace, start), dtype, rng, rules)
+        if found is not None:
+            yield _at(pace, found)
+            return
+    yield from update.identify_paced(start, dtype, rng, rules)
+
+
+def _decayed(
+    alone: update.FoundUpdate,
+    twin: Twin,
+    rows: Sequence[Taken],
+    seen: update.Updates,
+    clipping: Clipping | None,
+    rules: Sequence[update.Rule],
+    rng: np.random.Generator,
+) -> Behind | None:
+    """A rule that repeats steps at biases of 0, with the decay with which it repeats all."""
+    dtype, pace = rows[0].dtype, alone.schedule
+    others = []
+    if pace is not None:  # which may be at rest where a decay would show
+        rest = (row.asked(twin, rng, noise=True).only(seen.names) for row in rows[1:])
+        others = [update.paced(pace, row) for row in rest]
+    seen = update.paced(pace, seen)
+    found = update.with_decay(alone.optimizer, seen, dtype, rng, clipping, others)
+    if found is None:
+        return None
+    found = update.as_said(found, rules, seen, dtype, rng)
+    return Behind(replace(found, schedule=pace), twin, twin)
+
+
+def _pulled(
+    alone: update.FoundUpdate,
+    twin: Twin,
+    row: Taken,
+    names: Sequence[str],
+    rng: np.random.Generator,
+) -> Behind | None:
+    """The same with the L1 penalty with which it repeats all steps of a row."""
+
+    def paced(guess: Twin) -> update.Updates:
+        return update.paced(alone.schedule, row.asked(guess, rng, noise=True).only(names))
+
+    seen, rule = paced(twin), alone.optimizer
+    moved = [m.where for m in update.confirm(rule, seen, row.dtype, rng) if m.different]
+    for coefficient in update.signs(rule, update.sampled(seen, rng), moved, row.dtype):
+        pulled = twin.with_(penalties=(L1(coefficient, scope=tuple(moved)),))
+        found = update.with_decay(rule, paced(pulled), row.dtype, rng)
+        if found is not None:
+            return Behind(replace(found, schedule=alone.schedule), pulled, pulled)
+    return None
 
 
 def _would_move(
@@ -345,4 +355,4 @@ def without_frozen(
     return whole.only(kept), frozen
 
 
-__all__ = ["Guess", "general", "guesses", "identify", "without_frozen"]
+__all__ = ["general", "identify", "without_frozen"]

@@ -5,6 +5,7 @@ from netparity.diagnosis.update.calls import (
     STEPS,
     Call,
     Updates,
+    as_one,
     at_rates,
     calls_to_make,
     feed,
@@ -15,19 +16,23 @@ from netparity.diagnosis.update.calls import (
     with_norms,
 )
 from netparity.diagnosis.update.floors import as_written, compare, floors
-from netparity.diagnosis.update.identifying import (
+from netparity.diagnosis.update.holding import (
     FoundUpdate,
     Rule,
     as_clipped,
     as_said,
     confirm,
+    with_decay,
+    without_decay,
+)
+from netparity.diagnosis.update.identifying import (
     identify,
     identify_alone,
     identify_steps,
     missed,
-    with_decay,
-    without_decay,
 )
+from netparity.diagnosis.update.paced import identify_paced, paced
+from netparity.diagnosis.update.rates import can_start_elsewhere, from_rate
 
 __all__ = [
     "STEPS",
@@ -36,18 +41,23 @@ __all__ = [
     "Rule",
     "Updates",
     "as_clipped",
+    "as_one",
     "as_said",
     "as_written",
     "at_rates",
     "calls_to_make",
+    "can_start_elsewhere",
     "compare",
     "confirm",
     "feed",
     "floors",
+    "from_rate",
     "identify",
     "identify_alone",
+    "identify_paced",
     "identify_steps",
     "missed",
+    "paced",
     "rated",
     "repeat",
     "sampled",

@@ -104,6 +104,17 @@ def _of_norm(
     }
 
 
+def as_one(seen: Updates) -> Updates:
+    """First updates, each from the state as built, as one of all their parameters."""
+
+    def joined(values: Sequence[Values]) -> Values:
+        return {f"{k} {n}": v for k, each in enumerate(values) for n, v in each.items()}
+
+    before = joined([c.before for c in seen.calls])
+    call = Call(before, joined([c.gradient for c in seen.calls]))
+    return Updates((call,), (joined(seen.after),))
+
+
 def calls_to_make(weights: Values, rng: np.random.Generator) -> tuple[Call, ...]:
     """The probes of an update rule, in one row: its state need not be reset in between.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import Any, Final
 
@@ -118,13 +118,42 @@ def residuals(optimizer: Optimizer, seen: Flat, *, near: bool = False) -> Array:
     """How far the rule's steps are from those seen, each in units of the larger of the two."""
     parts = []
     with np.errstate(all="ignore"):
-        own = repeat(optimizer, seen.calls)
+        calls = at_own_rates(optimizer, seen)[0] if seen.free else seen.calls
+        own = repeat(optimizer, calls)
         for index in seen.use:
             before = vector(seen.calls[index].before)
             step, theirs = vector(own[index]) - before, vector(seen.after[index]) - before
-            step = step * _ratio(step, theirs) if seen.free else step
             parts.append(misses(step, theirs, before, seen.dtype, near=near))
     return np.concatenate(parts)
+
+
+def at_own_rates(optimizer: Optimizer, seen: Flat) -> tuple[tuple[Call, ...], list[float]]:
+    """The calls at the rate with which the rule makes each step seen, in the median.
+
+    A step is linear in its rate, whatever of earlier rates the state has kept.
+
+    Returns:
+        The calls, and their rates; NaN where no rate moves anything.
+    """
+    state = optimizer.initialize(seen.calls[0].before)
+    rate, keeps = optimizer.learning_rate, getattr(optimizer, "form", None) == "rate-inside"
+    calls, rates = [], []
+    with np.errstate(all="ignore"):
+        for call, after in zip(seen.calls, seen.after, strict=True):
+            before = state
+            moved, state = optimizer.update(call.before, call.gradient, before, rate)
+            rests = call.before
+            if keeps:  # earlier rates
+                rests, _ = optimizer.update(call.before, call.gradient, before, 0.0)
+            still = vector(rests)
+            way = vector(moved) - still
+            own = _ratio(way, vector(after) - still) if np.any(way != 0) else float("nan")
+            used = own if np.isfinite(own) else 1.0
+            if keeps:
+                _, state = optimizer.update(call.before, call.gradient, before, used * rate)
+            calls.append(replace(call, rate=used))
+            rates.append(own)
+    return tuple(calls), rates
 
 
 def _ratio(step: Array, seen: Array) -> float:
@@ -135,19 +164,6 @@ def _ratio(step: Array, seen: Array) -> float:
         ratio = seen / step
     ratio = ratio[np.isfinite(ratio) & (ratio > 0)]
     return float(np.median(ratio)) if ratio.size else 1.0
-
-
-def step_ratios(optimizer: Optimizer, seen: Flat) -> list[float]:
-    """The ratio of the steps seen to the rule's own, in each call; NaN where nothing moves."""
-    ratios = []
-    with np.errstate(all="ignore"):
-        own = repeat(optimizer, seen.calls)
-        for call, mine, theirs in zip(seen.calls, own, seen.after, strict=True):
-            before = vector(call.before)
-            step = vector(mine) - before
-            moves = bool(np.any(step != 0))
-            ratios.append(_ratio(step, vector(theirs) - before) if moves else float("nan"))
-    return ratios
 
 
 def misfit(optimizer: Optimizer, seen: Flat) -> float:

@@ -8,15 +8,17 @@ lasts, every length is tried.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
+from netparity.conventions import changed
 from netparity.diagnosis.twin import Array
 from netparity.diagnosis.update.calls import Call
-from netparity.diagnosis.update.fitting import Flat, nice, step_ratios
+from netparity.diagnosis.update.fitting import Flat, at_own_rates, nice
 from netparity.nn import (
     CosineDecay,
     ExponentialDecay,
@@ -37,12 +39,15 @@ _FEW: Final = 3
 After = Literal["clamped", "periodic"]
 _AFTER: Final[tuple[After, ...]] = ("clamped", "periodic")
 _POWERS: Final = (1.0, 2.0, 0.5, 3.0)
+#: Constants of schedules that are rates.
+_OWN_RATES: Final = ("learning_rate", "learning_rates", "end")
+_EXACT: Final = 1e-12
 _TINY: Final = float(np.finfo(np.float64).tiny)
 
 
 def schedules(rule: Optimizer, flat: Flat) -> Iterator[Schedule]:
     """Schedules, by the step, that give the rule the rates it had in flat updates."""
-    ratios = step_ratios(rule, flat)
+    _, ratios = at_own_rates(rule, flat)
     rested = np.array([t for t in flat.use if np.isfinite(ratios[t]) and ratios[t] >= 0])
     if len(rested) < _PIECES + 1:
         return
@@ -79,9 +84,7 @@ def schedules(rule: Optimizer, flat: Flat) -> Iterator[Schedule]:
     straight = line(known, rate)
     if straight is not None and straight[1] < 0:
         yield PolynomialDecay(constant(straight[0]), constant(-straight[0] / straight[1]))
-    pieces = _pieces(known, rate, apart)
-    if pieces is not None:
-        boundaries, values = pieces
+    for boundaries, values in _pieces(known, rate, apart):
         yield PiecewiseConstant(boundaries, tuple(constant(v) for v in values))
     for length, start, end in _lengths(rested, np.log(np.maximum(whole, _TINY)), _stairs, apart):
         factor = constant(float(np.exp(end - start)))
@@ -158,18 +161,46 @@ def _lengths(
 
 def _pieces(
     known: Array, rate: Array, apart: float
-) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-    """Where the rate jumps, and what it is in between, where it is constant but for that."""
+) -> Iterator[tuple[tuple[float, ...], tuple[float, ...]]]:
+    """Where the rate may jump, and what it is in between, where it is constant but for that."""
     jumps = np.flatnonzero(np.abs(np.diff(rate)) > apart * rate[1:]) + 1
     if not 0 < len(jumps) < _PIECES or len(np.unique(np.r_[0, jumps])) > _PIECES:
-        return None
-    return tuple(float(known[j]) for j in jumps), tuple(float(rate[j]) for j in np.r_[0, jumps])
+        return
+    values = tuple(float(rate[j]) for j in np.r_[0, jumps])
+    # A step whose rate does not show may be of either piece.
+    places = [range(int(known[j - 1]) + 1, int(known[j]) + 1) for j in jumps]
+    for boundaries in itertools.product(*map(reversed, places)):
+        yield tuple(map(float, boundaries)), values
 
 
 def at_schedule(calls: Sequence[Call], schedule: Schedule) -> tuple[Call, ...]:
     """The calls with a schedule's rates, in multiples of its first."""
     first = schedule(0)
     return tuple(replace(c, rate=c.rate * schedule(t) / first) for t, c in enumerate(calls))
+
+
+def can_start_elsewhere(schedule: Schedule) -> bool:
+    """Whether a schedule's rates are all multiples of constants of its own."""
+    return any(hasattr(schedule, name) for name in _OWN_RATES[:2])
+
+
+def from_rate(schedule: Schedule, rate: float) -> Schedule:
+    """The same schedule from another first rate."""
+    known = schedule(0)
+    if rate == known:
+        return schedule
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(moved, value))
+        return nice("", value * rate / known, _EXACT)
+
+    found: dict[str, Any] = {
+        n: moved(getattr(schedule, n)) for n in _OWN_RATES if hasattr(schedule, n)
+    }
+    piece: Any = schedule
+    started: Schedule = changed(piece, **found)
+    return started
 
 
 def freed(flat: Flat) -> Flat:

@@ -20,13 +20,17 @@ from netparity.diagnosis.arithmetic import rounded
 from netparity.diagnosis.noise import DISTURBANCE64, unit_roundoff
 from netparity.diagnosis.probes import probe_parameters
 from netparity.diagnosis.twin import Array, Twin, Values
-from netparity.nn import Affine
+from netparity.nn import Affine, Loss, PoissonNegativeLogLikelihood
 
 #: The sizes of the gradients, one a step; 0 for none, at W and at 10 W.
 SIZES: Final = (1.0, 0.0, 0.0, 1.0, 0.1, 1.0, 0.01, 0.0, 0.0, 1.0, 10.0, 1.0)
 #: Steps at which biases are not 0, so that their decay shows, and those at 10 W.
 DECAYS: Final = (7, 8)
 TENFOLD: Final = (7,)
+#: Steps of another row, in which decays come before a rate may be at rest.
+DECAYS_FIRST: Final = (7, 8, 3)
+#: Steps that are also made as the first.
+FIRSTS: Final = (0, 3, 4, 5, 6)
 #: The weights on a unit are smaller than usual by up to this many orders of magnitude.
 _DECADES: Final = 4.0
 #: As good as no gradient, where targets are numbers: at 0 a loss may have a kink.
@@ -83,10 +87,20 @@ def _steered(twin: Twin, before: Values, x: Array, y: Array, size: float) -> Ste
     prediction = np.asarray(twin.forward(before, x, training=trains).prediction, dtype=np.float64)
     numbers = target.dtype.kind == "f" and not np.all((target == 0) | (target == 1))
     if numbers and target.size == prediction.size:
-        shown = prediction.reshape(target.shape)
+        loss = twin.conventions.loss
+        shown = _resting(loss, prediction).reshape(target.shape)
         moved = shown + max(size, _NONE) * (target - shown)
+        if isinstance(loss, PoissonNegativeLogLikelihood):  # which counts
+            moved = np.maximum(moved, 0.0)
         return Steered(before, x, moved.astype(np.result_type(target, np.float32)))
     return _of_one_class(twin, before, x, target, size)
+
+
+def _resting(loss: Loss | None, prediction: Array) -> Array:
+    """The targets at which a loss of numbers pulls nowhere."""
+    if isinstance(loss, PoissonNegativeLogLikelihood) and loss.input == "log-rate":
+        return np.exp(prediction)
+    return prediction
 
 
 def _of_one_class(twin: Twin, before: Values, x: Array, y: Array, size: float) -> Steered:
