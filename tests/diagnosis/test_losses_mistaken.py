@@ -88,7 +88,7 @@ def test_the_mistake_and_its_side(program: Program, judge: Any, right: Any, id: 
     check(compared(judged(program, judge), judged(program, judge), program))
 
 
-def predicts_probabilities(axis: int) -> Any:
+def predicts_probabilities(axis: int, clip: float = 0.0) -> Any:
     """The softmax is part of what the program predicts; its gradient starts from p − y."""
 
     def change(net: Net) -> None:
@@ -103,7 +103,7 @@ def predicts_probabilities(axis: int) -> Any:
             e = np.exp(s - s.max(axis=axis, keepdims=True))
             p = e / e.sum(axis=axis, keepdims=True)
             rows = np.arange(len(p))
-            value = -float(np.mean(np.log(p[rows, y])))
+            value = -float(np.mean(np.log(np.clip(p[rows, y], clip, 1 - clip))))
             p[rows, y] -= 1
             return value, p / len(p)
 
@@ -113,9 +113,9 @@ def predicts_probabilities(axis: int) -> Any:
     return in_numpy(CLASSES, change=change)
 
 
-@pytest.mark.parametrize("turned", [False, True])
-def test_a_softmax_over_the_batch_in_what_is_predicted(turned: bool) -> None:
-    sides = [predicts_probabilities(-1), predicts_probabilities(0)]
+@pytest.mark.parametrize(("turned", "clip"), [(False, 0.0), (True, 0.0), (False, 1e-7)])
+def test_a_softmax_over_the_batch_in_what_is_predicted(turned: bool, clip: float) -> None:
+    sides = [predicts_probabilities(-1, clip), predicts_probabilities(0, clip)]
     report = compared(*sides[:: -1 if turned else 1], CLASSES)
     check(report, "softmax-axis")
     assert report.causes[0].stage == "forward"

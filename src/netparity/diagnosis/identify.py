@@ -85,7 +85,9 @@ class Identified:
         """Whether its loss is known by its value, or by its gradients, or by whole steps."""
         if self.loss is not None:
             return True
-        by_gradients = self.gradient is not None and self.gradient.understood
+        # A value that is shown and not understood is no less so for gradients that are.
+        hidden = "loss" not in self.live.abilities
+        by_gradients = hidden and self.gradient is not None and self.gradient.understood
         by_steps = self.gradient is None and self.update is not None
         return (by_gradients or by_steps) and self.conventions.loss is not None
 
@@ -296,7 +298,10 @@ def _loss(
     if "loss" not in known.live.abilities:
         known.missing["loss"] = f"{known.side.which} gives no loss"
         return
-    hints = [other.loss] if other is not None and other.loss is not None else []
+    hints: list[Loss] = []
+    if other is not None and other.loss is not None:
+        last = (twin.conventions.layers or (("", None),))[-1][1]
+        hints = list(dict.fromkeys((unshown.behind(other.loss, last), other.loss)))
     found = losses_.identify(known.live, twin.conventions, batches, rng, known.draws, hints)
     if found is None:
         known.missing["loss"] = f"no known loss reproduces that of {known.side.which}"

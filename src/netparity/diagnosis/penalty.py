@@ -8,8 +8,9 @@ sizes of a batch, gives ``a·Σ|w| + b·Σw²`` whatever the data loss is.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -60,10 +61,10 @@ def see(look: Look, batches: Sequence[tuple[Array, Array]]) -> Pulls:
     # Inputs of 0 keep the first layer's weights from the prediction.
     (x, y), (other_x, other_y) = ((np.zeros_like(x), y) for x, y in batches[:2])
     names = tuple(still(look.twin))
-    base = look.attempt(still(look.twin), x, y)
+    base = _attempt(look, still(look.twin), x, y)
     if base is None or not np.isfinite(base.loss.total):
         return Pulls(open=names)
-    expected = look.prediction(base)
+    expected = _predictions(look, base)[0]
     found: dict[str, Pull] = {}
     open_: list[str] = []
     scaled: list[bool] = []
@@ -119,7 +120,23 @@ def scope_of(names: Sequence[str], every: Sequence[str]) -> Scope:
 def _moved(look: Look, name: str, size: float, x: Array, y: Array) -> Probe | None:
     values = still(look.twin)
     values[name] = values[name] + size * _balanced(values[name].shape)
-    return look.attempt(values, x, y)
+    return _attempt(look, values, x, y)
+
+
+def _attempt(look: Look, values: Values, x: Array, y: Array) -> Probe | None:
+    """The loss there, if the side takes it; dropout's masks need not be seen."""
+    with contextlib.suppress(Exception):
+        return look.at(values, x, y)
+    return None
+
+
+def _predictions(look: Look, probe: Probe) -> list[Array]:
+    """What the twin predicts there; behind masks that were not seen, under two that are drawn."""
+    if probe.draws is not None or not look.twin.dropout_layers():
+        return [look.prediction(probe)]
+    rng = np.random.default_rng(0)
+    drawn = (tuple(look.twin.new_draws(probe.x, rng)) for _ in range(2))
+    return [look.prediction(replace(probe, draws=draws)) for draws in drawn]
 
 
 def _balanced(shape: tuple[int, ...]) -> Array:
@@ -134,8 +151,10 @@ def _balanced(shape: tuple[int, ...]) -> Array:
 
 
 def _stood(look: Look, probe: Probe, expected: Array) -> bool:
-    got = look.prediction(probe)
-    return got.shape == expected.shape and bool(np.max(np.abs(got - expected)) <= STILL)
+    return all(
+        got.shape == expected.shape and bool(np.max(np.abs(got - expected)) <= STILL)
+        for got in _predictions(look, probe)
+    )
 
 
 def _fitted(probes: Sequence[Probe], name: str, base: float, dtype: np.dtype[Any]) -> Pull | None:
@@ -166,7 +185,7 @@ def _by_batch(look: Look, name: str, pull: Pull, rows: int, other_x: Array, othe
     """Whether the penalty at another size of the batch is that of the first over the sizes."""
     if len(other_x) == rows:
         return False
-    start = look.attempt(still(look.twin), other_x, other_y)
+    start = _attempt(look, still(look.twin), other_x, other_y)
     moved = _moved(look, name, SIZES[0], other_x, other_y)
     if start is None or moved is None:
         return False

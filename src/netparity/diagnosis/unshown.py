@@ -32,7 +32,7 @@ def possible(conventions: Conventions, other: Loss | None, y: Array) -> list[Los
     layers = conventions.layers or ()
     last = layers[-1][1] if layers else None
     found = [other] if other is not None else list(_usual(np.asarray(y)))
-    return [_behind(loss, last) for loss in found]
+    return [behind(loss, last) for loss in found]
 
 
 def _usual(y: Array) -> Iterator[Loss]:
@@ -48,7 +48,7 @@ def _usual(y: Array) -> Iterator[Loss]:
         yield MeanAbsoluteError()
 
 
-def _behind(loss: Loss, last: object) -> Loss:
+def behind(loss: Loss, last: object) -> Loss:
     """A cross-entropy as one of probabilities, where the network ends in what makes them."""
     match last, loss:
         case Softmax(), SoftmaxCrossEntropy(input="logits"):
@@ -85,4 +85,4 @@ def with_its_factor(found: FoundGradient) -> FoundGradient:
     )
 
 
-__all__ = ["possible", "with_its_factor"]
+__all__ = ["behind", "possible", "with_its_factor"]
