@@ -144,6 +144,9 @@ class Functional(torch.nn.Module):
         (functional.elu, nn.ELU()),
         (functools.partial(functional.elu, alpha=0.3), nn.ELU(0.3)),
         (functional.hardswish, nn.HardSwish()),
+        (functional.relu6, nn.HardTanh(0.0, 6.0)),
+        (functional.mish, nn.Mish()),
+        (functional.softsign, nn.Softsign()),
         (functional.hardsigmoid, nn.HardSigmoid(derivative="float32")),
         (functional.softplus, nn.Softplus(threshold=20.0)),
         (functools.partial(functional.leaky_relu, negative_slope=0.25), nn.LeakyReLU(0.25)),
@@ -188,6 +191,43 @@ def test_a_module_of_the_authors_own_is_known_by_what_it_does():
     kinds = [nn.Permute, nn.Conv2D, nn.SiLU, nn.Flatten, nn.Affine]
     assert [type(layer) for _, layer in layers(Swish())] == kinds
     assert layers(Doubled()) is None
+
+
+def test_what_a_module_makes_of_the_shape_is_found():
+    class Flat(torch.nn.Module):
+        """Takes flat images; the embedding takes words."""
+
+        def __init__(self, before, first, after):
+            super().__init__()
+            self.before, self.first, self.after = before, first, after
+
+        def forward(self, x):
+            return self.after(self.first(self.before(x)))
+
+    def layers(before, first, after, x):
+        found = Torch(Flat(before, first, after).double()).declared(x).layers
+        return [layer for _, layer in found]
+
+    kernel = torch.nn.Conv2d(2, 3, 2)
+    flat = np.random.default_rng(0).standard_normal((3, 24))
+    read = nn.Conv2D(2, 3, 2, layout="NCHW")
+    to_row = torch.nn.Flatten()
+    channels_first = layers(lambda x: x.view(-1, 2, 3, 4), kernel, to_row, flat)
+    assert channels_first == [nn.Reshape((2, 3, 4)), read, nn.Flatten()]
+    turned = layers(lambda x: x.view(-1, 3, 4, 2).permute(0, 3, 1, 2), kernel, to_row, flat)
+    assert turned == [nn.Reshape((3, 4, 2)), nn.Permute((0, 3, 1, 2)), read, nn.Flatten()]
+    unflattened = layers(torch.nn.Unflatten(1, (2, 3, 4)), kernel, to_row, flat)
+    assert unflattened == channels_first
+    without_channels = layers(
+        lambda x: x.unsqueeze(1), torch.nn.Conv2d(1, 3, 2), to_row, flat.reshape(3, 4, 6)
+    )
+    assert without_channels[0] == nn.Reshape((1, 4, 6))
+    words = np.array([[0, 2, 1], [3, 3, 0]])
+    for pooled, reduction in ((lambda z: z.mean(1), "mean"), (lambda z: z.sum(1), "sum")):
+        bag = layers(lambda x: x, torch.nn.Embedding(4, 5), pooled, words)
+        assert bag == [nn.Embedding(4, 5), nn.GlobalPool1D(reduction)]
+        one = torch.nn.EmbeddingBag(4, 5, mode=reduction)
+        assert layers(lambda x: x, one, lambda z: z, words) == bag
 
 
 def test_functional_dropout_that_drops_is_found_and_cannot_be_fed():

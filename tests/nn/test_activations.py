@@ -36,6 +36,7 @@ from netparity.nn import (
     LogSoftmax,
     MeanSquaredError,
     Memory,
+    Mish,
     Network,
     PReLU,
     ReLU,
@@ -43,6 +44,7 @@ from netparity.nn import (
     SiLU,
     Softmax,
     Softplus,
+    Softsign,
     Tanh,
     check_gradients,
 )
@@ -123,12 +125,23 @@ def log_softmax(x: np.ndarray) -> Any:
     return y, lambda dy: dy - np.exp(y) * dy.sum(axis=-1, keepdims=True)
 
 
+def mish(x: np.ndarray) -> Any:
+    gate = np.tanh(np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x))))
+    return x * gate, lambda dy: dy * ((1.0 - gate * gate) * x * plain_sigmoid(x) + gate)
+
+
+def softsign(x: np.ndarray) -> Any:
+    return x / (1.0 + np.abs(x)), lambda dy: dy / (1.0 + np.abs(x)) / (1.0 + np.abs(x))
+
+
 FORMULAS: list[tuple[Layer, Formula]] = [
     (ReLU(), relu),
     *((LeakyReLU(slope), leaky(slope)) for slope in (0.01, 0.25, 0.0, 1.0, 1.5, -0.5)),
     *((ELU(alpha), elu(alpha)) for alpha in (1.0, 0.75, 1.7)),
     (GELU(approximate=True), gelu_tanh),
     (SiLU(), silu),
+    (Mish(), mish),
+    (Softsign(), softsign),
     (Softplus(), softplus(math.inf)),
     *((Softplus(threshold), softplus(threshold)) for threshold in (20.0, 0.5, -0.5)),
     (Sigmoid(), sigmoid),
@@ -309,9 +322,9 @@ def test_prelu_of_every_shape(lengths: list[int], data: st.DataObject, seed: int
 
 NEW: list[Layer] = [
     CELU(0.5), ELU(0.75), GELU(), GELU(approximate=True), HardSigmoid(), HardSigmoid(0.2),
-    HardSwish(), HardTanh(), HardTanh(0, 6), LeakyReLU(0.25, 1.0), PReLU(), PReLU((4,)), SELU(),
-    SiLU(), Sigmoid(), Softmax(), Softmax(0), Softmax(None), LogSoftmax(None), Softplus(20.0),
-    Tanh(), Dropout(0.25), Dropout(0.25, channel_axis=-1), ReLU(0.5),
+    HardSwish(), HardTanh(), HardTanh(0, 6), LeakyReLU(0.25, 1.0), Mish(), PReLU(), PReLU((4,)),
+    SELU(), SiLU(), Sigmoid(), Softsign(), Softmax(), Softmax(0), Softmax(None), LogSoftmax(None),
+    Softplus(20.0), Tanh(), Dropout(0.25), Dropout(0.25, channel_axis=-1), ReLU(0.5),
 ]  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from netparity.nn import (
     Loss,
     MeanAbsoluteError,
     MeanSquaredError,
+    Mish,
     MulticlassHinge,
     Network,
     Optimizer,
@@ -33,6 +34,7 @@ from netparity.nn import (
     Softmax,
     SoftmaxCrossEntropy,
     Softplus,
+    Softsign,
     Tanh,
 )
 
@@ -50,6 +52,8 @@ F = torch.nn.functional
         (GELU(), F.gelu),
         (GELU(approximate=True), lambda x: F.gelu(x, approximate="tanh")),
         (SiLU(), F.silu),
+        (Mish(), F.mish),
+        (Softsign(), F.softsign),
         (Softplus(20.0), F.softplus),
         (Sigmoid(), torch.sigmoid),
         (Tanh(), torch.tanh),

@@ -79,6 +79,38 @@ FORWARD_LAYERS: tuple[Convention, ...] = (
         reference="PyTorch documentation, torch.nn.Upsample",
     ),
     Convention(
+        id="sequence-pooling",
+        stage="forward",
+        title="mean or sum over the steps of a sequence",
+        statement=(
+            "A bag of words is the mean of its words' vectors or their sum. The mean is the "
+            "default of EmbeddingBag and what GlobalAveragePooling1D takes; the sum is as many "
+            "times larger as there are steps, and so is the gradient at the vectors."
+        ),
+        defaults={
+            "torch": "EmbeddingBag mode='mean'",
+            "keras": "GlobalAveragePooling1D: mean",
+            "tensorflow": "embedding_lookup_sparse combiner='mean'",
+        },
+        signature="the ratio of the outputs is the number of steps",
+        imitate='GlobalPool1D("sum")',
+        switches=("GlobalPool1D.reduction",),
+        fix={
+            "torch": "nn.EmbeddingBag(tokens, dimensions, mode={value})",
+            "torch:reduction=mean": "x = x.mean(dim=1)",
+            "torch:reduction=sum": "x = x.sum(dim=1)",
+            "keras:reduction=mean": "layers.GlobalAveragePooling1D()",
+            "keras:reduction=sum": "layers.Lambda(lambda x: keras.ops.sum(x, axis=1))",
+            "tensorflow:reduction=mean": "x = tf.reduce_mean(x, axis=1)",
+            "tensorflow:reduction=sum": "x = tf.reduce_sum(x, axis=1)",
+            "jax:reduction=mean": "x = x.mean(axis=1)",
+            "jax:reduction=sum": "x = x.sum(axis=1)",
+            "numpy:reduction=mean": "x = x.mean(axis=1)",
+            "numpy:reduction=sum": "x = x.sum(axis=1)",
+        },
+        reference="PyTorch documentation, torch.nn.EmbeddingBag",
+    ),
+    Convention(
         id="upsample-align-corners",
         stage="forward",
         title="sampling grid of bilinear resizing",

@@ -37,11 +37,14 @@ from netparity.nn import (
     Identity,
     Layer,
     LeakyReLU,
+    Mish,
     Permute,
     ReLU,
+    Reshape,
     Sigmoid,
     SiLU,
     Softplus,
+    Softsign,
     Take,
     Tanh,
 )
@@ -56,8 +59,8 @@ GATES: Final[Mapping[tuple[type[Layer], str], tuple[str, tuple[int, ...]]]] = {
 }
 #: Layers that treat every element alike.
 ELEMENTWISE: Final = (
-    CELU, ELU, GELU, SELU, Add, HardSigmoid, HardSwish, HardTanh, Identity, LeakyReLU, ReLU,
-    Sigmoid, SiLU, Softplus, Take, Tanh,
+    CELU, ELU, GELU, SELU, Add, HardSigmoid, HardSwish, HardTanh, Identity, LeakyReLU, Mish, ReLU,
+    Sigmoid, SiLU, Softplus, Softsign, Take, Tanh,
 )  # fmt: skip
 
 
@@ -175,9 +178,7 @@ class _Arranged:
     def _image(self, name: str, layer: Any) -> None:
         channels_first = layer.layout == "NCHW"
         if channels_first and not self.first:
-            if self.layers:
-                raise _NotArrangedError
-            self.layers.append(("channels_last", Permute(LAST)))
+            self._images_last()
             self.first = True
         if self.first and not channels_first:
             raise _NotArrangedError
@@ -187,6 +188,18 @@ class _Arranged:
         self.layers.append((name, layer))
         if isinstance(layer, GlobalAveragePool2D):
             self.first = False
+
+    def _images_last(self) -> None:
+        """Turns the images that enter, which may have been flat."""
+        front = self.layers[-1][1] if self.layers else None
+        if isinstance(front, Reshape) and len(self.layers) == 1 and len(front.shape) == 3:
+            channels, height, width = front.shape
+            if channels == 1:
+                self.layers = [(self.layers[0][0], Reshape((height, width, 1)))]
+                return
+        elif self.layers:
+            raise _NotArrangedError
+        self.layers.append(("channels_last", Permute(LAST)))
 
     def _flatten(self, name: str, layer: Flatten, shape: tuple[int, ...]) -> None:
         if len(shape) != 4:

@@ -23,7 +23,7 @@ Layers = tuple[tuple[str, nn.Layer], ...]
 FUNCTIONAL: Final[tuple[nn.Layer, ...]] = (
     nn.ReLU(), nn.Sigmoid(), nn.Tanh(), nn.Softmax(), nn.LogSoftmax(), nn.ELU(), nn.GELU(),
     nn.GELU(approximate=True), nn.SiLU(), nn.Softplus(threshold=20.0), nn.SELU(),
-    nn.HardSigmoid(), nn.HardSwish(),
+    nn.HardSigmoid(), nn.HardSwish(), nn.HardTanh(0.0, 6.0), nn.Mish(), nn.Softsign(),
 )  # fmt: skip
 
 _LAYOUTS: Final[tuple[Literal["NHWC", "NCHW"], ...]] = ("NCHW", "NHWC")
@@ -151,7 +151,7 @@ def bridge(before: Array, after: Array) -> list[nn.Layer] | None:
 
 
 def _averaged(way: Sequence[nn.Layer], value: Array, after: Array, before: Array) -> bool:
-    means = (nn.AveragePool2D, nn.GlobalAveragePool2D)
+    means = (nn.AveragePool2D, nn.GlobalAveragePool2D, nn.GlobalPool1D)
     return any(isinstance(layer, means) for layer in way) and close(
         value, after, before.reshape(len(before), -1)
     )
@@ -174,8 +174,19 @@ def _ways(before: tuple[int, ...], after: tuple[int, ...]) -> Iterator[tuple[nn.
     size = int(np.prod(after[1:]))
     if flat and size == int(np.prod(before[1:])):
         yield (nn.Flatten(),)
-    if len(before) != 4:
-        return
+    if len(before) == 3 and after == (before[0], before[2]):
+        yield (nn.GlobalPool1D(),)
+        yield (nn.GlobalPool1D("sum"),)
+    if len(before) == 4:
+        yield from _image_ways(before, after)
+    if before != after and len(after) > 2 and size == int(np.prod(before[1:])):
+        yield from _reshaped(after)
+
+
+def _image_ways(before: tuple[int, ...], after: tuple[int, ...]) -> Iterator[tuple[nn.Layer, ...]]:
+    """The ways of images: turned, pooled, flattened."""
+    flat = len(after) == 2
+    size = int(np.prod(after[1:]))
     if len(after) == 4:
         for axes in ((0, 3, 1, 2), (0, 2, 3, 1)):
             if tuple(before[axis] for axis in axes) == after:
@@ -201,6 +212,14 @@ def _ways(before: tuple[int, ...], after: tuple[int, ...]) -> Iterator[tuple[nn.
                         yield (pool,)
                 elif flat and rows * columns * channels == size:
                     yield pool, nn.Flatten()
+
+
+def _reshaped(after: tuple[int, ...]) -> Iterator[tuple[nn.Layer, ...]]:
+    """To a shape at once, or for images first to that with the channels on the other side."""
+    yield (nn.Reshape(after[1:]),)
+    if len(after) == 4:
+        yield nn.Reshape((*after[2:], after[1])), nn.Permute((0, 3, 1, 2))
+        yield nn.Reshape((after[3], *after[1:3])), nn.Permute((0, 2, 3, 1))
 
 
 def _fitted(before: Array, after: Array) -> list[nn.Layer]:

@@ -192,6 +192,7 @@ def _readers() -> Mapping[Any, Callable[[_Reading, Any, Call], Layer | None]]:
         keras_layers.ELU: _elu,
         keras_layers.PReLU: _prelu,
         keras_layers.Softmax: _softmax,
+        keras_layers.Reshape: lambda _, __, call: nn.Reshape(_row(call.gave)),
         keras_layers.Permute: lambda _, layer, __: nn.Permute((0, *layer.dims)),
         keras_layers.Conv2D: _convolution,
         keras_layers.DepthwiseConv2D: _depthwise,
@@ -199,10 +200,12 @@ def _readers() -> Mapping[Any, Callable[[_Reading, Any, Call], Layer | None]]:
         keras_layers.MaxPooling2D: _pool,
         keras_layers.AveragePooling2D: _pool,
         keras_layers.GlobalAveragePooling2D: _global_pool,
+        keras_layers.GlobalAveragePooling1D: _global_pool_steps,
         keras_layers.UpSampling2D: _upsample,
         keras_layers.BatchNormalization: _batch_norm,
         keras_layers.LayerNormalization: _layer_norm,
         keras_layers.GroupNormalization: _group_norm,
+        keras_layers.RMSNormalization: _rms_norm,
         keras_layers.Embedding: _embedding,
         keras_layers.LSTM: _lstm,
         keras_layers.GRU: _gru,
@@ -280,6 +283,9 @@ def _activation(live: LiveModel, function: Any) -> Layer | None:
             derivative="float32" if live.backend == "torch" else "exact"
         ),
         activations.hard_swish: nn.HardSwish(),
+        activations.relu6: nn.HardTanh(0.0, 6.0),
+        activations.mish: nn.Mish(),
+        activations.softsign: nn.Softsign(),
         activations.tanh: nn.Tanh(),
         activations.softmax: nn.Softmax(),
         activations.log_softmax: nn.LogSoftmax(),
@@ -373,6 +379,16 @@ def _global_pool(_: _Reading, layer: Any, call: Call) -> Layer | None:
     return None if layer.keepdims else nn.GlobalAveragePool2D(layout=_layout(layer))
 
 
+def _global_pool_steps(_: _Reading, layer: Any, call: Call) -> Layer | None:
+    plain = not layer.keepdims and layer.data_format != "channels_first"
+    return nn.GlobalPool1D() if plain else None
+
+
+def _row(value: Any) -> tuple[int, ...]:
+    """The shape of one row of a batch."""
+    return tuple(int(size) for size in value.shape[1:])
+
+
 def _upsample(_: _Reading, layer: Any, call: Call) -> Layer | None:
     if layer.interpolation not in ("nearest", "bilinear"):
         return None
@@ -418,6 +434,15 @@ def _layer_norm(reading: _Reading, layer: Any, call: Call) -> Layer | None:
         scale=bool(layer.scale),
         shift=bool(layer.center),
     )
+
+
+def _rms_norm(reading: _Reading, layer: Any, call: Call) -> Layer | None:
+    axes = layer.axis if isinstance(layer.axis, list | tuple) else [layer.axis]
+    count = len(call.given.shape)
+    if [int(axis) % count for axis in axes] != [count - 1]:
+        return None
+    reading.texts[f"layers.{call.name}.epsilon"] = f"epsilon={layer.epsilon!r}"
+    return nn.RMSNorm((int(call.given.shape[-1]),), epsilon=float(layer.epsilon))
 
 
 def _group_norm(_: _Reading, layer: Any, call: Call) -> Layer | None:

@@ -33,6 +33,8 @@ def as_layers(module: Any, axes: int) -> tuple[Found, ...]:
     kind = type(module)
     if kind in _RECURRENT:
         return _recurrent(module)
+    if kind is torch.nn.EmbeddingBag:
+        return _embedding_bag(module, axes)
     if kind in _WITH_PARAMETERS:
         found = _WITH_PARAMETERS[kind](module, axes)
     else:
@@ -58,6 +60,8 @@ def as_layer(module: Any, axes: int) -> nn.Layer | None:
     if kind is torch.nn.Flatten:
         whole = module.start_dim == 1 and module.end_dim in (-1, axes - 1)
         return nn.Flatten() if whole else None
+    if kind is torch.nn.Unflatten and axes == 2 and module.dim in (1, -1):
+        return nn.Reshape(tuple(int(size) for size in module.unflattened_size))
     if kind is torch.nn.LeakyReLU:
         return nn.LeakyReLU(float(module.negative_slope))
     if kind is torch.nn.ELU:
@@ -90,6 +94,9 @@ _PLAIN: Final[Mapping[Any, nn.Layer]] = {
     torch.nn.ReLU: nn.ReLU(),
     torch.nn.SELU: nn.SELU(),
     torch.nn.SiLU: nn.SiLU(),
+    torch.nn.Mish: nn.Mish(),
+    torch.nn.Softsign: nn.Softsign(),
+    torch.nn.ReLU6: nn.HardTanh(0.0, 6.0),
     torch.nn.Sigmoid: nn.Sigmoid(),
     torch.nn.Tanh: nn.Tanh(),
     torch.nn.Hardsigmoid: HARD_SIGMOID,
@@ -260,6 +267,14 @@ def _embedding(module: Any, _: int) -> Found | None:
         return None
     layer = nn.Embedding(int(module.num_embeddings), int(module.embedding_dim))
     return Found(layer, {"weight": Place("weight")})
+
+
+def _embedding_bag(module: Any, axes: int) -> tuple[Found, ...]:
+    """An embedding, and what makes one vector of those of a row."""
+    found = _embedding(module, axes)
+    if found is None or axes != 2 or module.mode not in ("mean", "sum"):
+        return ()
+    return found, Found(nn.GlobalPool1D(module.mode))
 
 
 def _prelu(module: Any, axes: int) -> Found:

@@ -45,6 +45,7 @@ from netparity.nn import (
     Dropout,
     Flatten,
     GlobalAveragePool2D,
+    GlobalPool1D,
     HardSigmoid,
     HardSwish,
     HardTanh,
@@ -54,13 +55,16 @@ from netparity.nn import (
     LeakyReLU,
     LogSoftmax,
     MaxPool2D,
+    Mish,
     Permute,
     ReLU,
+    Reshape,
     RMSNorm,
     Sigmoid,
     SiLU,
     Softmax,
     Softplus,
+    Softsign,
     Tanh,
 )
 
@@ -86,6 +90,8 @@ KNOWN: Final[tuple[Layer, ...]] = (
     HardTanh(),
     HardTanh(0.0, 6.0),
     HardSwish(),
+    Mish(),
+    Softsign(),
     Softmax(axis=0),
     Softmax(axis=None),
 )
@@ -108,8 +114,8 @@ SOLVED: Final = 2
 #: Layers through which what leaves an activation can be followed.
 NORMS: Final[tuple[type[Layer], ...]] = (BatchNorm, LayerNorm, RMSNorm)
 PASSED: Final[tuple[type[Layer], ...]] = (
-    Affine, Conv2D, MaxPool2D, AveragePool2D, GlobalAveragePool2D, Flatten, Permute, Dropout,
-    *NORMS, *ACTIVATIONS,
+    Affine, Conv2D, MaxPool2D, AveragePool2D, GlobalAveragePool2D, GlobalPool1D, Flatten, Permute,
+    Reshape, Dropout, *NORMS, *ACTIVATIONS,
 )  # fmt: skip
 
 

@@ -22,12 +22,14 @@ from netparity.nn import (
     BatchNorm,
     Conv2D,
     Flatten,
+    GlobalPool1D,
     GroupNorm,
     Layer,
     LayerNorm,
     LogSoftmax,
     Permute,
     ReLU,
+    Reshape,
     RMSNorm,
     Sigmoid,
     SimpleRNN,
@@ -48,6 +50,7 @@ ALIKE: Final[Sequence[tuple[tuple[type, ...], str, tuple[Any, ...]]]] = (
     (RECURRENT, "forget_bias", (0.0, 1.0)),
     (NORMS, "epsilon", EPSILONS),
     (NORMS, "epsilon_placement", ("inside", "outside", "both")),
+    ((GlobalPool1D,), "reduction", ("mean", "sum")),
     ((LayerNorm, GroupNorm), "normalize_with", ("biased", "unbiased")),
 )
 #: Switches of a single layer that a program may have set otherwise.
@@ -100,11 +103,12 @@ def otherwise(sketch: Sketch, x: Array) -> Iterator[Sketch]:
 
 def _image(layers: Layers, x: Array) -> tuple[int, int] | None:
     """Height and width of the images that a plain row of layers takes."""
-    if x.ndim != 4 or not any(isinstance(k, Conv2D) for _, k in layers):
-        return None
     first = layers[0][1]
+    shape = first.shape if isinstance(first, Reshape) else x.shape[1:]
+    if len(shape) != 3 or not any(isinstance(k, Conv2D) for _, k in layers):
+        return None
     turned = isinstance(first, Permute) or getattr(first, "layout", "NHWC") == "NCHW"
-    return (x.shape[2], x.shape[3]) if turned else (x.shape[1], x.shape[2])
+    return (shape[1], shape[2]) if turned else (shape[0], shape[1])
 
 
 def _axes(layers: Layers, places: Places) -> list[list[Any]]:

@@ -17,7 +17,7 @@ from netparity.diagnosis.network.activations import ACTIVATIONS
 from netparity.diagnosis.network.images import kernel_layouts
 from netparity.diagnosis.network.sketch import GAP, Arrays, Layers, Places, Sketch, unlike
 from netparity.diagnosis.twin import Array
-from netparity.layouts import Move, Part, Place
+from netparity.layouts import Axes, Move, Part, Place, Shape
 from netparity.nn import (
     GRU,
     LSTM,
@@ -157,6 +157,24 @@ def _layouts(
         yield True, ()
     if isinstance(layer, Conv2D) and len(own) == 4:
         yield from ((False, moves) for moves in kernel_layouts(own, shape) if moves)
+    if isinstance(layer, Conv2D) and len(own) == 2:
+        yield from ((False, moves) for moves in _as_matrix(own, shape))
+
+
+def _as_matrix(own: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[tuple[Move, ...]]:
+    """The moves that make a kernel of the matrix that multiplies the columns of im2col.
+
+    A column holds a window with the channels first, or last.
+    """
+    high, wide, inputs, outputs = shape
+    for own_shape, window, axes in (
+        ((outputs, inputs * high * wide), (outputs, inputs, high, wide), (2, 3, 1, 0)),
+        ((outputs, inputs * high * wide), (outputs, high, wide, inputs), (1, 2, 3, 0)),
+        ((inputs * high * wide, outputs), (inputs, high, wide, outputs), (1, 2, 0, 3)),
+        ((inputs * high * wide, outputs), (high, wide, inputs, outputs), (0, 1, 2, 3)),
+    ):
+        if own == own_shape:
+            yield Shape(own, window), Axes(axes)
 
 
 def _stacked(

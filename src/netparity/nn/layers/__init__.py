@@ -1,6 +1,15 @@
 """The layers of the reference network."""
 
-from netparity.nn.layers.activations import GELU, Identity, Sigmoid, SiLU, Softplus, Tanh
+from netparity.nn.layers.activations import (
+    GELU,
+    Identity,
+    Mish,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Softsign,
+    Tanh,
+)
 from netparity.nn.layers.affine import Affine
 from netparity.nn.layers.attention import Attention, MultiHeadAttention
 from netparity.nn.layers.base import INFERENCE, Backward, Context, Layer
@@ -17,9 +26,10 @@ from netparity.nn.layers.normalization import LayerNorm, RMSNorm
 from netparity.nn.layers.pooling import AveragePool2D, GlobalAveragePool2D, MaxPool2D
 from netparity.nn.layers.rectifiers import CELU, ELU, SELU, LeakyReLU, PReLU, ReLU
 from netparity.nn.layers.resize import UpSample2D
-from netparity.nn.layers.shape import Flatten, Permute
+from netparity.nn.layers.shape import Flatten, Permute, Reshape
 from netparity.nn.layers.simple_rnn import SimpleRNN
 from netparity.nn.layers.softmax import LogSoftmax, Softmax
+from netparity.nn.layers.steps import GlobalPool1D
 from netparity.nn.layers.transposed_convolution import ConvTranspose2D
 
 __all__ = [
@@ -45,6 +55,7 @@ __all__ = [
     "Embedding",
     "Flatten",
     "GlobalAveragePool2D",
+    "GlobalPool1D",
     "GroupNorm",
     "HardSigmoid",
     "HardSwish",
@@ -55,16 +66,19 @@ __all__ = [
     "LeakyReLU",
     "LogSoftmax",
     "MaxPool2D",
+    "Mish",
     "MultiHeadAttention",
     "PReLU",
     "Permute",
     "RMSNorm",
     "ReLU",
+    "Reshape",
     "SiLU",
     "Sigmoid",
     "SimpleRNN",
     "Softmax",
     "Softplus",
+    "Softsign",
     "Take",
     "Tanh",
     "UpSample2D",

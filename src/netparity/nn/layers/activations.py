@@ -164,6 +164,78 @@ class SiLU(Layer):
 
 @final
 @dataclass(frozen=True, slots=True)
+class Mish(Layer):
+    """``y = x · tanh(log(1 + exp(x)))``.
+
+    Shapes: ``x`` and ``y`` (N, …).
+
+    Example:
+        >>> Mish().apply({}, np.array([[0.0, 1.0]]))[0].round(6)
+        array([[0.      , 0.865098]])
+
+    Source: D. Misra, "Mish: a self regularized non-monotonic activation function", BMVC 2020.
+
+    **Parity**: the same in torch, Keras and JAX.
+    """
+
+    def apply(
+        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
+    ) -> tuple[Array, Backward]:
+        """Weighs ``x`` by the tanh of its softplus (see ``Layer.apply``)."""
+        memory = context.memory
+        bend = exp_minus_abs(x, memory.empty("bend", x.shape, x.dtype))
+        np.log1p(bend, out=bend)
+        gate = rectify(x, memory.empty("gate", x.shape, x.dtype))
+        gate += bend
+        np.tanh(gate, out=gate)
+
+        def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
+            dx = np.multiply(gate, gate, out=memory.empty("dx", x.shape, x.dtype))
+            np.subtract(1.0, dx, out=dx)
+            dx *= x
+            dx *= sigmoid(x, memory)
+            dx += gate
+            dx *= dy
+            return dx, {}
+
+        return np.multiply(x, gate, out=memory.empty("y", x.shape, x.dtype)), backward
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Softsign(Layer):
+    """``y = x/(1 + |x|)``; backward ``dx = dy/(1 + |x|)²``.
+
+    Shapes: ``x`` and ``y`` (N, …).
+
+    Example:
+        >>> Softsign().apply({}, np.array([[-1.0, 3.0]]))[0]
+        array([[-0.5 ,  0.75]])
+
+    Source: J. Turian, J. Bergstra, Y. Bengio, "Quadratic features and deep architectures for
+    chunking", NAACL 2009.
+
+    **Parity**: the same in torch, Keras, TensorFlow and JAX.
+    """
+
+    def apply(
+        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
+    ) -> tuple[Array, Backward]:
+        """Maps to (−1, 1) (see ``Layer.apply``)."""
+        memory = context.memory
+        size = np.abs(x, out=memory.empty("size", x.shape, x.dtype))
+        size += 1.0
+
+        def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
+            dx = np.divide(dy, size, out=memory.empty("dx", x.shape, x.dtype))
+            dx /= size
+            return dx, {}
+
+        return np.divide(x, size, out=memory.empty("y", x.shape, x.dtype)), backward
+
+
+@final
+@dataclass(frozen=True, slots=True)
 class Softplus(Layer):
     """Smooth rectifier, ``y = log(1 + exp(x))``.
 

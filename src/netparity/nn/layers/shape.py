@@ -126,6 +126,49 @@ class Permute(Layer):
         return _contiguous(x.transpose(self.axes), "y", context.memory), backward
 
 
+@final
+@dataclass(frozen=True, slots=True)
+class Reshape(Layer):
+    """Each row's numbers, in the same order, under another shape.
+
+    Args:
+        shape: of a row of ``y``.
+
+    Shapes: ``x`` (N, …) with as many numbers for each row as ``shape`` has places; ``y``
+    (N, *shape).
+
+    Raises:
+        InputError: ``x`` has another number of them.
+
+    Example:
+        >>> Reshape((1, 2, 2)).apply({}, np.arange(4.0).reshape(1, 4))[0]
+        array([[[[0., 1.],
+                 [2., 3.]]]])
+
+    Source: algebra.
+
+    **Parity** (`flatten-order`): ``x.view(-1, C, H, W)`` of torch, ``Reshape((H, W, C))`` of
+    Keras; of a flat image with several channels the two are not the same image.
+    """
+
+    shape: tuple[int, ...]
+
+    def apply(
+        self, parameters: Mapping[str, Array], x: Array, context: Context = INFERENCE
+    ) -> tuple[Array, Backward]:
+        """Reshapes each row (see ``Layer.apply``)."""
+        if math.prod(x.shape[1:]) != math.prod(self.shape):
+            raise InputError(
+                f"input of another size. Expected {math.prod(self.shape)} numbers for each row. "
+                f"Received: {x.shape}"
+            )
+
+        def backward(dy: Array) -> tuple[Array, dict[str, Array]]:
+            return dy.reshape(x.shape), {}
+
+        return x.reshape(x.shape[0], *self.shape), backward
+
+
 def _contiguous(array: Array, key: str, memory: Memory) -> Array:
     """The array in C order: itself, or a copy."""
     if array.flags.c_contiguous:
