@@ -30,15 +30,25 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
         imitate='Adam(0.001, epsilon_placement="hat")',
         switches=("Adam.epsilon_placement",),
         fix={
-            "torch": (
+            "torch:epsilon_placement": (
                 "torch.optim.Adam(parameters, lr=lr, eps={value})  # ε/√(1 - β₂ᵗ) would be exact: "
                 "take a tiny ε on both"
             ),
-            "keras": "keras.optimizers.Adam(lr, epsilon={value})  # a tiny ε on both sides",
-            "tensorflow": "tf.compat.v1.train.AdamOptimizer(lr, epsilon={value})",
-            "jax": "optax.adam(lr, eps={value})",
-            "sklearn": 'MLPClassifier(solver="adam", epsilon={value})',
-            "numpy": "w -= lr * m_hat / (np.sqrt(v_hat) + {value})",
+            "keras:epsilon_placement": (
+                "keras.optimizers.Adam(lr, epsilon={value})  # a tiny ε on both sides"
+            ),
+            "tensorflow:epsilon_placement": (
+                "tf.keras.optimizers.Adam(lr, epsilon={value})  # a tiny ε on both sides"
+            ),
+            "jax:epsilon_placement": "optax.adam(lr, eps={value})  # a tiny ε on both sides",
+            "sklearn:epsilon_placement": (
+                'MLPClassifier(solver="adam", epsilon={value})  # a tiny ε on both sides'
+            ),
+            "numpy": "w -= lr * m_hat / (np.sqrt(v_hat) + epsilon)  # v_hat = v / (1 - beta2**t)",
+            "numpy:epsilon_placement=hat": (
+                "w -= lr * np.sqrt(1 - beta2**t) / (1 - beta1**t) * m / (np.sqrt(v) + epsilon)"
+            ),
+            "numpy:epsilon_placement=inside": "w -= lr * m_hat / np.sqrt(v_hat + epsilon)",
         },
         reference=(
             'Kingma and Ba, "Adam: A Method for Stochastic Optimization" (2015), end of section 2'
@@ -214,11 +224,11 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
         imitate='RMSProp(0.001, epsilon=1e-7, epsilon_placement="inside")',
         switches=("RMSProp.epsilon_placement",),
         fix={
-            "torch": (
+            "torch:epsilon_placement": (
                 "torch.optim.RMSprop(parameters, lr=lr, alpha=alpha, eps={value})  # a "
                 "tiny ε on both sides"
             ),
-            "keras": (
+            "keras:epsilon_placement": (
                 "keras.optimizers.RMSprop(lr, rho=rho, epsilon={value})  # a tiny ε on both sides"
             ),
             "jax": "optax.rmsprop(lr, decay=decay, eps=eps, eps_in_sqrt=False)",
@@ -399,11 +409,12 @@ UPDATE_ADAPTIVE: tuple[Convention, ...] = (
     Convention(
         id="other-optimizer-defaults",
         stage="update",
-        title="defaults of LBFGS, RAdam, Ftrl, Adafactor",
+        title="default constants of optimizers other than Adam",
         statement=(
-            "Constants of the rarer optimizers: torch LBFGS has rate 1 and 20 inner iterations, "
-            "RAdam rate 1e-3; Keras Ftrl rate 1e-3 and accumulator 0.1, Adafactor rate 1e-3. Give "
-            "them explicitly on both sides."
+            "The ε of RMSprop is 1e-8 in torch and 1e-7 in Keras, and so are those of most other "
+            "adaptive optimizers. torch LBFGS has rate 1 and 20 inner iterations, RAdam rate "
+            "1e-3; Keras Ftrl rate 1e-3 and accumulator 0.1, Adafactor rate 1e-3. Give them "
+            "explicitly on both sides."
         ),
         defaults={
             "torch": "LBFGS lr=1, max_iter=20; RAdam lr=1e-3",

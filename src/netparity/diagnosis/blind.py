@@ -240,6 +240,22 @@ def _moved(values: Values, rng: np.random.Generator) -> Values:
     }
 
 
+def _split_up(left: Identified, right: Identified) -> list[str]:
+    """What to do with a side that keeps all its parameters in one vector."""
+    advice = []
+    for known, other in ((left, right), (right, left)):
+        arrays, theirs = known.live.parameters(), other.live.parameters()
+        size = sum(np.size(array) for array in theirs.values())
+        for name, array in arrays.items() if len(arrays) == 1 < len(theirs) else ():
+            if np.ndim(array) == 1 and np.size(array) == size:
+                advice.append(
+                    f"{known.side.which} keeps all its parameters in one vector, {name}: hand over "
+                    f'views of it, parameters={{"W1": {name}[:n].reshape(…), …}}, which stay live '
+                    "while it is changed in place, and give the gradients by the same names."
+                )
+    return advice
+
+
 def _report(
     left: Identified,
     right: Identified,
@@ -279,6 +295,7 @@ def _report(
         environment=environment.describe(),
         notes=tuple(dict.fromkeys((*left.notes, *right.notes, *reasons))),
         advice=(
+            *_split_up(left, right),
             "Give more of the sides away (loss, gradients, step, activations) to name causes.",
         ),
         picture=Picture(

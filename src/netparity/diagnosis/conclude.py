@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from netparity.report.model import (
     Unexplained,
     Verdict,
 )
+
+#: Other ways to write one and the same rule: nothing that a side can show decides.
+UNDECIDABLE: Final = ("sgd-momentum-form",)
 
 
 def report(
@@ -169,11 +172,10 @@ def _causes(parts: Parts, accounted: Accounted) -> tuple[Cause, ...]:
                 f" It cancels with {', '.join(others)}: changing one alone opens a gap of "
                 f"{accounted.alone[index]:.2g}."
             )
-        decides = _decides(candidate, parts) if candidate.also else ""
+        open_ = [id for id in candidate.also if id not in UNDECIDABLE]
+        decides = _decides(candidate, parts) if open_ else ""
         if decides:
-            statement += (
-                f" What would decide between it and {', '.join(candidate.also)}: {decides}."
-            )
+            statement += f" What would decide between it and {', '.join(open_)}: {decides}."
         if not others and candidate.id in parts.masks:
             relation, others = "masks", parts.masks[candidate.id]
         causes.append(

@@ -9,6 +9,7 @@ from typing import Any
 from netparity.conventions import GradientFault, OverClasses, bugs, no_bugs
 from netparity.diagnosis.align import Pairing, pair_layers
 from netparity.diagnosis.candidates import BELOW_FLOAT32, Both, Candidate, Plan, text, written
+from netparity.diagnosis.explain.layers import as_written, said
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.switches import Difference, differences, follow
 from netparity.diagnosis.twin import Twin
@@ -122,15 +123,27 @@ def _lone_layers(both: Both, lone: Sequence[tuple[str, str, Layer]]) -> Candidat
         id,
         "forward",
         tuple(names),
-        ", ".join(repr(k) for s, _, k in lone if s == "left") or "no such layer",
-        ", ".join(repr(k) for s, _, k in lone if s == "right") or "no such layer",
+        ", ".join(said(k) for s, _, k in lone if s == "left") or "no such layer",
+        ", ".join(said(k) for s, _, k in lone if s == "right") or "no such layer",
         f"{', '.join(names)} has no counterpart on the other side.",
         (Evidence("layers without a counterpart", len(lone), 0, None),),
-        both.fix(id, left=lone[0][2], right=lone[0][2]),
+        _lone_fix(both, id, lone[0][2]),
         lambda plan: replace(
             plan, conventions=replace(plan.conventions, layers=_renamed(both, layers, plan))
         ),
     )
+
+
+def _lone_fix(both: Both, id: str, layer: Layer) -> Fix:
+    """The lines that add a layer or take it away."""
+    keras = "layers.Activation({})"
+    left, right = (
+        (keras if known.live.framework == "keras" else "{}").format(
+            as_written(layer, known.live.framework)
+        )
+        for known in (both.left, both.right)
+    )
+    return both.fix(id, left=left, right=right)
 
 
 def _may_be_undone(both: Both, lone: Sequence[tuple[str, str, Layer]]) -> bool:
@@ -185,7 +198,9 @@ def _setting(layer: Layer, known: Identified, found: Sequence[Difference]) -> st
         if known.live.framework == "torch":
             return '"tanh"' if layer.approximate else '"none"'
         return str(layer.approximate)
-    return text(getattr(layer, found[0].switch)) if len(found) == 1 else repr(layer)
+    if len(found) == 1:
+        return text(getattr(layer, found[0].switch))
+    return as_written(layer, known.live.framework)
 
 
 def _layer_candidate(both: Both, id: str, places: Sequence[_Place]) -> Candidate:
@@ -197,7 +212,7 @@ def _layer_candidate(both: Both, id: str, places: Sequence[_Place]) -> Candidate
             f"{type(layer).__name__}: "
             + ", ".join(f"{d.words} {text(getattr(layer, d.switch))}" for d in found)
             if found
-            else repr(layer)
+            else said(layer)
             for layer in (a, b)
         )
         statement = f"At {name}: {left} on the left, {right} on the right."

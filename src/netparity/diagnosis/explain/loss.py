@@ -317,7 +317,7 @@ def _ratio_words(left: Loss, right: Loss, outputs: int) -> str:
 def _reduction_fix(both: Both, id: str, left: Loss, right: Loss, outputs: int) -> Fix:
     a, b = _terms(left, outputs), _terms(right, outputs)
     if isinstance(left, MeanSquaredError):
-        return both.fix(id, left=_square(both.left, b), right=_square(both.right, a))
+        return both.fix(id, left=_square(both.left, a, b), right=_square(both.right, b, a))
     if id == "ce-reduction" and left.batch != right.batch and left.factor == right.factor:
         names = _reduction_name(both.left, right), _reduction_name(both.right, left)
         return both.fix(id, left=names[0], right=names[1])
@@ -326,10 +326,20 @@ def _reduction_fix(both: Both, id: str, left: Loss, right: Loss, outputs: int) -
     return both.fix(by, left=_times(a, b), right=_times(b, a))
 
 
-def _square(known: Identified, terms: tuple[float, str]) -> str:
-    """The constant before Σ(ŷ−y)², or of its gradient where that is what one writes."""
-    factor = 2 * terms[0] if known.live.framework in {"numpy", "netparity.nn"} else terms[0]
-    return f"{factor:g}" + (" / len(y)" if terms[1] == "/N" else "")
+def _square(known: Identified, own: tuple[float, str], other: tuple[float, str]) -> str:
+    """The constant that one writes to have another's before Σ(ŷ−y)².
+
+    NumPy programs write its gradient, Keras takes the mean over the rows itself, and in
+    scikit-learn only the rate can follow.
+    """
+    framework = known.live.framework
+    if framework == "sklearn":
+        return f"{_times(own, other)} * learning_rate"
+    if framework == "keras":
+        rows = " * keras.ops.cast(keras.ops.shape(y)[0], p.dtype)"
+        return f"{other[0]:g}" + (rows if other[1] == "/1" else "")
+    factor = 2 * other[0] if framework in {"numpy", "netparity.nn"} else other[0]
+    return f"{factor:g}" + (" / len(y)" if other[1] == "/N" else "")
 
 
 def _times(own: tuple[float, str], other: tuple[float, str]) -> str:

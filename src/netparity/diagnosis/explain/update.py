@@ -22,6 +22,7 @@ from netparity.diagnosis.candidates import (
 )
 from netparity.diagnosis.explain.schedule import schedule
 from netparity.diagnosis.identify import Identified
+from netparity.diagnosis.snapping import snap
 from netparity.diagnosis.switches import Difference, differences, follow
 from netparity.diagnosis.update import STEPS as UPDATES
 from netparity.nn import SGD, ClipByNorm, ClipByValue, Clipping, Ftrl, Optimizer, RMSProp
@@ -92,21 +93,68 @@ def update(both: Both) -> Iterator[Candidate]:
 
         words = difference.words
         also: tuple[str, ...] = ()
+        fix = _fix(both, id, difference, left, right)
         if name == _scaled(left) and not (_factor_shown(both.left) and _factor_shown(both.right)):
             words, also = f"{words} × loss factor", _FACTORS
+            fix = _by_ratio(both, fix, difference)
+        averaging = _averaging(both, difference, left, right)
+        averages = ""
+        if averaging is not None:
+            also = (*also, "sgd-momentum-form")
+            averages = _averages(averaging, left, right)
+            fix = replace(fix, **{averaging.side.which: line("sgd-momentum-form", averaging, None)})
         yield Candidate(
             id,
             "update",
             (f"optimizer.{name}",),
             written(both.left, f"optimizer.{name}", f"{words} {text(a)}"),
             written(both.right, f"optimizer.{name}", f"{words} {text(b)}"),
-            f"The optimizer's {words} is {text(a)} on the left and {text(b)} on the right.",
+            f"The optimizer's {words} is {text(a)} on the left and {text(b)} on the right."
+            + averages,
             (Evidence(f"{words} that repeats the updates, left against right", a, b, residual),),
-            _fix(both, id, difference, left, right),
+            fix,
             change,
             also=also,
             latent=latent,
         )
+
+
+def _by_ratio(both: Both, fix: Fix, difference: Difference) -> Fix:
+    """The lines where a side shows the constant only as a product: by how much to change it."""
+    left, right = (
+        f"{difference.switch} *= {other / own:g}" if not _factor_shown(known) and own else line
+        for known, own, other, line in (
+            (both.left, difference.left, difference.right, fix.left),
+            (both.right, difference.right, difference.left, fix.right),
+        )
+    )
+    return Fix(left, right)
+
+
+def _averaging(both: Both, difference: Difference, left: Any, right: Any) -> Identified | None:
+    """The side that may average its velocity, if that is what sets the rates apart.
+
+    A rule that is not declared shows v = μv + (1 − μ)g only as a rate 1 − μ times as large.
+    """
+    if difference.switch != "learning_rate" or not isinstance(left, SGD):
+        return None
+    for known, own, other in ((both.left, left, right), (both.right, right, left)):
+        declared = known.update is not None and known.update.declared
+        if declared or not own.momentum or not other.learning_rate:
+            continue
+        ratio = own.learning_rate / other.learning_rate
+        if snap(ratio, known.live.dtype) == snap(1 - own.momentum, known.live.dtype):
+            return known
+    return None
+
+
+def _averages(known: Identified, left: Any, right: Any) -> str:
+    """What an averaged velocity means for the rate."""
+    own, other = (left, right) if known.side.which == "left" else (right, left)
+    return (
+        f" That is the factor 1 − μ = {1 - own.momentum:g}: {known.side.which} may well average "
+        f"its velocity, v = μv + (1 − μ)g, with the rate {text(other.learning_rate)}."
+    )
 
 
 def _scaled(optimizer: Optimizer) -> str:

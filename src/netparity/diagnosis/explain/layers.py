@@ -1,0 +1,72 @@
+"""How layers without parameters are said, and written in each framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Final
+
+from netparity.diagnosis.candidates import text
+from netparity.nn import (
+    HardTanh,
+    Identity,
+    Layer,
+    LogSoftmax,
+    Mish,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Softsign,
+    Tanh,
+)
+
+#: What an activation is called: the torch module, the word of Keras, the function of JAX and
+#: TensorFlow, the word of scikit-learn, and NumPy's line.
+_WRITTEN: Final[Mapping[Layer, tuple[str, str, str, str | None, str]]] = {
+    Identity(): ("nn.Identity()", "linear", "identity", "identity", "z"),
+    ReLU(): ("nn.ReLU()", "relu", "relu", "relu", "np.maximum(z, 0)"),
+    HardTanh(0.0, 6.0): ("nn.ReLU6()", "relu6", "relu6", None, "np.clip(z, 0, 6)"),
+    Sigmoid(): ("nn.Sigmoid()", "sigmoid", "sigmoid", "logistic", "1 / (1 + np.exp(-z))"),
+    Tanh(): ("nn.Tanh()", "tanh", "tanh", "tanh", "np.tanh(z)"),
+    SiLU(): ("nn.SiLU()", "silu", "silu", None, "z / (1 + np.exp(-z))"),
+    Mish(): ("nn.Mish()", "mish", "mish", None, "z * np.tanh(np.log1p(np.exp(z)))"),
+    Softsign(): ("nn.Softsign()", "softsign", "soft_sign", None, "z / (1 + np.abs(z))"),
+    Softplus(): ("nn.Softplus()", "softplus", "softplus", None, "np.log1p(np.exp(z))"),
+    Softmax(): ("nn.Softmax(dim=-1)", "softmax", "softmax", None, "softmax(z)"),
+    LogSoftmax(): (
+        "nn.LogSoftmax(dim=-1)", "log_softmax", "log_softmax", None, "np.log(softmax(z))",
+    ),
+}  # fmt: skip
+
+
+def said(layer: Layer) -> str:
+    """A layer in words: its name, and what is set otherwise than it is by default."""
+    if layer == HardTanh(0.0, 6.0):
+        return "ReLU6"
+    anything: Any = layer
+    own = [
+        f"{f.name}={text(getattr(layer, f.name))}"
+        for f in fields(anything)
+        if getattr(layer, f.name) != f.default
+    ]
+    return f"{type(layer).__name__}({', '.join(own)})" if own else type(layer).__name__
+
+
+def as_written(layer: Layer, framework: str) -> str:
+    """An activation as one writes it in a framework; in words where that is not known."""
+    known = _WRITTEN.get(layer)
+    if known is None:
+        return said(layer)
+    module, word, function, name, line = known
+    if framework == "torch":
+        return module
+    if framework in ("keras", "sklearn"):
+        chosen = word if framework == "keras" else name
+        return f'"{chosen}"' if chosen else said(layer)
+    if framework == "tensorflow":
+        return f"tf.nn.{function.replace('soft_sign', 'softsign')}(z)"
+    if framework == "jax":
+        return f"jax.nn.{function}(z)"
+    return line
