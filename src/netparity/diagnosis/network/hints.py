@@ -12,9 +12,10 @@ from typing import Final
 
 import numpy as np
 
-from netparity.conventions import Conventions
+from netparity.conventions import Conventions, changed
 from netparity.diagnosis.network.activations import ACTIVATIONS
 from netparity.diagnosis.network.images import kernel_layouts
+from netparity.diagnosis.network.sequences import split_bias, split_weights
 from netparity.diagnosis.network.sketch import GAP, Arrays, Layers, Places, Sketch, unlike
 from netparity.diagnosis.twin import Array
 from netparity.layouts import Axes, Move, Part, Place, Shape
@@ -54,10 +55,20 @@ def sketches(templates: Sequence[Conventions], arrays: Arrays, x: Array) -> Iter
         if all(isinstance(k, chain) for k in kinds):
             continue
         plain = tuple((n, k) for n, k in given.layers or () if not k.takes_draw)
-        for layers in dict.fromkeys((plain, _turned(plain, x))):
+        fronts = (plain, _turned(plain, x))
+        for layers in dict.fromkeys(k for front in fronts for k in _biased(front)):
             open_, gaps = _opened(layers)
             for places in itertools.islice(_assignments(layers, arrays), MAXIMUM_ASSIGNMENTS):
                 yield Sketch(open_, places, gaps)
+
+
+def _biased(layers: Layers) -> Iterator[Layers]:
+    """As they are, and with one bias or none in every recurrent layer."""
+    yield layers
+    for bias in ("one", "none"):
+        yield tuple(
+            (n, changed(k, bias=bias)) if isinstance(k, RECURRENT) else (n, k) for n, k in layers
+        )
 
 
 def activations_of(templates: Sequence[Conventions]) -> tuple[Layer, ...]:
@@ -115,7 +126,7 @@ def _assignments(layers: Layers, arrays: Arrays) -> Iterator[Places]:
             return
         name, layer, shape = wanted[index]
         for found in _homes(name, layer, shape, arrays, places, used):
-            taken = used | {place.name for place in found.values()}
+            taken = used | {n for place in found.values() for n in place.names}
             yield from extend(index + 1, places | found, taken)
 
     return extend(0, {}, frozenset())
@@ -145,6 +156,23 @@ def _homes(
                 yield {name: Place(other, transposed, moves)}
         elif name.endswith(".weight") and isinstance(layer, RECURRENT):
             yield from _stacked(name, layer, np.shape(array), other)
+    if isinstance(layer, RECURRENT):
+        yield from _split(name, layer, arrays, tuple(free))
+
+
+def _split(
+    name: str, layer: LSTM | GRU | SimpleRNN, arrays: Arrays, free: tuple[str, ...]
+) -> Iterator[dict[str, Place]]:
+    """An array for each gate."""
+    owner, _, key = name.rpartition(".")
+    if key == "weight":
+        for transposed in (False, True):
+            for places in split_weights(layer, arrays, free, transposed):
+                yield {f"{owner}.{own}": place for own, place in places}
+    elif key.endswith("bias"):
+        place = split_bias(layer, arrays, free)
+        if place is not None:
+            yield {name: place}
 
 
 def _layouts(

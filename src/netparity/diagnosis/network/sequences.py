@@ -32,6 +32,24 @@ def recurrent(
             yield Link(every, (*places, *biases), Flow("steps", units, flow.length))
 
 
+def split_weights(
+    layer: Any, arrays: Arrays, unused: tuple[str, ...], transposed: bool
+) -> Iterator[Pair]:
+    """Where the weights of a recurrent layer stand that has an array for each gate."""
+    shapes = {n: _shape(arrays[n], transposed) for n in unused if np.ndim(arrays[n]) == 2}
+    blocks = layer.shapes()["weight"][1] // layer.units
+    for _, units, places in _gates(blocks, layer.inputs, shapes, transposed):
+        if units == layer.units:
+            yield places
+
+
+def split_bias(layer: Any, arrays: Arrays, unused: tuple[str, ...]) -> Place | None:
+    """Where a bias of a recurrent layer stands that has an array for each gate."""
+    blocks = layer.shapes()["weight"][1] // layer.units
+    single = [n for n in unused if _holds(arrays[n], layer.units)]
+    return _joined(single[:blocks]) if len(single) >= blocks > 1 else None
+
+
 def _weights(
     inputs: int, arrays: Arrays, unused: tuple[str, ...], turns: tuple[bool, ...]
 ) -> Iterator[tuple[int, int, Pair]]:
