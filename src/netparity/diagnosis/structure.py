@@ -141,6 +141,9 @@ def _completed(
     read = activations.read(live, sketch, x, rng, known, memory)
     if read is not None:
         yield from choices.otherwise(read.named(), x)
+        unscaled = read.without_scales()
+        if unscaled != read:
+            yield from choices.otherwise(unscaled.named(), x)
 
 
 def confirm(

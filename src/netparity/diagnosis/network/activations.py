@@ -46,6 +46,7 @@ from netparity.nn import (
     Flatten,
     GlobalAveragePool2D,
     GlobalPool1D,
+    GroupNorm,
     HardSigmoid,
     HardSwish,
     HardTanh,
@@ -112,7 +113,7 @@ COMMON: Final = 15
 #: Of the looks, so many are enough to solve for a constant.
 SOLVED: Final = 2
 #: Layers through which what leaves an activation can be followed.
-NORMS: Final[tuple[type[Layer], ...]] = (BatchNorm, LayerNorm, RMSNorm)
+NORMS: Final[tuple[type[Layer], ...]] = (BatchNorm, LayerNorm, GroupNorm, RMSNorm)
 PASSED: Final[tuple[type[Layer], ...]] = (
     Affine, Conv2D, MaxPool2D, AveragePool2D, GlobalAveragePool2D, GlobalPool1D, Flatten, Permute,
     Reshape, Dropout, *NORMS, *ACTIVATIONS,
@@ -266,11 +267,16 @@ Made = tuple[Callable[[float], tuple[Filling, ...]], float]
 
 
 def _free(gaps: tuple[str, ...]) -> Iterator[Made]:
-    """Fillings with a constant to be solved for; where there are more gaps, in all but the last."""
+    """Fillings with a constant to be solved for.
+
+    Where there are more gaps, it is in all but the last, or in the last alone.
+    """
     ends = KNOWN[:ENDS] if len(gaps) > 1 else (None,)
     for make, start in FREE:
         for end in ends:
             yield partial(_with_constant, make, len(gaps), end), start
+        if len(gaps) > 1:
+            yield partial(_with_constant_last, make, len(gaps)), start
 
 
 def _with_constant(
@@ -278,6 +284,12 @@ def _with_constant(
 ) -> tuple[Filling, ...]:
     hidden = (make(value),)
     return (hidden,) if end is None else (*(hidden,) * (length - 1), (end,))
+
+
+def _with_constant_last(
+    make: Callable[[float], Layer], length: int, value: float
+) -> tuple[Filling, ...]:
+    return (*((Identity(),),) * (length - 1), (make(value),))
 
 
 def _scaled(layer: Layer, rate: float) -> tuple[Filling, ...]:

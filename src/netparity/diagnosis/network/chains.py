@@ -21,6 +21,7 @@ from netparity.nn import (
     Conv2D,
     Embedding,
     Flatten,
+    GroupNorm,
     Identity,
     Layer,
     LayerNorm,
@@ -32,7 +33,11 @@ from netparity.nn import (
 MAXIMUM_CHAINS: Final = 150
 #: Layers tried before the search for chains ends: arrays of one size can be laid in endless ways.
 MAXIMUM_TRIED: Final = 20_000
-NORMS: Final = (BatchNorm, LayerNorm, RMSNorm)
+#: Chains of each kind in the order of definition that come before all others.
+LIKELY: Final = 4
+NORMS: Final = (BatchNorm, LayerNorm, GroupNorm, RMSNorm)
+#: Into how many groups channels may fall.
+GROUPS: Final = (1, 2, 4, 8, 16, 32)
 #: What layers are called in a sketch.
 CALLED: Final = (
     ((Affine,), "affine"),
@@ -80,11 +85,13 @@ class Rules:
         in_order: they take the arrays in the order of their definition.
         scale_alone: normalizations may have no shift.
         by_batch: normalizations go over the batch where there are no running statistics.
+        groups: into how many groups the channels of images fall that are normalized.
     """
 
     in_order: bool = False
     scale_alone: bool = False
     by_batch: bool = False
+    groups: int | None = None
 
 
 def chains(
@@ -96,25 +103,36 @@ def chains(
     stores all its weights one way round comes before one that mixes.
     """
     turns = ((False,), (True,), (False, True))
-    groups = [
-        [_chains(arrays, buffers, start, outputs, way, rules) for way in turns]
-        for rules in (
-            Rules(in_order=True),
-            Rules(in_order=True, scale_alone=True),
-            Rules(in_order=True, by_batch=True),
-            Rules(),
-            Rules(scale_alone=True),
-        )
-    ]
-    # One way round and the other in turn: either may have many chains.
-    ways = itertools.chain.from_iterable(
-        itertools.chain.from_iterable(itertools.zip_longest(*group)) for group in groups
+    spare = _has_spare_vectors(arrays)
+    groups = GROUPS if spare and start.kind == "images" else ()
+    ordered = (
+        Rules(in_order=True),
+        Rules(in_order=True, scale_alone=True),
+        Rules(in_order=True, by_batch=True),
+        *(Rules(in_order=True, groups=count) for count in groups),
     )
+    # One way round and the other in turn: either may have many chains.
+    ways = [
+        itertools.chain.from_iterable(
+            itertools.zip_longest(
+                *(_chains(arrays, buffers, start, outputs, way, rules) for way in turns)
+            )
+        )
+        for rules in (*ordered, Rules(), Rules(scale_alone=True))
+    ]
+    first = ways[: len(ordered)] if spare else ()
+    likely = (chain for way in first for chain in itertools.islice(way, LIKELY))
     seen: set[tuple[Link, ...] | None] = {None}
-    for chain in ways:
+    for chain in itertools.chain(likely, *ways):
         if chain is not None and chain not in seen:
             seen.add(chain)
             yield chain
+
+
+def _has_spare_vectors(arrays: Arrays) -> bool:
+    """Whether there are more vectors than layers that may have one as their bias."""
+    ranks: list[int] = [sum(size != 1 for size in np.shape(a)) for a in arrays.values()]
+    return sum(rank <= 1 for rank in ranks) > sum(rank > 1 for rank in ranks)
 
 
 def _chains(
@@ -143,7 +161,7 @@ def _chains(
         if flow.kind in ("rows", "images") and not normalized:
             found += dense.normalization(
                 flow, arrays, unused, buffers, free,
-                scale_alone=rules.scale_alone, by_batch=rules.by_batch,
+                scale_alone=rules.scale_alone, by_batch=rules.by_batch, groups=rules.groups,
             )  # fmt: skip
         if rules.in_order:
             taken = [{n for n in k.names if n in order} for k in found]

@@ -9,7 +9,7 @@ import numpy as np
 
 from netparity.diagnosis.network.sketch import Arrays, Flow, Link, vectors
 from netparity.layouts import Part, Place
-from netparity.nn import Affine, BatchNorm, Embedding, LayerNorm, RMSNorm
+from netparity.nn import Affine, BatchNorm, Embedding, GroupNorm, LayerNorm, RMSNorm
 
 #: A bias is looked for among so many vectors of its size, the first defined.
 BIASES = 3
@@ -86,6 +86,7 @@ def normalization(
     *,
     scale_alone: bool,
     by_batch: bool,
+    groups: int | None,
 ) -> Iterator[Link]:
     """Normalizations of a flow: by running statistics where there are some of its width.
 
@@ -97,6 +98,7 @@ def normalization(
         free: likewise.
         scale_alone: whether there are normalizations without a shift.
         by_batch: whether those without running statistics go over the batch, not over a row.
+        groups: into how many the channels of images fall that are normalized together.
     """
     width = flow.width
     found = vectors(arrays, unused, width)[: BIASES + 1]
@@ -113,6 +115,8 @@ def normalization(
                 yield Link(BatchNorm(width, inference="batch"), places, flow)
             elif flow.kind == "rows":
                 yield Link(LayerNorm((width,)), places, flow)
+            elif groups is not None and width % groups == 0:
+                yield Link(GroupNorm(groups, width), places, flow)
     if scale_alone and statistics is None and flow.kind == "rows":
         for name in found:
             yield Link(RMSNorm((width,)), (("scale", Place(name)),), flow)

@@ -27,6 +27,7 @@ from netparity.nn import (
     Conv2D,
     Dropout,
     Flatten,
+    GroupNorm,
     Identity,
     Layer,
     LayerNorm,
@@ -38,7 +39,7 @@ from netparity.nn import (
 MAXIMUM_ASSIGNMENTS: Final = 16
 RECURRENT: Final = (LSTM, GRU, SimpleRNN)
 #: Layers after which an activation may stand that the other side does not have.
-OPEN: Final = (Affine, Conv2D, BatchNorm, LayerNorm, RMSNorm)
+OPEN: Final = (Affine, Conv2D, BatchNorm, LayerNorm, GroupNorm, RMSNorm)
 
 
 def sketches(templates: Sequence[Conventions], arrays: Arrays, x: Array) -> Iterator[Sketch]:

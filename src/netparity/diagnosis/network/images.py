@@ -51,6 +51,14 @@ POOLS: Final[tuple[Layer | None, ...]] = (
     AveragePool2D(3),
     MaxPool2D(2, 1),
     AveragePool2D(2, 1),
+    MaxPool2D(2, padding="same"),
+    AveragePool2D(2, padding="same"),
+    AveragePool2D(2, padding="same", count_include_pad=False),
+    MaxPool2D(3, 2, padding=1),
+    AveragePool2D(3, 2, padding=1),
+    AveragePool2D(3, 2, padding=1, count_include_pad=False),
+    AveragePool2D(2, padding=1),
+    AveragePool2D(2, padding=1, count_include_pad=False),
 )
 #: With more convolutions than this, or any number of pixels, all stages are laid alike.
 FREE_CONVOLUTIONS = 2
@@ -203,12 +211,21 @@ def _options(stage: Stage, index: int, image: tuple[int, int]) -> list[Option]:
             continue
         seen.add((laid.output, laid.padding, convolution.stride))
         layers = tuple((n, convolution if isinstance(k, Conv2D) else k) for n, k in stage.layers)
+        known = set()
         for away, pool in pools:
             pooled = laid if pool is None else _laid(pool, laid.output)
-            if pooled is not None:
+            if pooled is not None and _as_pooled(pool, pooled) not in known:
+                known.add(_as_pooled(pool, pooled))
                 end = () if pool is None else ((f"pool{index + 1}", pool),)
                 options.append(Option(window, pool, rank + away, (*layers, *end), pooled.output))
     return options
+
+
+def _as_pooled(pool: Layer | None, windows: Windows) -> Any:
+    """A pool without the settings that make no difference where nothing is padded."""
+    around = np.any(np.asarray(windows.padding))
+    padded = pool if around else (getattr(pool, "pool_size", None), getattr(pool, "stride", None))
+    return type(pool), padded, windows.output, windows.padding
 
 
 def _windows(layer: Conv2D) -> list[tuple[int, Conv2D]]:

@@ -87,6 +87,16 @@ class Sketch:
         places = {n: p for n, p in self.places.items() if n.rpartition(".")[0] in names}
         return Sketch(layers, places, tuple(gap for gap in self.gaps if gap in names))
 
+    def without_scales(self) -> Sketch:
+        """Without the dropouts read among images: a mean over padding scales a colour as well."""
+        end = images_end(self.layers) or 0
+        kept = tuple(
+            each
+            for index, each in enumerate(self.layers)
+            if index >= end or not isinstance(each[1], Dropout)
+        )
+        return replace(self, layers=kept)
+
     def named(self) -> Sketch:
         """Without identities; what was read is named after its kind."""
         layers: list[tuple[str, Layer]] = []
