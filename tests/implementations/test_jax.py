@@ -318,7 +318,7 @@ def test_transformations_are_what_they_are_read_as(transformation, rule):
 @pytest.mark.parametrize(
     "transformation",
     [
-        optax.chain(optax.clip_by_global_norm(1.0), optax.sgd(0.1)),
+        optax.chain(optax.sgd(0.1), optax.clip(1.0)),
         optax.inject_hyperparams(optax.sgd)(learning_rate=0.1),
         optax.masked(optax.sgd(0.1), matrices),
         optax.adamw(0.1, weight_decay=optax.constant_schedule(0.1)),

@@ -195,8 +195,9 @@ class Flax(ProgramSide):
         with self._at():
             network, laws = flax_network.read(self.model, program, x)
         places = {} if network is None else dict(network.places)
-        rule = None
+        rule = clip = None
         if program.optimizer is not None:
+            clip = jax_optax.clipping(program.optimizer)
             twins = {place.name: name for name, place in places.items()}
             rule = jax_optax.read(program.optimizer, program.params, program.names, twins)
         found = Conventions(
@@ -204,6 +205,7 @@ class Flax(ProgramSide):
             places=places,
             penalties=None if program.penalty is not None else (),
             optimizer=rule,
+            clipping=clip,
             laws=laws,
             texts={**({} if network is None else network.texts), **program_texts(program)},
         )

@@ -130,12 +130,14 @@ class Jax(ProgramSide):
         """The optimizer, where optax's closures tell it; the rest is measured."""
         self.program.predict(x, False)
         program = self.program
-        rule = None
+        rule = clip = None
         if program.optimizer is not None:
             rule = jax_optax.read(program.optimizer, program.params, program.names, {})
+            clip = jax_optax.clipping(program.optimizer)
         found = Conventions(
             penalties=None if program.penalty is not None else (),
             optimizer=rule,
+            clipping=clip,
             texts=program_texts(program),
         )
         return self._rates.applied_to(program.adjusted.applied_to(found))
@@ -208,11 +210,14 @@ class Jax(ProgramSide):
         program = self.program
         if wanted.layers is not None:
             return False
-        rule = None
+        rule = clip = None
         if program.optimizer is not None:
             rule = jax_optax.read(program.optimizer, program.params, program.names, {})
+            clip = jax_optax.clipping(program.optimizer)
         penalties = None if program.penalty is not None else ()
-        present = program.adjusted.applied_to(Conventions(penalties=penalties, optimizer=rule))
+        present = program.adjusted.applied_to(
+            Conventions(penalties=penalties, optimizer=rule, clipping=clip)
+        )
         return jax_adjusting.adjust(self, self._rates, present, wanted, {}, x)
 
 

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from netparity import nn
 from netparity.conventions import Conventions
 from netparity.implementations import jax_optax
 from netparity.implementations.jax_program import Program
@@ -66,7 +65,7 @@ def adjust(
     program, wanted = side.program, rates.at_present(wanted)
     if wanted.faults or wanted.frozen or not rates.can_follow(wanted):
         return False
-    optimizer = _optimizer(program, present.optimizer, wanted.optimizer, twins)
+    optimizer = _optimizer(program, present, wanted, twins)
     names = {twins.get(name, name): name for name, _ in program.names}
     losses = adjusted_losses(side, present, wanted, names, x)
     if losses is None or (optimizer is None and program.optimizer is not None):
@@ -79,24 +78,25 @@ def adjust(
 
 
 def _optimizer(
-    program: Program,
-    own: nn.Optimizer | None,
-    wanted: nn.Optimizer | None,
-    twins: Mapping[str, str],
+    program: Program, present: Conventions, wished: Conventions, twins: Mapping[str, str]
 ) -> Any | None:
-    """The transformation that is the wanted rule, with the same state, or ``None``."""
-    transformation = program.optimizer
-    if wanted is None or wanted == own or transformation is None:
+    """The transformation that is the wanted rule and clip, with the same state, or ``None``."""
+    transformation, wanted, clip = program.optimizer, wished.optimizer, wished.clipping
+    same = (present.optimizer, present.clipping) == (wanted, clip)
+    if wanted is None or same or transformation is None:
         return transformation
-    if own is None:
+    if present.optimizer is None:
         return None
 
     def is_wanted(candidate: Any) -> bool:
-        return jax_optax.read(candidate, program.params, program.names, twins) == wanted
+        rule = jax_optax.read(candidate, program.params, program.names, twins)
+        return rule == wanted and jax_optax.clipping(candidate) == clip
 
     if is_wanted(program.authored):
         return program.authored
     changes: dict[tuple[str, str], Any] = {("scale", "step_size"): -wanted.learning_rate}
+    limits = jax_optax.CLIPS.items()
+    changes |= {(link, at): getattr(clip, "limit", None) for link, (at, _) in limits}
     for switch, settings in _SETTINGS.items():
         if hasattr(wanted, switch):
             changes |= dict.fromkeys(settings, getattr(wanted, switch))

@@ -75,7 +75,7 @@ def _held(function: Any) -> dict[str, Any]:
 def read(
     transformation: Any, params: Any, names: list[tuple[str, int]], twins: Mapping[str, str]
 ) -> nn.Optimizer | None:
-    """The rule of the reference network that a transformation is, or ``None``.
+    """The rule of the reference network that a transformation is behind its clip, or ``None``.
 
     Args:
         transformation: an optax transformation.
@@ -97,12 +97,40 @@ weight_decay=0.0, decay='coupled', decay_scope='all')
         return None
 
 
+def clipping(transformation: Any) -> nn.Clipping | None:
+    """The clip that a chain begins with, or ``None``.
+
+    Example:
+        >>> import optax
+        >>> clipping(optax.chain(optax.clip(0.5), optax.sgd(0.1)))
+        ClipByValue(limit=0.5)
+    """
+    links = parts(transformation)
+    first = links[0] if links else None
+    if first is None or first.name not in CLIPS:
+        return None
+    setting, make = CLIPS[first.name]
+    try:
+        return make(float(first.settings[setting]))
+    except (KeyError, TypeError, ValueError, InputError):
+        return None
+
+
+#: optax's name of a clip → its setting, and what it is.
+CLIPS: Final[Mapping[str, tuple[str, Callable[[float], nn.Clipping]]]] = {
+    "clip": ("max_delta", nn.ClipByValue),
+    "clip_by_global_norm": ("max_norm", nn.ClipByNorm),
+}
+
+
 def _read(
     transformation: Any, params: Any, names: list[tuple[str, int]], twins: Mapping[str, str]
 ) -> nn.Optimizer | None:
     links = parts(transformation)
     if links is None:
         return None
+    if clipping(transformation) is not None:
+        links = links[1:]
     links = [link for link in links if not _idle(link)]
     rates = [i for i, link in enumerate(links) if link.name in ("scale", "scale_by_schedule")]
     decays = [i for i, link in enumerate(links) if link.name == "add_decayed_weights"]
@@ -153,7 +181,7 @@ def _plain(links: list[Part]) -> bool:
 _NUMBERS: Final = frozenset(
     {
         "step_size", "weight_decay", "decay", "b1", "b2", "eps", "eps_root", "rho",
-        "initial_scale", "initial_accumulator_value", "threshold",
+        "initial_scale", "initial_accumulator_value", "threshold", "max_delta", "max_norm",
     }
 )  # fmt: skip
 
@@ -322,6 +350,8 @@ def texts(transformation: Any) -> dict[str, str]:
         "step_size": "learning_rate", "decay": "momentum", "b1": "beta1", "b2": "beta2",
         "eps": "epsilon", "weight_decay": "weight_decay",
     }  # fmt: skip
+    if clipping(transformation) is not None:
+        written["clipping"] = shown[0]
     for link in links:
         for key, value in link.settings.items():
             if key in fields and key in _NUMBERS and _is_number(value):

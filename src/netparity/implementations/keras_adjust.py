@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from netparity.conventions import Conventions
-from netparity.implementations.keras_declared import declared, twin_name
+from netparity.implementations.keras_declared import CLIPS, clip_of, declared, twin_name
 from netparity.implementations.keras_layers import layer_names, layers_of
 from netparity.implementations.keras_losses import resolved, user_loss
 from netparity.implementations.keras_model import LiveModel
@@ -66,6 +66,7 @@ def adjust(side: Keras, wanted: Conventions, x: Array) -> bool:
         _penalties(side, now.penalties, wanted.penalties),
         _loss(side, now, wanted.loss, x),
         _optimizer(side, now.optimizer, wanted.optimizer),
+        _clipping(side, now, wanted),
     )
     changes: list[Change] = []
     for plan in plans:
@@ -322,6 +323,26 @@ def _optimizer(side: Keras, now: Optimizer | None, wanted: Optimizer | None) -> 
         else:
             return None
     return changes
+
+
+def _clipping(side: Keras, now: Conventions, wanted: Conventions) -> list[Change] | None:
+    """The limit of the gradients, which belongs to the optimizer."""
+    if wanted.optimizer is None or now.clipping == wanted.clipping:
+        return []
+    optimizer = side.live.optimizer
+    after: dict[str, float | None] = dict.fromkeys(CLIPS)
+    if wanted.clipping is not None:
+        limit = float(getattr(wanted.clipping, "limit", 0.0))
+        own = [name for name in CLIPS if clip_of(name, limit) == wanted.clipping]
+        if optimizer is None or not own:
+            return None
+        after[own[0]] = limit
+    before = {name: getattr(optimizer, name) for name in CLIPS}
+    return [
+        _setting(side, optimizer, ("optimizer",), name, before[name], after[name])
+        for name in CLIPS
+        if before[name] != after[name]
+    ]
 
 
 def _castable(live: LiveModel, value: float) -> float | Any:

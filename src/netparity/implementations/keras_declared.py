@@ -9,7 +9,7 @@ stay exact: Adam's βᵗ is a power of the rounded β, its 1 − β that of the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from netparity.nn import (
     L2,
     SGD,
     Adam,
+    ClipByNorm,
+    ClipByValue,
+    Clipping,
     Constant,
     Law,
     Layer,
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
     from netparity.implementations.keras import Keras
 
 Array = np.ndarray[Any, np.dtype[Any]]
+#: The settings of a Keras optimizer that keep gradients in bounds.
+CLIPS: Final = ("clipnorm", "global_clipnorm", "clipvalue")
 Named = tuple[str, Layer]
 
 
@@ -58,7 +63,8 @@ def declared(side: Keras, x: Array) -> Conventions:
         places=places,
         loss=declared_loss(live, texts),
         penalties=penalties,
-        optimizer=_optimizer(live, texts),
+        optimizer=optimizer_of(live, texts),
+        clipping=clipping_of(live.optimizer, texts),
         laws=_laws(live),
         quantities={} if "report" in side.author.functions else _quantities(live, penalties),
         texts=texts,
@@ -123,8 +129,8 @@ def _penalties(live: LiveModel, terms: int, texts: dict[str, str]) -> tuple[Pena
     return tuple(penalties)
 
 
-def _optimizer(live: LiveModel, texts: dict[str, str]) -> Optimizer | None:
-    """The rule of the optimizer; ``None`` where it is none known, and for clipping."""
+def optimizer_of(live: LiveModel, texts: dict[str, str]) -> Optimizer | None:
+    """The rule of the optimizer, without its clip; ``None`` where it is none known."""
     import keras
 
     optimizer = live.optimizer
@@ -132,9 +138,6 @@ def _optimizer(live: LiveModel, texts: dict[str, str]) -> Optimizer | None:
         return None
     rate = optimizer._learning_rate
     unusual = (
-        optimizer.clipnorm is not None,
-        optimizer.clipvalue is not None,
-        optimizer.global_clipnorm is not None,
         optimizer.gradient_accumulation_steps is not None,
         optimizer.use_ema and optimizer.ema_overwrite_frequency is not None,
         any(v.constraint is not None for v in live.variables.values()),
@@ -191,6 +194,23 @@ def _optimizer(live: LiveModel, texts: dict[str, str]) -> Optimizer | None:
     if not known:
         texts["schedule"] = f"learning_rate={shown}"
     return rule
+
+
+def clipping_of(optimizer: Any, texts: dict[str, str]) -> Clipping | None:
+    """What keeps the gradients in bounds: Keras takes one of the three at most."""
+    for attribute in CLIPS:
+        limit = getattr(optimizer, attribute, None)
+        if limit is not None and limit > 0:
+            texts["clipping"] = f"{attribute}={limit!r}"
+            return clip_of(attribute, float(limit))
+    return None
+
+
+def clip_of(attribute: str, limit: float) -> Clipping:
+    """What one of an optimizer's ``CLIPS`` does."""
+    if attribute == "clipvalue":
+        return ClipByValue(limit)
+    return ClipByNorm(limit, "global" if attribute == "global_clipnorm" else "parameter")
 
 
 def _beta_power(live: LiveModel) -> Any:

@@ -86,9 +86,10 @@ def read(live: EagerModel, x: Array) -> Conventions:
     seen: Any = _AsCompiled(live)
     penalties = () if live.penalty is None else None
     texts: dict[str, str] = {}
-    rule = None
+    rule, clip = None, None
     if isinstance(live.optimizer, keras.optimizers.Optimizer):
-        rule = _named(keras_declared._optimizer(seen, texts), live)
+        rule = _named(keras_declared.optimizer_of(seen, texts), live)
+        clip = keras_declared.clipping_of(live.optimizer, texts)
     elif live.optimizer is not None:
         rule = read_tf1(live.optimizer, live.dtype)
         rate = getattr(live.optimizer, "_learning_rate", getattr(live.optimizer, "_lr", None))
@@ -98,15 +99,16 @@ def read(live: EagerModel, x: Array) -> Conventions:
         if function is not None:
             texts[key] = str(getattr(function, "__name__", type(function).__name__)).strip("<>")
     if live.keras is None:
-        return Conventions(penalties=penalties, optimizer=rule, texts=texts)
+        return Conventions(penalties=penalties, optimizer=rule, clipping=clip, texts=texts)
     with live.aside():
         found = keras_declared.declared(
             SimpleNamespace(live=seen, author=Author("", {"report": read})),  # type: ignore[arg-type]
             x,
         )
     return replace(
-        found, penalties=penalties, optimizer=rule, quantities={}, texts={**texts, **found.texts}
-    )
+        found, penalties=penalties, optimizer=rule, clipping=clip, quantities={},
+        texts={**texts, **found.texts},
+    )  # fmt: skip
 
 
 def _named(rule: nn.Optimizer | None, live: EagerModel) -> nn.Optimizer | None:

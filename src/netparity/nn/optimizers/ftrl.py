@@ -95,7 +95,8 @@ class Ftrl(Optimizer):
     ) -> tuple[Array, dict[str, Array]]:
         """Goes to the leader (see ``Optimizer.rule``)."""
         power, l1 = float(self.power), float(self.l1)
-        constant = 2.0 * float(self.l2) + float(self.beta) / learning_rate
+        # Divided as arrays are: at a rate of 0 what follows is no number, and nothing is raised.
+        constant = 2.0 * float(self.l2) + float(np.divide(self.beta, learning_rate))
         accumulator = kept["accumulator"] + gradient * gradient
         before, after = kept["accumulator"] ** power, accumulator**power
         entering = gradient + w * (2.0 * float(self.l2_shrinkage))
