@@ -229,6 +229,10 @@ def optimizer(description: Description) -> Any:
     rate = rule.learning_rate
     if description.schedule is not None:
         rate = keras_schedule(description.schedule)
+    form = getattr(rule, "form", "rate-inside") if getattr(rule, "momentum", 0.0) else "rate-inside"
+    if description.schedule is not None and form != "rate-inside":
+        # At a constant rate alone it is the same where the rate stands.
+        raise Unable(f"keras: {rule!r} with a schedule")
     shared: dict[str, Any] = {"learning_rate": rate}
     if rule.weight_decay:
         if rule.decay != "decoupled" or rule.decay_scope != "all":
@@ -240,7 +244,6 @@ def optimizer(description: Description) -> Any:
             only(rule, *_DECAY, "momentum", "form", "nesterov")
             if rule.form == "averaged" or (rule.nesterov and not rule.momentum):
                 raise Unable(f"keras: {rule!r}")
-            # At a constant rate it is the same where the rate stands.
             return o.SGD(momentum=rule.momentum, nesterov=rule.nesterov, **shared)
         case nn.Adam(epsilon_placement="hat"):
             only(rule, *_DECAY, "beta1", "beta2", "epsilon", "epsilon_placement", "amsgrad")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 from benchmarks.pairs import renderers
-from benchmarks.pairs.description import Array, Description, Pair, Style
+from benchmarks.pairs.description import Array, Change, Description, Pair, Style
 
 import netparity
 
@@ -19,19 +19,34 @@ NOTHING, VISIBLE = 50.0, 3000.0
 
 
 def states(pair: Pair) -> list[State]:
-    """For each change, whether it shows where both sides are probed alike."""
+    """For each change, whether it shows where both sides are probed alike.
+
+    One that others hide, but that shows without them, can be claimed or not.
+    """
     observed = [
         observe(pair.right_kind, stage, pair.right_style, pair.x, pair.y, pair.batch_size)
         for stage in pair.stages
     ]
     eps = float(np.finfo(pair.base.dtype).eps)
     found: list[State] = []
-    for before, after in itertools.pairwise(observed):
+    for change, (before, after) in zip(pair.changes, itertools.pairwise(observed), strict=True):
         apart = distance(before, after) / eps
+        if apart < NOTHING and len(pair.changes) > 1:
+            shows = distance(observed[0], _alone(pair, change, observed[0])) / eps > VISIBLE
+            found.append("borderline" if shows else "latent")
+            continue
         found.append(
             "visible" if apart > VISIBLE else "latent" if apart < NOTHING else "borderline"
         )
     return found
+
+
+def _alone(pair: Pair, change: Change, otherwise: dict[str, Array]) -> dict[str, Array]:
+    """What right gives with one change alone, where a program can be written for it."""
+    description = change.apply(pair.base)
+    if not renderers.can(pair.right_kind, description, pair.right_style):
+        return otherwise
+    return observe(pair.right_kind, description, pair.right_style, pair.x, pair.y, pair.batch_size)
 
 
 def distance(one: dict[str, Array], two: dict[str, Array]) -> float:

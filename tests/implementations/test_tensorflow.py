@@ -243,7 +243,7 @@ def test_optimizers_of_tf1_are_what_they_are_read_as(name):
 
 def test_optimizers_that_say_nothing_known():
     v1 = tf.compat.v1.train
-    for rule in (keras.optimizers.SGD(0.1, clipnorm=1.0),
+    for rule in (keras.optimizers.SGD(0.1, gradient_accumulation_steps=2),
                  v1.FtrlOptimizer(0.1), v1.GradientDescentOptimizer(lambda: 0.1)):  # fmt: skip
         live = in_module(rule)
         assert live.declared(X[:3]).optimizer is None

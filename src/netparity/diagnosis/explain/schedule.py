@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from netparity.diagnosis import scheduled
-from netparity.diagnosis.candidates import Both, Candidate, Plan, text, written
+from netparity.diagnosis.candidates import BELOW_FLOAT32, Both, Candidate, Plan, text, written
 from netparity.diagnosis.switches import differences
 from netparity.nn import ConstantRate, PiecewiseConstant, Schedule
 from netparity.report.model import Evidence
@@ -26,11 +26,16 @@ def schedule(both: Both) -> Iterator[Candidate]:
         type(left), type(right)
     )  # fmt: skip
     apart = _first_difference(left, right)
-    if apart is None and same_unit:
-        return
+    alike = scheduled.reading(left) == scheduled.reading(right)
+    rounded = same_unit and (apart is None or alike)
+    if rounded:
+        apart = _first_difference(left, right, by=0.0)
+        if apart is None:
+            return
     step = 0 if apart is None else apart
     unit = two.schedule_every if one.schedule is None else one.schedule_every
     id, switch = _named(scheduled.reading(left), scheduled.reading(right))
+    id = "float32-constants" if rounded else id
 
     def change(plan: Plan) -> Plan:
         rule: Any = plan.conventions.optimizer
@@ -41,7 +46,8 @@ def schedule(both: Both) -> Iterator[Candidate]:
         )
         return replace(plan, conventions=followed)
 
-    latent = "acts only after an epoch" if unit == "epoch" and step else None
+    latent = BELOW_FLOAT32 if rounded else None
+    latent = "acts only after an epoch" if unit == "epoch" and step else latent
     words = f"rate at {unit} {step}"
     yield Candidate(
         id,
@@ -58,11 +64,11 @@ def schedule(both: Both) -> Iterator[Candidate]:
     )
 
 
-def _first_difference(left: Schedule, right: Schedule) -> int | None:
+def _first_difference(left: Schedule, right: Schedule, by: float = 2.0**-22) -> int | None:
     """The first step at which two rates differ by more than the rounding to float32."""
     for step in range(_STEPS):
         a, b = left(step), right(step)
-        if abs(a - b) > 2.0**-22 * max(abs(a), abs(b)):
+        if abs(a - b) > by * max(abs(a), abs(b)):
             return step
     return None
 

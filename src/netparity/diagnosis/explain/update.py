@@ -79,7 +79,9 @@ def update(both: Both) -> Iterator[Candidate]:
             # At a constant rate the two are one rule: known only where both sides say so.
             if not all(k.update is not None and k.update.declared for k in (both.left, both.right)):
                 continue
-            latent = "inactive on this data: the learning rate does not change"
+            sides = both.left.conventions, both.right.conventions
+            if all(said.schedule is None for said in sides):
+                latent = "inactive on this data: the learning rate does not change"
         if difference.rounded:
             if np.float32 in {both.left.live.dtype.type, both.right.live.dtype.type}:
                 continue
