@@ -9,16 +9,18 @@ from typing import Any
 from netparity.conventions import GradientFault, OverClasses, bugs, no_bugs
 from netparity.diagnosis.align import Pairing, pair_layers
 from netparity.diagnosis.candidates import BELOW_FLOAT32, Both, Candidate, Plan, text, written
-from netparity.diagnosis.explain.layers import as_written, said
+from netparity.diagnosis.explain.layers import as_written, pool_as_written, said
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.switches import Difference, differences, follow
 from netparity.diagnosis.twin import Twin
 from netparity.nn import (
     GELU,
+    AveragePool2D,
     Dropout,
     Flatten,
     Identity,
     Layer,
+    MaxPool2D,
     Softmax,
 )
 from netparity.report.model import Evidence, Fix
@@ -187,6 +189,12 @@ def _by_entry(a: Layer, b: Layer) -> dict[str, tuple[Difference, ...]]:
 
 def _fix(both: Both, id: str, a: Layer, b: Layer, found: Sequence[Difference]) -> Fix:
     """The lines that give either side the other's switch, or the other's layer."""
+    pools = (MaxPool2D, AveragePool2D)
+    if not found and isinstance(a, pools) and isinstance(b, pools):
+        return Fix(
+            pool_as_written(b, both.left.live.framework),
+            pool_as_written(a, both.right.live.framework),
+        )
     if len(found) == 1 and not isinstance(a, GELU):
         return both.fix_switch(id, found[0])
     return both.fix(id, left=_setting(b, both.left, found), right=_setting(a, both.right, found))

@@ -8,10 +8,12 @@ from typing import Any, Final
 
 from netparity.diagnosis.candidates import text
 from netparity.nn import (
+    AveragePool2D,
     HardTanh,
     Identity,
     Layer,
     LogSoftmax,
+    MaxPool2D,
     Mish,
     ReLU,
     Sigmoid,
@@ -52,6 +54,18 @@ def said(layer: Layer) -> str:
         if getattr(layer, f.name) != f.default
     ]
     return f"{type(layer).__name__}({', '.join(own)})" if own else type(layer).__name__
+
+
+def pool_as_written(layer: MaxPool2D | AveragePool2D, framework: str) -> str:
+    """A pool as one writes it in a framework."""
+    size, stride = layer.pool_size, layer.stride or layer.pool_size
+    mean = isinstance(layer, AveragePool2D)
+    if framework == "torch":
+        return f"x = nn.{'Avg' if mean else 'Max'}Pool2d({size}, stride={stride})(x)"
+    if framework in ("keras", "tensorflow"):
+        kind = "Average" if mean else "Max"
+        return f"x = keras.layers.{kind}Pooling2D({size}, strides={stride})(x)"
+    return f"y = window.{'mean' if mean else 'max'}()  # over each window of {size}, step {stride}"
 
 
 def as_written(layer: Layer, framework: str) -> str:

@@ -179,30 +179,37 @@ def _split(
 def _layouts(
     layer: Layer, own: tuple[int, ...], shape: tuple[int, ...]
 ) -> Iterator[tuple[bool, tuple[Move, ...]]]:
+    if len(shape) == 4 and isinstance(layer, Conv2D):
+        yield from ((False, moves) for moves in _kernels(own, shape))
+        return
     squeezed = tuple(n for n in own if n != 1)
     if own == shape or squeezed == tuple(n for n in shape if n != 1):
         yield False, ()
     if len(shape) == 2 and own == shape[::-1]:
         yield True, ()
-    if isinstance(layer, Conv2D) and len(own) == 4:
-        yield from ((False, moves) for moves in kernel_layouts(own, shape) if moves)
-    if isinstance(layer, Conv2D) and len(own) == 2:
-        yield from ((False, moves) for moves in _as_matrix(own, shape))
 
 
-def _as_matrix(own: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[tuple[Move, ...]]:
-    """The moves that make a kernel of the matrix that multiplies the columns of im2col.
+def _kernels(own: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[tuple[Move, ...]]:
+    """The moves that make an array a kernel: of four axes, of three, or a matrix.
 
-    A column holds a window with the channels first, or last.
+    One channel, or one filter, may have no axis. A matrix multiplies the columns of im2col, each
+    a window with the channels first or last.
     """
+    if len(own) == 4:
+        yield from kernel_layouts(own, shape)
+    if len(own) == 3:
+        for axis in (1, 2, 0, 3):
+            whole = (*own[:axis], 1, *own[axis:])
+            for moves in kernel_layouts(whole, shape):
+                yield Shape(own, whole), *moves
     high, wide, inputs, outputs = shape
-    for own_shape, window, axes in (
-        ((outputs, inputs * high * wide), (outputs, inputs, high, wide), (2, 3, 1, 0)),
-        ((outputs, inputs * high * wide), (outputs, high, wide, inputs), (1, 2, 3, 0)),
-        ((inputs * high * wide, outputs), (inputs, high, wide, outputs), (1, 2, 0, 3)),
-        ((inputs * high * wide, outputs), (high, wide, inputs, outputs), (0, 1, 2, 3)),
+    for rows, window, axes in (
+        (outputs, (outputs, inputs, high, wide), (2, 3, 1, 0)),
+        (outputs, (outputs, high, wide, inputs), (1, 2, 3, 0)),
+        (inputs * high * wide, (inputs, high, wide, outputs), (1, 2, 0, 3)),
+        (inputs * high * wide, (high, wide, inputs, outputs), (0, 1, 2, 3)),
     ):
-        if own == own_shape:
+        if len(own) == 2 and own[0] == rows:
             yield Shape(own, window), Axes(axes)
 
 
