@@ -56,11 +56,11 @@ def test_a_step_like_any_other_is_parity() -> None:
     check(compared(in_numpy(CLASSES), loop(CLASSES, dtype=np.float64), CLASSES))
 
 
-def steps(change: Any = None, *, shows_loss: bool = True) -> Any:
+def steps(change: Any = None, *, shows_loss: bool = True, program: Program = CLASSES) -> Any:
     """A NumPy program that shows no gradients."""
 
     def build() -> netparity.Scratch:
-        net = Net(CLASSES)
+        net = Net(program)
         if change is not None:
             change(net)
         return netparity.Scratch(

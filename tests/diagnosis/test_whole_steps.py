@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.diagnosis.programs import Net, in_numpy
+from tests.diagnosis.programs import Net, Program, in_numpy
 from tests.diagnosis.test_gradients import check, compared
 from tests.diagnosis.test_steps import CLASSES, steps
 
 from netparity import nn
+from netparity.diagnosis.step_units import Made, in_common
 from netparity.diagnosis.update import Call, Updates, as_one
 from netparity.diagnosis.update.rates import from_rate
 
@@ -72,3 +73,50 @@ def test_a_schedule_from_another_first_rate(schedule: nn.Schedule) -> None:
     twice = from_rate(schedule, 0.1)
     np.testing.assert_allclose([twice(t) for t in range(9)], [2 * schedule(t) for t in range(9)])
     assert from_rate(schedule, 0.05) is schedule
+
+
+def smoothed(share: float) -> Callable[[Net], None]:
+    """A share of each target is spread over all classes."""
+
+    def change(net: Net) -> None:
+        judge = net.judge
+
+        def other(scores: Any, y: Any) -> tuple[float, Any]:
+            loss, gradient = judge(scores, y)
+            classes = scores.shape[1]
+            spread = np.eye(classes)[y] - 1 / classes
+            return loss, gradient + share * spread / len(scores)
+
+        net.judge = other  # type: ignore[method-assign]
+
+    return change
+
+
+def test_a_constant_of_a_loss_that_only_steps_show() -> None:
+    report = compared(in_numpy(CLASSES), steps(smoothed(0.15), shows_loss=False), CLASSES)
+    check(report, "label-smoothing")
+    assert "0.15" in report.causes[0].right
+
+
+def test_another_loss_that_only_steps_show() -> None:
+    def distances(net: Net) -> None:
+        def judge(scores: Any, y: Any) -> tuple[float, Any]:
+            return 0.0, np.tanh(scores - y) / scores.size
+
+        net.judge = judge  # type: ignore[method-assign]
+
+    numbers = Program("tanh", "mse", "momentum", sizes=(5, 8, 4))
+    sides = in_numpy(numbers), steps(distances, shows_loss=False, program=numbers)
+    check(compared(*sides, numbers), "loss-kind")
+
+
+def test_a_factor_on_the_gradients_is_told_as_one_cause() -> None:
+    """Gradients three times as large, with ε and all penalties so too, make the same steps."""
+    dtype = np.dtype(float)
+    theirs = Made(nn.MeanSquaredError(), (nn.L1(0.02),), nn.Adam(0.01, epsilon=1e-8))
+    found = Made(nn.MeanSquaredError(outputs="sum"), (nn.L1(0.06),), nn.Adam(0.01, epsilon=3e-8))
+    best = next(in_common(found, theirs, dtype))
+    assert best == theirs
+    assert not list(in_common(theirs, theirs, dtype))
+    mistaken = replace(found, optimizer=nn.SGD(0.01))
+    assert not list(in_common(mistaken, theirs, dtype))

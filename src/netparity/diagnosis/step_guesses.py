@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from netparity.conventions import Conventions, changed
-from netparity.diagnosis import unshown
+import numpy as np
+
+from netparity.conventions import Conventions, changed, switches
+from netparity.diagnosis import loss_kinds, unshown
 from netparity.diagnosis.twin import Array, Twin
+from netparity.errors import InputError
 from netparity.nn import (
     ClipByNorm,
     ClipByValue,
@@ -21,6 +25,12 @@ from netparity.nn import (
 
 #: Shares of a target that are spread over the other classes.
 _SMOOTHED: Final = (0.0, 0.1, 0.2)
+#: Constants by which a loss has another shape, where they are looked for, and how narrowly.
+_CONSTANTS: Final = ("label_smoothing", "delta", "gamma", "alpha", "margin")
+_GRID: Final = (0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0)
+_NARROWED: Final = 14
+_GOLDEN: Final = (math.sqrt(5.0) - 1.0) / 2.0
+_DIGITS: Final = (1, 2, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +88,56 @@ def _losses(own: Conventions, other: Conventions | None, y: Array) -> Iterator[L
                     yield changed(loss, label_smoothing=share)
         if loss in near and hasattr(loss, "batch"):
             yield changed(loss, batch="sum" if loss.batch == "mean" else "mean")
+
+
+def kinds(own: Conventions) -> Iterator[Loss]:
+    """Every known loss, as the mean of a batch, and with the usual settings of its own."""
+    last = own.layers[-1][1] if own.layers else None
+    for kind in loss_kinds.KINDS:
+        mean = unshown.behind(_mean(kind), last)
+        yield mean
+        for settings in loss_kinds.GRID.get(type(kind), ()):
+            yield changed(mean, **settings)
+
+
+def _mean(kind: Loss) -> Loss:
+    means: dict[str, Any] = {"batch": "mean", "outputs": "mean"}
+    return changed(kind, **{n: v for n, v in means.items() if n in switches(kind)})
+
+
+def refined(loss: Loss, missed: Callable[[Loss], float]) -> Iterator[Loss]:
+    """The loss with each of its constants where it misses least.
+
+    Args:
+        loss: of the right kind.
+        missed: how much a loss misses; infinite where there is none such.
+    """
+    for name in switches(loss):
+        if name in _CONSTANTS:
+
+            def at(value: float, name: str = name) -> Loss | None:
+                try:
+                    found: Loss = changed(loss, **{name: value})
+                except InputError:
+                    return None
+                return found
+
+            value = _least(lambda v: np.inf if (one := at(v)) is None else missed(one))
+            for digits in _DIGITS:
+                one = at(float(f"{value:.{digits}g}"))
+                if one is not None:
+                    yield one
+
+
+def _least(missed: Callable[[float], float]) -> float:
+    """The constant that misses least: between the neighbours of the best of a grid."""
+    values = [missed(v) for v in _GRID]
+    best = int(np.argmin(values))
+    low, high = _GRID[max(best - 1, 0)], _GRID[min(best + 1, len(_GRID) - 1)]
+    for _ in range(_NARROWED):
+        left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+        low, high = (low, right) if missed(left) <= missed(right) else (left, high)
+    return (low + high) / 2
 
 
 def _general(penalty: Any, conventions: Conventions) -> Penalty:

@@ -8,26 +8,27 @@ which no penalty and no decay acts.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
 from netparity.conventions import Conventions
-from netparity.diagnosis import scheduled, stepping, update
-from netparity.diagnosis.gradient_probes import Probe
-from netparity.diagnosis.masks import fed
-from netparity.diagnosis.noise import ULPS
-from netparity.diagnosis.step_guesses import Guess, general, guesses
-from netparity.diagnosis.twin import Array, Twin, Values
+from netparity.diagnosis import scheduled, step_units, stepping, update
+from netparity.diagnosis.step_guesses import Guess, general, guesses, kinds, refined
+from netparity.diagnosis.steps_taken import Taken, take, telling, without_frozen
+from netparity.diagnosis.twin import Array, Twin
 from netparity.diagnosis.update import steering
-from netparity.errors import InputError
 from netparity.implementations.base import Implementation
-from netparity.nn import L1, Clipping, Schedule
+from netparity.nn import L1, Clipping, Loss, Schedule
 
 #: Guesses that are fitted, after all were ranked.
 FITTED: Final = 2
+#: First steps missed by less, in the mean, are those of a guess.
+NEAR: Final = 1e-3
+#: Those missed by more are not worth a fit.
+FAR: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,97 +48,54 @@ class Behind:
     wrong: stepping.Wrong | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """Steps of a side: each as it was made, its draws, and the parameters after it."""
-
-    made: tuple[steering.Steered, ...]
-    drawn: tuple[Any, ...]
-    after: tuple[Values, ...]
-    dtype: np.dtype[Any]
-
-    def asked(self, twin: Twin, rng: np.random.Generator, *, noise: bool) -> update.Updates:
-        """The steps with the gradients of a twin; with their noise only where that is wanted."""
-        calls = []
-        for step, draws in zip(self.made, self.drawn, strict=True):
-            gradient = twin.evaluate(step.before, step.x, step.y, draws=draws).gradients
-            rough = steering.noise_of(twin, step, self.dtype, rng, draws) if noise else None
-            calls.append(update.Call(step.before, update.wide(gradient), noise=rough))
-        return update.Updates(tuple(calls), self.after)
-
-    def can_be(self, twin: Twin) -> bool:
-        """Whether a twin's loss takes every target that was steered to."""
-        try:
-            with np.errstate(all="ignore"):
-                for step, draws in zip(self.made, self.drawn, strict=True):
-                    twin.evaluate(step.before, step.x, step.y, draws=draws, backward=False)
-        except InputError:
-            return False
-        return True
-
-    def still(self, twin: Twin) -> list[str]:
-        """Parameters that are 0 before each of the first steps, and have gradients."""
-        start = self.made[: steering.DECAYS[0]]
-        return [
-            n
-            for n in twin.network.parameter_shapes()
-            if n.endswith("bias") and not any(np.any(step.before[n]) for step in start)
-        ]
-
-    def probes(self, seen: update.Updates) -> list[Probe]:
-        """The steps as evaluations of the gradient."""
-        return [
-            Probe(s.before, s.x, s.y, None if d is None else tuple(d), c.gradient)
-            for s, d, c in zip(self.made, self.drawn, seen.calls, strict=True)
-        ]
-
-
-def take(
-    live: Implementation,
-    twin: Twin,
-    planned: Iterable[steering.Steered],
-    draws_for: Any,
-    *,
-    afresh: bool = False,
-) -> Taken:
-    """Steered steps of a side, in a row; ``afresh``: each from the state that it has now."""
-    native, saved = live.parameters(), live.state()
-    made, drawn, after = [], [], []
-    for step in planned:
-        if afresh:
-            live.restore(saved)
-        live.set_parameters(twin.native(step.before, native))
-        before = update.wide(twin.values(live.parameters()))
-        draws = draws_for(live, step.x)
-        live.step(step.x, step.y, draws=fed(live, twin, draws))
-        made.append(replace(step, before=before))
-        drawn.append(draws)
-        after.append(update.wide(twin.values(live.parameters())))
-    return Taken(tuple(made), tuple(drawn), tuple(after), live.dtype)
-
-
 def ranked(
     twin: Twin,
     possible: Sequence[Guess],
     firsts: Taken,
     rules: Sequence[update.Rule],
     rng: np.random.Generator,
-) -> list[Guess]:
-    """The guesses whose gradients some usual rule brings nearest to first steps.
+) -> list[tuple[Guess, float]]:
+    """The guesses whose gradients some usual rule brings nearest to first steps, and how near.
 
     From its first state every rule moves each element by one curve of its gradient, whatever
-    rate or state comes later; at a bias of 0 nothing pulls beside the data.
+    rate or state comes later; at a bias of 0 nothing pulls beside the data. Where no guess is
+    near, the loss is looked for among all kinds, then its constants.
     """
     names = firsts.still(twin)
-    if not names or len(possible) == 1:
-        return list(possible)
-    missed = []
-    for guess in possible:
-        with np.errstate(all="ignore"):
-            seen = firsts.asked(guess.set_on(twin), rng, noise=False)
-        seen = update.as_one(update.as_clipped(seen, guess.clipping).only(names))
-        missed.append(update.missed(seen, [rule for rule, _ in rules], firsts.dtype, rng))
-    return [possible[i] for i in np.argsort(missed, kind="stable")]
+    if not names or (twin.conventions.loss is not None and len(possible) == 1):
+        return [(guess, 0.0) for guess in possible]
+    known: dict[tuple[Loss, Clipping | None], float] = {}
+
+    def missed(loss: Loss, clipping: Clipping | None) -> float:
+        if (loss, clipping) not in known:
+            set_so = twin.with_(loss=loss, penalties=())
+            known[loss, clipping] = np.inf
+            if firsts.can_be(set_so):
+                with np.errstate(all="ignore"):
+                    seen = firsts.asked(set_so, rng, noise=False)
+                seen = update.as_one(update.as_clipped(seen, clipping).only(names))
+                if all(np.all(np.isfinite(g)) for g in seen.calls[0].gradient.values()):
+                    own = [rule for rule, _ in rules]
+                    known[loss, clipping] = update.missed(seen, own, firsts.dtype, rng)
+        return known[loss, clipping]
+
+    def nearest(found: Iterable[Guess]) -> list[Guess]:
+        return sorted(found, key=lambda g: missed(g.loss, g.clipping))
+
+    def with_losses(losses: Iterable[Loss]) -> list[Guess]:
+        plain = [g for g in possible if g.loss == possible[0].loss]
+        return [replace(g, loss=loss) for loss in losses for g in plain]
+
+    near = nearest(possible)
+    best, clipping = near[0].loss, near[0].clipping
+    if twin.conventions.loss is None and missed(best, clipping) >= NEAR:
+        near = nearest([*near, *with_losses(kinds(twin.conventions))])
+        best, clipping = near[0].loss, near[0].clipping
+    if twin.conventions.loss is None and missed(best, clipping) >= NEAR:
+        for loss in list(dict.fromkeys(g.loss for g in near))[:FITTED]:
+            fits = with_losses(refined(loss, lambda one: missed(one, clipping)))
+            near = nearest([*near, *fits])
+    return [(guess, missed(guess.loss, guess.clipping)) for guess in near]
 
 
 def identify(
@@ -164,10 +122,16 @@ def identify(
     """
     saved = live.state()
     possible = guesses(twin, other, batches[0][1])
-    planned = list(steering.plan(twin.with_(loss=possible[0].loss), batches, rng))
+    first = twin.with_(loss=possible[0].loss)
+    planned = list(steering.plan(first, batches, rng))
     try:
         taken = take(live, twin, planned, draws_for)
         live.restore(saved)
+        if not taken.finite:  # a loss of probabilities is none where one is 1
+            certain = steering.uncertain(live.dtype)
+            planned = list(steering.plan(first, batches, rng, certain))
+            taken = take(live, twin, planned, draws_for)
+            live.restore(saved)
         decays = take(live, twin, [planned[i] for i in steering.DECAYS_FIRST], draws_for)
         live.restore(saved)
         firsts = take(live, twin, [planned[i] for i in steering.FIRSTS], draws_for, afresh=True)
@@ -179,7 +143,8 @@ def identify(
     def followed(guess: Guess) -> tuple[Twin, update.Updates]:
         set_so = guess.set_on(twin)
         seen, frozen = without_frozen(taken.asked(set_so, rng, noise=True), live.dtype)
-        return set_so.with_(frozen=frozen), seen
+        names = telling(seen.names, seen)
+        return set_so.with_(frozen=frozen), seen.only(names) if names else seen
 
     for guess in possible:
         if rules and guess.loss == possible[0].loss and guess.clipping is possible[0].clipping:
@@ -191,16 +156,46 @@ def identify(
                 if wrong is not None:
                     found = _at(pace, wrong.update)
                     return Behind(found, wrong.twin, set_so, replace(wrong, update=found))
-    for number, guess in enumerate(ranked(twin, possible, firsts, rules, rng)[:FITTED]):
+    alone: dict[tuple[Loss, Clipping | None], list[update.FoundUpdate]] = {}
+    for number, (guess, far) in enumerate(ranked(twin, possible, firsts, rules, rng)[:FITTED]):
         set_so, seen = followed(guess)
-        behind = _fitted(set_so, (taken, decays), seen, guess, rules, rng, paces)
+        data = guess.loss, guess.clipping
+        if data not in alone and far < FAR:
+            alone[data] = _alone(set_so, taken, seen, guess.clipping, rules, rng, paces)
+        behind = _beside(alone.get(data, ()), set_so, (taken, decays), seen, guess, rules, rng)
         if behind is not None:
-            return behind
+            shown = twin.conventions.loss is not None
+            return behind if shown else _as_the_other(behind, taken, seen.names, other, rng)
         if number == 0:  # a few biases may not tell
             by_all = update.identify_steps(seen, live.dtype, rng, None, rules)
             if by_all is not None:
                 return Behind(by_all, set_so, set_so)
     return None
+
+
+def _as_the_other(
+    behind: Behind,
+    taken: Taken,
+    names: Sequence[str],
+    other: Conventions | None,
+    rng: np.random.Generator,
+) -> Behind:
+    """The description of the same steps that has the most in common with the other side's."""
+    found = behind.update
+    loss, penalties = behind.twin.conventions.loss, behind.twin.conventions.penalties
+    if other is None or other.loss is None or other.optimizer is None or loss is None:
+        return behind
+    if found.clipping is not None:
+        return behind
+    theirs = step_units.Made(other.loss, tuple(other.penalties or ()), other.optimizer)
+    own = step_units.Made(loss, tuple(penalties or ()), found.optimizer)
+    for made in step_units.in_common(own, theirs, taken.dtype):
+        twin = behind.twin.with_(loss=made.loss, penalties=made.penalties)
+        seen = taken.asked(twin, rng, noise=True).only(names)
+        held = update.held(made.optimizer, update.paced(found.schedule, seen), taken.dtype, rng)
+        if held is not None:
+            return Behind(replace(held, schedule=found.schedule), twin, twin)
+    return behind
 
 
 def _paces(own: Conventions, other: Conventions | None, count: int) -> list[Schedule | None]:
@@ -221,51 +216,50 @@ def _at(pace: Schedule | None, found: update.FoundUpdate) -> update.FoundUpdate:
     return replace(found, schedule=update.from_rate(pace, found.optimizer.learning_rate))
 
 
-def _fitted(
+def _alone(
+    twin: Twin,
+    taken: Taken,
+    seen: update.Updates,
+    clipping: Clipping | None,
+    rules: Sequence[update.Rule],
+    rng: np.random.Generator,
+    paces: Sequence[Schedule | None],
+) -> list[update.FoundUpdate]:
+    """Rules that repeat steps at biases of 0, where nothing acts beside, with their schedules.
+
+    Args:
+        twin: with a guess.
+        taken: the steps.
+        seen: the same with the twin's gradients.
+        clipping: a guess.
+        rules: first guesses.
+        rng: for samples and noise.
+        paces: schedules to be tried before others.
+    """
+    names = [n for n in taken.still(twin) if n in seen.names]
+    if not names:
+        return []
+    start = update.as_clipped(seen, clipping).until(steering.DECAYS[0]).only(names)
+    for pace in paces:
+        found = update.identify_alone(update.paced(pace, start), taken.dtype, rng, rules)
+        if found is not None:
+            return [_at(pace, found)]
+    return list(update.identify_paced(start, taken.dtype, rng, rules))
+
+
+def _beside(
+    alone: Sequence[update.FoundUpdate],
     twin: Twin,
     rows: Sequence[Taken],
     seen: update.Updates,
     guess: Guess,
     rules: Sequence[update.Rule],
     rng: np.random.Generator,
-    paces: Sequence[Schedule | None],
 ) -> Behind | None:
-    """The rule that repeats steps with a guess's gradients: first at biases of 0, then with decay.
-
-    Args:
-        twin: with the guess.
-        rows: rows of steps, each from the state as built.
-        seen: the first row with the twin's gradients.
-        guess: what else they are made of.
-        rules: first guesses.
-        rng: for samples and noise.
-        paces: schedules to be tried before others.
-    """
-    dtype = rows[0].dtype
-    names = [n for n in rows[0].still(twin) if n in seen.names]
-    if not names:
-        return None
-    start = update.as_clipped(seen, guess.clipping).until(steering.DECAYS[0]).only(names)
-    alone = list(_alone(start, dtype, rng, rules, paces))
+    """The rule with what acts beside it: decay, or an L1 penalty."""
     decayed = (_decayed(a, twin, rows, seen, guess.clipping, rules, rng) for a in alone)
     pulled = (_pulled(a, twin, rows[0], seen.names, rng) for a in alone if guess.clipping is None)
     return next((b for b in itertools.chain(decayed, pulled) if b is not None), None)
-
-
-def _alone(
-    start: update.Updates,
-    dtype: np.dtype[Any],
-    rng: np.random.Generator,
-    rules: Sequence[update.Rule],
-    paces: Sequence[Schedule | None],
-) -> Iterator[update.FoundUpdate]:
-    """Rules that repeat steps on which nothing acts beside them, with their schedules."""
-    for pace in paces:
-        found = update.identify_alone(update.paced(pace, start), dtype, rng, rules)
-        if found is not None:
-            yield _at(pace, found)
-            return
-    yield from update.identify_paced(start, dtype, rng, rules)
 
 
 def _decayed(
@@ -305,54 +299,14 @@ def _pulled(
 
     seen, rule = paced(twin), alone.optimizer
     moved = [m.where for m in update.confirm(rule, seen, row.dtype, rng) if m.different]
+    if not moved:
+        return None
     for coefficient in update.signs(rule, update.sampled(seen, rng), moved, row.dtype):
         pulled = twin.with_(penalties=(L1(coefficient, scope=tuple(moved)),))
         found = update.with_decay(rule, paced(pulled), row.dtype, rng)
         if found is not None:
             return Behind(replace(found, schedule=alone.schedule), pulled, pulled)
     return None
-
-
-def _would_move(
-    seen: update.Updates, name: str, named: Sequence[str], dtype: np.dtype[Any]
-) -> bool:
-    """Whether a parameter's gradient, at the least rate seen elsewhere, is more than rounding."""
-    largest = {
-        n: max(float(np.max(np.abs(c.gradient[n]), initial=0.0)) for c in seen.calls) for n in named
-    }
-    moved = {
-        n: max(
-            float(np.max(np.abs(values[n] - call.before[n]), initial=0.0))
-            for call, values in zip(seen.calls, seen.after, strict=True)
-        )
-        for n in named
-    }
-    rates = [moved[n] / largest[n] for n in named if largest[n] > 0 and moved[n] > 0]
-    size = float(np.max(np.abs(seen.after[0][name]), initial=0.0))
-    expected = largest[name] * min(rates, default=np.inf) if largest[name] else 0.0
-    return expected > ULPS * float(np.finfo(dtype).eps) * size
-
-
-def without_frozen(
-    seen: update.Updates, dtype: np.dtype[Any]
-) -> tuple[update.Updates, tuple[str, ...]]:
-    """The updates of the parameters that have gradients, without those that never move."""
-    named = [n for n in seen.after[0] if all(n in c.gradient for c in seen.calls)]
-    frozen = tuple(
-        n
-        for n in seen.after[0]
-        if all(
-            np.array_equal(values[n], call.before[n])
-            for call, values in zip(seen.calls, seen.after, strict=True)
-        )
-        and (n not in named or _would_move(seen, n, named, dtype))
-    )
-    kept = [n for n in named if n not in frozen]
-    if not kept:
-        return seen, ()
-    # What does not move has a gradient all the same, which counts for a clip.
-    whole = update.Updates(update.with_norms(seen.calls), seen.after) if frozen else seen
-    return whole.only(kept), frozen
 
 
 __all__ = ["general", "identify", "without_frozen"]

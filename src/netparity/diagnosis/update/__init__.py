@@ -22,6 +22,7 @@ from netparity.diagnosis.update.holding import (
     as_clipped,
     as_said,
     confirm,
+    held,
     with_decay,
     without_decay,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "feed",
     "floors",
     "from_rate",
+    "held",
     "identify",
     "identify_alone",
     "identify_paced",

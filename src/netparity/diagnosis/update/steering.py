@@ -36,7 +36,9 @@ _DECADES: Final = 4.0
 #: As good as no gradient, where targets are numbers: at 0 a loss may have a kink.
 _NONE: Final = 1e-3
 #: An output raised by this much leaves as good as no gradient, and others no probability of 0.
-_CERTAIN: Final = 60.0
+CERTAIN: Final = 60.0
+#: The share of a number's digits that a probability near 1 may lose.
+_OF_DIGITS: Final = 0.75
 _NOISE_RUNS: Final = 3
 
 
@@ -49,10 +51,21 @@ class Steered:
     y: Array
 
 
+def uncertain(dtype: np.dtype[Any]) -> float:
+    """How much an output can be raised without a probability of exactly 1."""
+    return -_OF_DIGITS * math.log(float(np.finfo(dtype).eps))
+
+
 def plan(
-    twin: Twin, batches: Sequence[tuple[Array, Array]], rng: np.random.Generator
+    twin: Twin,
+    batches: Sequence[tuple[Array, Array]],
+    rng: np.random.Generator,
+    certain: float = CERTAIN,
 ) -> Iterator[Steered]:
-    """The steps to be made, from parameters of our choosing before each."""
+    """The steps to be made, from parameters of our choosing before each.
+
+    ``certain``: how much an output is raised for as good as no gradient.
+    """
     drawn = probe_parameters(twin, rng)
     biases = {n: v for n, v in drawn.items() if n.endswith(".bias")}
     weights = _spread(drawn, rng)
@@ -62,7 +75,7 @@ def plan(
         before = {n: scale * v for n, v in weights.items()}
         if index in DECAYS:
             before |= {n: scale * v for n, v in biases.items()}
-        yield _steered(twin, before, x, y, size)
+        yield _steered(twin, before, x, y, size, certain)
 
 
 def _spread(values: Values, rng: np.random.Generator) -> Values:
@@ -81,7 +94,9 @@ def _spread(values: Values, rng: np.random.Generator) -> Values:
     return spread
 
 
-def _steered(twin: Twin, before: Values, x: Array, y: Array, size: float) -> Steered:
+def _steered(
+    twin: Twin, before: Values, x: Array, y: Array, size: float, certain: float
+) -> Steered:
     target = np.asarray(y)
     trains = not twin.dropout_layers()
     prediction = np.asarray(twin.forward(before, x, training=trains).prediction, dtype=np.float64)
@@ -93,7 +108,7 @@ def _steered(twin: Twin, before: Values, x: Array, y: Array, size: float) -> Ste
         if isinstance(loss, PoissonNegativeLogLikelihood):  # which counts
             moved = np.maximum(moved, 0.0)
         return Steered(before, x, moved.astype(np.result_type(target, np.float32)))
-    return _of_one_class(twin, before, x, target, size)
+    return _of_one_class(twin, before, x, target, size, certain)
 
 
 def _resting(loss: Loss | None, prediction: Array) -> Array:
@@ -103,13 +118,15 @@ def _resting(loss: Loss | None, prediction: Array) -> Array:
     return prediction
 
 
-def _of_one_class(twin: Twin, before: Values, x: Array, y: Array, size: float) -> Steered:
+def _of_one_class(
+    twin: Twin, before: Values, x: Array, y: Array, size: float, certain: float
+) -> Steered:
     """Rows of one class, with its output raised so that its gradient is of a size."""
     bias = _last_bias(twin)
     if bias is None or size >= 1.0:
         return Steered(before, x, y)
     rows = np.all(y.reshape(len(y), -1) == y.reshape(len(y), -1)[:1], axis=1)
-    margin = _CERTAIN if size == 0.0 else math.log(1.0 / size)
+    margin = certain if size == 0.0 else math.log(1.0 / size)
     raised = np.zeros_like(before[bias])
     label = y[0]
     if y.ndim == 1 and raised.size > 1:
