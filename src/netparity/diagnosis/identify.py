@@ -19,7 +19,7 @@ import numpy as np
 
 from netparity.conventions import Conventions, Piled
 from netparity.diagnosis import gradient as gradients_
-from netparity.diagnosis import identify_update, sent_back, structure, unshown, update
+from netparity.diagnosis import identify_update, running, sent_back, structure, unshown, update
 from netparity.diagnosis import loss as losses_
 from netparity.diagnosis import masks as masks_
 from netparity.diagnosis.canonical import make_canonical
@@ -148,6 +148,10 @@ def identify(
     batch = x[: min(len(x), batch_size)]
     _network(known, batch, rng, other)
     if known.twin is not None and y is not None:
+        if declared.layers is None and not known.twin.dropout_layers():
+            rows = y[: len(batch)]
+            known.twin = Twin(running.identify(side.live, known.conventions, batch, rows, rng))
+            side.reset()
         batches = losses_.probe_batches(x, y, batch_size)
         for stage, find in (
             ("loss", _loss),

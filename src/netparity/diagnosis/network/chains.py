@@ -84,7 +84,7 @@ class Rules:
     Attributes:
         in_order: they take the arrays in the order of their definition.
         scale_alone: normalizations may have no shift.
-        by_batch: normalizations go over the batch where there are no running statistics.
+        by_batch: normalizations go over the batch, in inference too.
         groups: into how many groups the channels of images fall that are normalized.
     """
 

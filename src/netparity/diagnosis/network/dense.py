@@ -97,7 +97,7 @@ def normalization(
         buffers: the side's buffers.
         free: likewise.
         scale_alone: whether there are normalizations without a shift.
-        by_batch: whether those without running statistics go over the batch, not over a row.
+        by_batch: whether they go over the batch, not over a row or by running statistics.
         groups: into how many the channels of images fall that are normalized together.
     """
     width = flow.width
@@ -110,7 +110,8 @@ def normalization(
             if statistics is not None:
                 mean, variance = statistics
                 kept = (("running_mean", Place(mean)), ("running_variance", Place(variance)))
-                yield Link(BatchNorm(width), (*places, *kept), flow)
+                layer = BatchNorm(width, inference="batch" if by_batch else "running")
+                yield Link(layer, (*places, *kept), flow)
             elif by_batch:
                 yield Link(BatchNorm(width, inference="batch"), places, flow)
             elif flow.kind == "rows":
