@@ -100,8 +100,9 @@ def identify(
         return FoundGradient(conventions, tuple(measures), tuple(measures), (), understood=True)
     floors = [known.floors for _, known, _ in correct]
     for guess, relations in _guesses(conventions, probes, floors, live.dtype):
-        got = summary(compare(live, Twin(guess), probes, rng))
-        if not _different(got):
+        tried = compare(live, Twin(guess), probes, rng)
+        got = summary(tried)
+        if not _different(got) and _tells(tried, correct):
             blame = measures
             if not bugs(guess.faults) and guess.layers == conventions.layers:
                 blame = got
@@ -111,6 +112,19 @@ def identify(
             )
             return FoundGradient(guess, tuple(blame), tuple(got), closed, understood=True)
     return FoundGradient(declared, tuple(measures), tuple(measures), (), understood=False)
+
+
+def _tells(
+    tried: Sequence[tuple[Probe, Reference, object]],
+    correct: Sequence[tuple[Probe, Reference, object]],
+) -> bool:
+    """Whether a guess gives other gradients than the correct pass: else it explains nothing."""
+    return any(
+        known.measure(place, known.values[place], guess.values[place]).different
+        for (_, guess, _), (_, known, _) in zip(tried, correct, strict=True)
+        for place in known.values
+        if place.startswith("gradients/") and place in guess.values
+    )
 
 
 def _different(measures: Sequence[Measure]) -> bool:
