@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -105,12 +106,12 @@ def test_random_numbers_that_can_be_put_back_are_repeated() -> None:
 
 def test_state_that_is_not_handed_over_is_not_chance() -> None:
     def change(net: Net) -> None:
-        velocity: dict[str, Any] = {}
+        last: deque[dict[str, Any]] = deque([{}], maxlen=1)
 
         def update(gradients: Any) -> None:
-            for name, gradient in gradients.items():
-                velocity[name] = 0.9 * velocity.get(name, 0) + gradient
-                net.values[name] -= 0.05 * velocity[name]
+            last.append({n: 0.9 * last[0].get(n, 0) + g for n, g in gradients.items()})
+            for name, velocity in last[0].items():
+                net.values[name] -= 0.05 * velocity
 
         net.update = update  # type: ignore[method-assign]
 

@@ -7,7 +7,8 @@ element's channel *c*, times that over its row where it is above the average: ei
 noise of one element badly, and one of a hundred thousand is then off tenfold. κ is how much larger
 the noise of real arithmetic is than that, and *real* that noise itself, of which a part of the
 tensor may have more than the rest: the noisiest of four orders of summation (one of them
-sequential) and of float32 against float64. Factors 10, 4 ulp and 8 runs: 5,250 same-convention NumPy/torch pairs at three scales gave no false
+sequential) and of float32 against float64. Factors 10, 4 ulp and 8 runs: 5,250 same-convention
+NumPy/torch pairs at three scales gave no false
 alarm with them, while a 1.5-fold gradient error and a missing bias among large units were
 still found. The last term, of a rounding's rounding, is for channels that are nothing beside
 the rest, such as the probability of a class that no row is in.

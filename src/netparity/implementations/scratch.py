@@ -23,6 +23,7 @@ from netparity.implementations.author import (
 )
 from netparity.implementations.base import Loss, Values
 from netparity.implementations.rates import Rates
+from netparity.implementations.reachable import Kept, Reachable
 from netparity.implementations.values import (
     as_array,
     as_arrays,
@@ -47,6 +48,7 @@ class ScratchState:
     parameters: Mapping[str, Any]
     buffers: Any
     kept: Any
+    reached: Kept
     streams: randomness.GlobalRandomStates
     count: int = 0
 
@@ -64,7 +66,8 @@ class Scratch(Authored):
         parameters: name → live array. The program may update the arrays in place or rebind
             the mapping's entries; the mapping is read afresh each time.
         buffers: name → live array of running statistics.
-        state: name → live array or number (velocities, step counters); may be nested.
+        state: name → live array or number (velocities, step counters); may be nested. What the
+            functions reach as globals, in closures or on their objects is found without.
         predict: ``predict(x) → (N, …)``.
         loss: ``loss(x, y) → number``, penalties included.
         gradients: ``gradients(x, y) → {name: array}`` of that loss; may name fewer parameters.
@@ -125,6 +128,8 @@ class Scratch(Authored):
             if function is not None
         }  # fmt: skip
         self._check()
+        sizes = sum(as_array(value).size for value in parameters.values())
+        self._reach = Reachable((*self._functions.values(), *self.author.functions.values()), sizes)
         self._told = {key: "training" in argument_names(f) for key, f in self._functions.items()}
         self._rates = Rates(
             self.author.schedule, self.author.schedule_every, lambda: 0.0, self._tell, self.name
@@ -229,6 +234,7 @@ class Scratch(Authored):
             parameters=snapshot(self._parameters),
             buffers=snapshot(self._buffers),
             kept=snapshot(self._kept),
+            reached=self._reach.snapshot(),
             streams=randomness.capture(_STREAMS),
             count=self._rates.state(),
         )
@@ -243,6 +249,7 @@ class Scratch(Authored):
                 self._write(name, value)
         put_back(self._buffers, state.buffers)
         put_back(self._kept, state.kept)
+        self._reach.put_back(state.reached)
         self._rates.restore(state.count)
         state.streams.restore()
 
@@ -398,12 +405,14 @@ class Scratch(Authored):
         """Keeps a look from moving random streams, running statistics or kept state."""
         streams = randomness.capture(_STREAMS)
         buffers, kept = snapshot(self._buffers), snapshot(self._kept)
+        reached = self._reach.snapshot()
         try:
             yield
         finally:
             streams.restore()
             put_back(self._buffers, buffers)
             put_back(self._kept, kept)
+            self._reach.put_back(reached)
 
 
 def _refuse(draws: Sequence[Array] | None) -> None:
