@@ -120,6 +120,13 @@ def test_momentum_that_nobody_lists_is_identified(make: Callable[[], Scratch]) -
     assert not report.unexplained
 
 
+def test_globals_of_several_functions_keep_their_identity() -> None:
+    array = velocity
+    reach = Reachable([with_globals, lambda: steps], parameters=3)
+    reach.put_back(reach.snapshot())
+    assert velocity is array
+
+
 def test_data_is_not_copied() -> None:
     data = np.zeros(SMALL + 1)
     count = [0]

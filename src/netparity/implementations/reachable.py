@@ -113,9 +113,17 @@ class _Walk:
     """Everything of a program that is reached from some functions."""
 
     def __init__(self) -> None:
-        self.places: list[tuple[Names, tuple[str, ...]]] = []
+        self._places: dict[int, tuple[Names, dict[str, None]]] = {}
         self.cells: list[Any] = []
         self._seen: set[int] = set()
+
+    @property
+    def places(self) -> list[tuple[Names, tuple[str, ...]]]:
+        """Each place once, with the names in it that are looked at."""
+        return [(names, tuple(keys)) for names, keys in self._places.values()]
+
+    def _add(self, names: Names, keys: Iterable[str]) -> None:
+        self._places.setdefault(id(names), (names, {}))[1].update(dict.fromkeys(keys))
 
     def visit(self, value: Any) -> None:
         """Goes on from a value, unless it is plain data or a library's."""
@@ -142,7 +150,7 @@ class _Walk:
 
     def _function(self, function: FunctionType) -> None:
         names = tuple(n for n in _named(function.__code__) if n in function.__globals__)
-        self.places.append((function.__globals__, names))
+        self._add(function.__globals__, names)
         for name in names:
             self.visit(function.__globals__[name])
         for cell in function.__closure__ or ():
@@ -154,7 +162,7 @@ class _Walk:
         own = getattr(thing, "__dict__", None)
         if not isinstance(own, dict) or not _of_the_program(type(thing)):
             return
-        self.places.append((own, tuple(own)))
+        self._add(own, tuple(own))
         for value in tuple(own.values()):
             self.visit(value)
         for kind in type(thing).__mro__:
