@@ -34,6 +34,8 @@ def incidental(pair: Pair) -> set[str]:
 def of(change: Change, pair: Pair) -> set[str]:
     """The ids that count as the change's own."""
     ids = {change.id, *change.same}
+    if change.id == "softmax-axis" and any(c.id == "softmax-twice" for c in pair.changes):
+        ids.add("softmax-twice")  # The axis is that of the layer which the other side has not.
     shown = [
         style.exposure
         for kind, style in (

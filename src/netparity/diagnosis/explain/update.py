@@ -25,7 +25,7 @@ from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.snapping import snap
 from netparity.diagnosis.switches import Difference, differences, follow
 from netparity.diagnosis.update import STEPS as UPDATES
-from netparity.nn import SGD, ClipByNorm, ClipByValue, Clipping, Ftrl, Optimizer, RMSProp
+from netparity.nn import SGD, Adam, ClipByNorm, ClipByValue, Clipping, Ftrl, Optimizer, RMSProp
 from netparity.report.model import Evidence, Fix
 
 #: What else may make steps of another size, where a side shows its steps alone.
@@ -88,9 +88,13 @@ def update(both: Both) -> Iterator[Candidate]:
             id = "float32-constants"
             latent = BELOW_FLOAT32
 
-        def change(plan: Plan, name: str = name, a: Any = a) -> Plan:
+        follows = {name: a}
+        if name == "bias_correction" and _placed_alike(left, right):
+            follows["epsilon_placement"] = getattr(left, "epsilon_placement", None)
+
+        def change(plan: Plan, follows: dict[str, Any] = follows) -> Plan:
             optimizer: Any = plan.conventions.optimizer
-            changed = replace(optimizer, **{name: a})
+            changed = replace(optimizer, **follows)
             return replace(plan, conventions=replace(plan.conventions, optimizer=changed))
 
         words = difference.words
@@ -299,4 +303,13 @@ def _idle(name: str, left: Any, right: Any) -> bool:
     """Whether a field means nothing in these settings."""
     if isinstance(left, SGD | RMSProp) and name in {"form", "nesterov", "dampening"}:
         return bool(left.momentum == 0 and right.momentum == 0)
-    return False
+    return name == "epsilon_placement" and _placed_alike(left, right)
+
+
+def _placed_alike(left: Any, right: Any) -> bool:
+    """Whether ε stands outside a root that one side does not correct: before or after is one."""
+    return (
+        isinstance(left, Adam)
+        and {left.epsilon_placement, right.epsilon_placement} == {"hat", "outside"}
+        and not (left.bias_correction and right.bias_correction)
+    )
