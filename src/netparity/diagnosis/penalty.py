@@ -18,7 +18,7 @@ import numpy as np
 from netparity.diagnosis.loss_probes import Look, Probe, still
 from netparity.diagnosis.snapping import snap
 from netparity.diagnosis.twin import Array, Values
-from netparity.nn import L1, L2, Penalty, Scope
+from netparity.nn import L1, L2, Penalty, Scope, in_scope
 
 #: Sizes of the weights: the largest outweighs any data loss, the others tell |w| from w².
 SIZES: Final = (1024.0, 64.0, 4.0)
@@ -112,7 +112,7 @@ def scope_of(names: Sequence[str], every: Sequence[str]) -> Scope:
     """How a scope is written that covers exactly these of all parameters."""
     if set(names) == set(every):
         return "all"
-    if set(names) == {n for n in every if n.endswith(".weight")}:
+    if set(names) == {n for n in every if in_scope("weights", n)}:
         return "weights"
     return tuple(names)
 

@@ -19,7 +19,7 @@ from netparity.diagnosis.twin import (
     decay_of_rule,
     sign_coefficients,
 )
-from netparity.nn import SGD, Scope
+from netparity.nn import SGD, Scope, in_scope
 from netparity.nn.optimizers import Decay
 from netparity.report.model import Evidence, Fix
 
@@ -155,10 +155,10 @@ def _penalty_id(both: Both, name: str, a: _Decay, b: _Decay, one: Decays, two: D
         return "sgd-weight-decay-coupling" if sgd else "adam-weight-decay-coupling"
     if np.float32(a.total) == np.float32(b.total):
         return "float32-constants"
-    weight = name.endswith(".weight")
+    weight = in_scope("weights", name)
     if a.total == 0 or b.total == 0:
         others = [
-            n for n in two if n.endswith(".weight") and one.get(n, _Decay()).total and two[n].total
+            n for n in two if in_scope("weights", n) and one.get(n, _Decay()).total and two[n].total
         ]
         if weight:
             return "penalty-scope" if others else "penalty-absent"
