@@ -59,3 +59,31 @@ def test_what_a_layer_rounds_inside_is_rounding(bend: nn.Layer) -> None:
     place = "gradients/line.bias"
     assert not single.measure(place, single.values[place], got).different
     assert known.measure(place, known.values[place], got * 1.01).different
+
+
+@pytest.mark.parametrize("seed", [0, 2])
+def test_another_way_to_write_a_gelu_is_rounding(seed):
+    """Where 1 + tanh cancels, it may as well be written as 2/(1 + exp(−2u))."""
+    rng = np.random.default_rng(seed)
+    layers = (("a", nn.Affine(4, 6)), ("f", nn.GELU(approximate=True)), ("b", nn.Affine(6, 2)))
+    values = {
+        "a.weight": rng.normal(0, 0.5, (4, 6)),
+        "a.bias": np.full(6, -3.5),
+        "b.weight": rng.normal(0, 1, (6, 2)),
+        "b.bias": np.zeros(2),
+    }
+    x, y = rng.normal(0, 0.5, (8, 4)), rng.normal(0, 1, (8, 2))
+    twin = Twin(Conventions(layers=layers, loss=nn.MeanSquaredError(), penalties=()))
+    known = reference(twin, values, x, y, dtype=np.dtype(np.float64), rng=rng)
+    z = x @ values["a.weight"] + values["a.bias"]
+    scale = np.sqrt(2 / np.pi)
+    gate = 1 / (1 + np.exp(-2 * scale * (z + 0.044715 * z**3)))
+    delta = 2 * ((z * gate) @ values["b.weight"] + values["b.bias"] - y) / y.size
+    slope = gate + 2 * z * gate * (1 - gate) * scale * (1 + 3 * 0.044715 * z**2)
+    dz = delta @ values["b.weight"].T * slope
+    written = {"a.weight": x.T @ dz, "a.bias": dz.sum(axis=0)}
+    keys = [key for key in known.values if key.endswith(tuple(written))]
+    assert len(keys) == 2
+    for key in keys:
+        other = next(value for name, value in written.items() if key.endswith(name))
+        assert not known.measure(key, known.values[key], other).different

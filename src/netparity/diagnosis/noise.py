@@ -27,6 +27,7 @@ from netparity.diagnosis.twin import Array, Evaluation, Twin, Values
 from netparity.nn import (
     CELU,
     ELU,
+    GELU,
     GRU,
     LSTM,
     SELU,
@@ -36,6 +37,7 @@ from netparity.nn import (
     GroupNorm,
     LayerNorm,
     LogSoftmax,
+    Mish,
     MulticlassHinge,
     MultiHeadAttention,
     ReLU,
@@ -56,7 +58,8 @@ SINGLE = np.dtype(np.float32)
 #: What makes many operations, of which no disturbance from outside tells.
 INNER = (
     *(LSTM, GRU, SimpleRNN, MultiHeadAttention, BatchNorm, LayerNorm, GroupNorm, RMSNorm),
-    *(Softmax, LogSoftmax, ELU, SELU, CELU, SiLU, Softplus, BinaryFocal, CategoricalFocal),
+    *(Softmax, LogSoftmax, ELU, GELU, SELU, CELU, Mish, SiLU, Softplus),
+    *(BinaryFocal, CategoricalFocal),
 )
 #: Sums are also added one by one up to this many products; beyond, that order alone would take
 #: longer than the rest of the diagnosis.
@@ -197,11 +200,29 @@ def coarser(*dtypes: np.dtype[Any]) -> np.dtype[Any]:
     return max(dtypes, key=lambda dtype: float(np.finfo(dtype).eps))
 
 
+def _spread(deviations: Sequence[Array]) -> Array:
+    return np.asarray(np.sqrt(np.mean([np.square(d) for d in deviations], axis=0)))
+
+
 def element_floor(
-    deviations: Sequence[Array], noise: Sequence[Array], reference: Array, dtype: np.dtype[Any]
+    deviations: Sequence[Array],
+    noise: Sequence[Array],
+    reference: Array,
+    dtype: np.dtype[Any],
+    inner: Sequence[Array] = (),
 ) -> Array:
-    """The floor of each element from disturbed runs and from real arithmetic."""
-    mc = np.sqrt(np.mean([np.square(d) for d in deviations], axis=0))
+    """The floor of each element from disturbed runs and from real arithmetic.
+
+    Args:
+        deviations: of the runs that were disturbed.
+        noise: of other orders of summation.
+        reference: the value.
+        dtype: the working width.
+        inner: of runs that round inside layers, where there are any: the larger of the two counts.
+    """
+    mc = _spread(deviations)
+    if inner:
+        mc = np.maximum(mc, _spread(inner))
     measured = max((rms(run) for run in noise), default=0.0)
     base = rms(mc)
     kappa = max(1.0, measured / base) if base > 0 else 1.0
@@ -270,14 +291,17 @@ def reference(
         for key in values:
             if key in run:
                 deviations[key].append((run[key] - values[key]) * rescale)
+    inner: dict[str, list[Array]] = {key: [] for key in values}
     for _ in range(INNER_RUNS if _rounds_inside(twin) else 0):
         run = quantities(_in_float32(twin, wide, inputs, y, rng, training, draws, backward))
         for key, value in values.items():
             if key in run:
-                deviations[key].append((run[key] - value) * roundoff / unit_roundoff(SINGLE))
+                inner[key].append((run[key] - value) * roundoff / unit_roundoff(SINGLE))
     noise = _arithmetic_noise(twin, wide, inputs, y, values, dtype, rng, training, draws, backward)
     floors = {
-        key: element_floor(deviations[key] or [np.zeros_like(value)], noise[key], value, dtype)
+        key: element_floor(
+            deviations[key] or [np.zeros_like(value)], noise[key], value, dtype, inner[key]
+        )
         for key, value in values.items()
     }
     return Reference(exact, values, floors)
