@@ -63,12 +63,13 @@ class Factored:
     """The gradient is a multiple of the true one (all parameters, or those named).
 
     The multiple is ``factor · N^rows_power`` for a batch of N rows: a division by the batch
-    that is missing (1) or made twice (−1).
+    that is missing (1) or made twice (−1). ``whole``: of the penalties' gradient as well.
     """
 
     factor: float
     parameters: tuple[str, ...] | None = None
     rows_power: int = 0
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

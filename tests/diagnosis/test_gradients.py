@@ -223,6 +223,19 @@ def test_a_factor_on_the_part_of_the_data_alone() -> None:
     assert "0.5 times" in report.causes[0].statement
 
 
+def test_one_gradient_is_doubled_with_its_penalty() -> None:
+    def doubled(net: Net) -> None:
+        penalized(1.0)(net)
+        right = net.gradients
+        net.gradients = lambda x, y: {  # type: ignore[method-assign]
+            n: 2 * g if n == "W1" else g for n, g in right(x, y).items()
+        }
+
+    report = compared(wrong(CLASSES, penalized(1.0)), wrong(CLASSES, doubled), CLASSES)
+    check(report, "gradient-wrong")
+    assert "2 times" in report.causes[0].statement
+
+
 def test_no_slope_is_left_out_of_a_dropout() -> None:
     layers = (("in", nn.Affine(2, 3)), ("drop", nn.Dropout(0.5)), ("bend", nn.Tanh()),
               ("out", nn.Affine(3, 1)))  # fmt: skip

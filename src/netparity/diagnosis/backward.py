@@ -106,17 +106,20 @@ def near(guess: Conventions, probes: Sequence[Probe]) -> bool:
 
 
 def own_factors(
-    conventions: Conventions, probes: Sequence[Probe], dtype: np.dtype[Any]
+    conventions: Conventions, probes: Sequence[Probe], dtype: np.dtype[Any], *, whole: bool = False
 ) -> tuple[Factored, ...]:
-    """A factor of its own on some parameters, such as a mean over the rows in place of a sum."""
-    bare = Twin(replace(conventions, penalties=()))
+    """A factor of its own on some parameters, such as a mean over the rows in place of a sum.
+
+    It is on the gradient of the data loss; ``whole``: on that with the penalties' as well.
+    """
+    bare = Twin(conventions if whole else replace(conventions, penalties=()))
     data = [_wide(bare, p) for p in probes]
     # Where a bound keeps all gradients at 0 there is no ratio.
     seen = [i for i, d in enumerate(data) if any(np.any(g != 0) for g in d.values())]
     probes, data = [probes[i] for i in seen], [data[i] for i in seen]
     if not probes:
         return ()
-    pulls = [pull_of(conventions, p) for p in probes]
+    pulls = [{} if whole else pull_of(conventions, p) for p in probes]
     sizes = np.array([float(len(p.x)) for p in probes])
     precision = 1e4 * float(np.finfo(dtype).eps)
     groups: dict[tuple[float, int], list[str]] = {}
@@ -142,7 +145,7 @@ def own_factors(
             return ()
     if not groups or sum(len(n) for n in groups.values()) == len(probes[0].gradients):
         return ()
-    return tuple(Factored(f, tuple(names), power) for (f, power), names in groups.items())
+    return tuple(Factored(f, tuple(n), power, whole) for (f, power), n in groups.items())
 
 
 def pull_of(conventions: Conventions, probe: Probe) -> Values:

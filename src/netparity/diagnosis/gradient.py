@@ -166,9 +166,10 @@ def _mistakes(
         rows = {0: "", 1: "·N", -1: "/N"}[fault.rows_power]
         relation = Relation(f"g = c{rows} · ∂loss/∂w: c", fault.factor, 1.0)
         yield with_(fault), (relation,)
-    own = own_factors(start, probes, dtype)
-    if own:
-        yield with_(*own), tuple(_of_factor(f) for f in own)
+    for whole in (False, True) if start.penalties else (False,):
+        own = own_factors(start, probes, dtype, whole=whole)
+        if own:
+            yield with_(*own), tuple(_of_factor(f) for f in own)
     without = masked_backward(start, masked=False)
     if without != start:
         words = "g = the gradient with dropout's mask left out of the backward pass"

@@ -147,13 +147,17 @@ class Twin:
         data, upstream = upstream_of(loss, self.conventions.faults, tape.prediction, y)
         passed = tape.backward(upstream)
         gradients = dict(passed.parameters)
-        for fault in self.conventions.faults:
-            if isinstance(fault, Misplaced | Factored):
+        stored = [f for f in self.conventions.faults if isinstance(f, Misplaced | Factored)]
+        whole = [f for f in stored if isinstance(f, Factored) and f.whole]
+        for fault in stored:
+            if fault not in whole:
                 gradients = apply_fault(fault, gradients, tape, passed.deltas)
         for term in self.conventions.penalties or ():
             rows = len(tape.prediction)
             for name, gradient in term.gradients(self.parameters(parameters), rows=rows).items():
                 gradients[name] = gradients[name] + gradient
+        for fault in whole:
+            gradients = apply_fault(fault, gradients, tape, passed.deltas)
         return Evaluation(
             dict(tape.outputs),
             tape.prediction,
