@@ -56,7 +56,10 @@ def schedule(both: Both) -> Iterator[Candidate]:
         written(both.left, "schedule", repr(scheduled.reading(left))),
         written(both.right, "schedule", repr(scheduled.reading(right))),
         f"The learning rate at {unit} {step} is {text(left(step))} on the left and "
-        f"{text(right(step))} on the right.",
+        f"{text(right(step))} on the right."
+        if same_unit
+        else f"The learning rate changes with each {one.schedule_every} on the left and with each "
+        f"{two.schedule_every} on the right.",
         (Evidence(words, left(step), right(step), None),),
         both.fix(id, left=repr(scheduled.reading(right)), right=repr(scheduled.reading(left))),
         change,
