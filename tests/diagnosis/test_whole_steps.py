@@ -14,7 +14,7 @@ from tests.diagnosis.test_steps import CLASSES, steps
 
 from netparity import nn
 from netparity.diagnosis.step_units import Made, in_common
-from netparity.diagnosis.update import Call, Updates, as_one
+from netparity.diagnosis.update import Call, Updates, as_one, missed
 from netparity.diagnosis.update.rates import from_rate
 
 
@@ -120,3 +120,26 @@ def test_a_factor_on_the_gradients_is_told_as_one_cause() -> None:
     assert not list(in_common(theirs, theirs, dtype))
     mistaken = replace(found, optimizer=nn.SGD(0.01))
     assert not list(in_common(mistaken, theirs, dtype))
+
+
+RULES = [
+    nn.SGD(0.1, 0.9),
+    nn.Adam(0.01),
+    nn.AdaGrad(0.1, 1e-7),
+    nn.RMSProp(0.01, epsilon_placement="inside", initial_accumulator=1.0),
+    nn.Adam(0.01, epsilon=1e-2),
+]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_first_steps_are_one_curve_of_their_gradients_alone(rule: nn.Optimizer) -> None:
+    rng = np.random.default_rng(0)
+    gradient = {"w": rng.standard_normal(40) * 10.0 ** rng.uniform(-6, 0, 40)}
+    before = {"w": np.zeros(40)}
+    after = (rule.update(before, gradient, rule.initialize(before))[0],)
+    other = {"w": gradient["w"] * 10.0 ** rng.uniform(-3, 0, 40)}
+    near, far = (
+        missed(Updates((Call(before, g),), after), np.dtype(float)) for g in (gradient, other)
+    )
+    assert near < 1e-6
+    assert far > 100 * near

@@ -52,10 +52,9 @@ def ranked(
     twin: Twin,
     possible: Sequence[Guess],
     firsts: Taken,
-    rules: Sequence[update.Rule],
     rng: np.random.Generator,
 ) -> list[tuple[Guess, float]]:
-    """The guesses whose gradients some usual rule brings nearest to first steps, and how near.
+    """The guesses of whose gradients first steps are most nearly a curve, and how near.
 
     From its first state every rule moves each element by one curve of its gradient, whatever
     rate or state comes later; at a bias of 0 nothing pulls beside the data. Where no guess is
@@ -75,8 +74,7 @@ def ranked(
                     seen = firsts.asked(set_so, rng, noise=False)
                 seen = update.as_one(update.as_clipped(seen, clipping).only(names))
                 if all(np.all(np.isfinite(g)) for g in seen.calls[0].gradient.values()):
-                    own = [rule for rule, _ in rules]
-                    known[loss, clipping] = update.missed(seen, own, firsts.dtype, rng)
+                    known[loss, clipping] = update.missed(seen, firsts.dtype)
         return known[loss, clipping]
 
     def nearest(found: Iterable[Guess]) -> list[Guess]:
@@ -157,7 +155,7 @@ def identify(
                     found = _at(pace, wrong.update)
                     return Behind(found, wrong.twin, set_so, replace(wrong, update=found))
     alone: dict[tuple[Loss, Clipping | None], list[update.FoundUpdate]] = {}
-    for number, (guess, far) in enumerate(ranked(twin, possible, firsts, rules, rng)[:FITTED]):
+    for number, (guess, far) in enumerate(ranked(twin, possible, firsts, rng)[:FITTED]):
         set_so, seen = followed(guess)
         data = guess.loss, guess.clipping
         if data not in alone and far < FAR:

@@ -15,6 +15,7 @@ from netparity.diagnosis.update.calls import (
     wide,
     with_norms,
 )
+from netparity.diagnosis.update.curves import missed
 from netparity.diagnosis.update.floors import as_written, compare, floors
 from netparity.diagnosis.update.holding import (
     FoundUpdate,
@@ -30,7 +31,6 @@ from netparity.diagnosis.update.identifying import (
     identify,
     identify_alone,
     identify_steps,
-    missed,
 )
 from netparity.diagnosis.update.paced import identify_paced, paced
 from netparity.diagnosis.update.rates import can_start_elsewhere, from_rate

@@ -101,23 +101,6 @@ def families(first: First) -> Iterator[list[Optimizer]]:
     yield adaptive
 
 
-def usual(first: First) -> list[Optimizer]:
-    """One or two of every common kind, by which a first update may be recognised quickly."""
-    rules: list[Optimizer] = [SGD(1.0), SGD(1.0, 0.9), SGD(1.0, 0.9, nesterov=True)]
-    bends = (first.bend,) if first.curve else (1e-8, *_ABOVE)
-    for bend in bends:
-        hat = bend * math.sqrt(1.0 - BETA2[0])
-        rules += [Adam(1.0, 0.9, 0.999, bend), Adam(1.0, 0.9, 0.999, hat, "hat")]
-        rules += [Adam(1.0, 0.9, 0.999, hat, bias_correction=False)]
-        for rho, momentum in itertools.product((0.9, 0.99), (0.0, 0.9)):
-            rules.append(RMSProp(1.0, rho, momentum, bend * math.sqrt(1.0 - rho)))
-            inside = bend**2 * (1.0 - rho)
-            rules.append(RMSProp(1.0, rho, momentum, inside, "inside"))
-            rules.append(RMSProp(1.0, rho, momentum, inside, "inside", initial_accumulator=1.0))
-        rules += [AdaGrad(1.0, bend), AdaGrad(1.0, 0.0, initial_accumulator=bend**2)]
-    return [*rules, AdaGrad(1.0, 0.0, initial_accumulator=0.1)]
-
-
 def _sgd() -> Iterator[Optimizer]:
     yield SGD(1.0)
     for momentum, nesterov in itertools.product(MOMENTUM, (False, True)):

@@ -11,12 +11,9 @@ import numpy as np
 from netparity.diagnosis.update.calls import DECAY_CALLS, Updates
 from netparity.diagnosis.update.candidates import fitted
 from netparity.diagnosis.update.fitting import (
-    calibrated,
     flatten,
-    misfit,
-    polish,
 )
-from netparity.diagnosis.update.guesses import families, first_update, usual
+from netparity.diagnosis.update.guesses import families, first_update
 from netparity.diagnosis.update.holding import (
     FoundUpdate,
     Rule,
@@ -27,10 +24,6 @@ from netparity.diagnosis.update.holding import (
     without_decay,
 )
 from netparity.diagnosis.update.paced import identify_scheduled
-from netparity.nn import Optimizer
-
-#: Usual rules whose constants are moved before a guess is judged by them.
-_MOVED_A_LITTLE = 3
 
 
 def identify(
@@ -141,27 +134,6 @@ def identify_alone(
         if best is not None:
             return best
     return None
-
-
-def missed(
-    seen: Updates, rules: Sequence[Optimizer], dtype: np.dtype[Any], rng: np.random.Generator
-) -> float:
-    """The least share by which a usual rule, its constants moved a little, misses updates.
-
-    Args:
-        seen: updates on which nothing acts beside the rule.
-        rules: hints, beside what is usual.
-        dtype: the width of the side.
-        rng: for a sample of the elements.
-    """
-    flat = flatten(seen, range(len(seen.calls)), dtype, rng)
-    first = first_update(flat)
-    if first is None:
-        return 1.0
-    with np.errstate(all="ignore"):
-        tried = [calibrated(without_decay(rule), flat) for rule in (*rules, *usual(first))]
-        near = sorted(tried, key=lambda rule: misfit(rule, flat))[:_MOVED_A_LITTLE]
-        return min(misfit(polish(rule, flat, 4), flat) for rule in near)
 
 
 def _at_zero(count: int) -> list[int]:
