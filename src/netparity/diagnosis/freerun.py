@@ -8,7 +8,7 @@ comparison of trajectories says nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -165,46 +165,50 @@ def floor_of(
     start = {n: v.astype(dtype) for n, v in initial.items()}
     fed_batches = [(_cast(x, dtype), y) for x, y in batches]
     fed_draws = None if draws is None else [[d.astype(dtype) for d in s] for s in draws]
-    base = twin.run(start, fed_batches, fed_draws)
-    runs = [reordered(twin, bench.rng).run(start, fed_batches, fed_draws) for _ in range(times)]
+    base = twin.follow(start, fed_batches, fed_draws)
+    runs = [reordered(twin, bench.rng).follow(start, fed_batches, fed_draws) for _ in range(times)]
     for _ in range(times):
         moved = {n: _one_ulp(v, bench.rng) for n, v in start.items()}
-        runs.append(twin.run(moved, fed_batches, fed_draws))
+        runs.append(twin.follow(moved, fed_batches, fed_draws))
     rounding = unit_roundoff(dtype)
 
     def disturb(array: Array) -> Array:
         noise = 1.0 + rounding * bench.rng.standard_normal(array.shape)
         return np.asarray(array * noise, dtype=array.dtype)
 
-    runs += [twin.run(start, fed_batches, fed_draws, disturb) for _ in range(times)]
+    runs += [twin.follow(start, fed_batches, fed_draws, disturb) for _ in range(times)]
     if dtype == np.float32 and twin.conventions.optimizer is not None:
         # How float32 rounds a rule's constants is no convention, and not in the runs above.
         for variant in float32_variants(twin.conventions.optimizer):
             if variant != twin.conventions.optimizer:
-                runs.append(twin.with_(optimizer=variant).run(start, fed_batches, fed_draws))
-    ulp = float(np.finfo(dtype).eps)
+                runs.append(twin.with_(optimizer=variant).follow(start, fed_batches, fed_draws))
+    return _measured_together(bench, twin, start, base, runs, _cast(rows, dtype))
+
+
+def _measured_together(
+    bench: Bench,
+    twin: Twin,
+    start: Values,
+    base: Iterator[Values],
+    runs: Sequence[Iterator[Values]],
+    rows: Array,
+) -> Floor:
+    """How far runs go from one of them, step by step up to the horizon."""
+    ulp = float(np.finfo(bench.dtype).eps)
     floors, shares = [], []
-    horizon: int | None = None
-    for t in range(len(base)):
-        expected = predictions(bench, twin, base[t], _cast(rows, dtype))
-        spread = max(
-            float(
-                np.max(
-                    np.abs(predictions(bench, twin, run[t], _cast(rows, dtype)) - expected),
-                    initial=0.0,
-                )
-            )
-            for run in runs
-        )
+    for t, (here, *others) in enumerate(zip(base, *runs, strict=True)):
+        expected = predictions(bench, twin, here, rows)
+        apart = (predictions(bench, twin, other, rows) - expected for other in others)
+        spread = max(float(np.max(np.abs(a), initial=0.0)) for a in apart)
         floors.append(
             FACTOR * np.maximum(spread, ULPS * ulp * rms(expected)) * np.ones_like(expected)
         )
-        gone = _distance(base[t], base[0])
-        noise = FACTOR * max(_distance(run[t], base[t]) for run in runs)
+        gone = _distance(here, start)
+        noise = FACTOR * max(_distance(other, here) for other in others)
         shares.append(noise / gone if gone > 0 else 0.0)
-        if horizon is None and t > 0 and gone > 0 and noise > HORIZON_SHARE * gone:
-            horizon = t - 1
-    return Floor(tuple(floors), horizon, tuple(shares))
+        if t > 0 and gone > 0 and noise > HORIZON_SHARE * gone:
+            return Floor(tuple(floors), t - 1, tuple(shares))
+    return Floor(tuple(floors), None, tuple(shares))
 
 
 def measured_floor(

@@ -7,7 +7,7 @@ as evidence only after it reproduced its side to the noise floor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -199,13 +199,23 @@ class Twin:
         disturb: Disturb | None = None,
     ) -> list[Values]:
         """Trains freely: the parameters before the first update and after each."""
+        return list(self.follow(parameters, batches, draws, disturb))
+
+    def follow(
+        self,
+        parameters: Mapping[str, Array],
+        batches: Iterable[tuple[Array, Array]],
+        draws: Sequence[Sequence[Array]] | None = None,
+        disturb: Disturb | None = None,
+    ) -> Iterator[Values]:
+        """As ``run``, one step at a time: nothing is kept of a long run but where it is."""
         optimizer = self.conventions.optimizer
         if optimizer is None:
             msg = "a twin without an optimizer cannot be trained"
             raise ValueError(msg)
         current: Values = {name: np.array(value) for name, value in parameters.items()}
         state = optimizer.initialize(self.parameters(current))
-        trajectory = [current]
+        yield current
         batches = list(batches)
         factors = scheduled.factors(self.conventions, len(batches))
         kept: Values = {}
@@ -229,8 +239,7 @@ class Twin:
             rate = optimizer.learning_rate * factors[index]
             trained, state = optimizer.update(self.parameters(current), moved, state, rate)
             current = {**current, **trained, **evaluation.tape.buffers}
-            trajectory.append(current)
-        return trajectory
+            yield current
 
     def clips(
         self, parameters: Mapping[str, Array], batches: Iterable[tuple[Array, Array]]
