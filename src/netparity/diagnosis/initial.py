@@ -55,8 +55,9 @@ class Group:
     @property
     def constant(self) -> float | None:
         """The one value all of them have, if there is one."""
-        values = np.unique(np.concatenate([np.ravel(a) for _, a, _, _ in self.arrays]))
-        return float(values[0]) if len(values) == 1 else None
+        first = next((a.flat[0] for _, a, _, _ in self.arrays if a.size), None)
+        alike = first is not None and all(np.all(a == first) for _, a, _, _ in self.arrays)
+        return float(first) if first is not None and alike else None
 
 
 @dataclass(frozen=True, slots=True)
