@@ -13,6 +13,7 @@ from netparity.diagnosis.explain.layers import as_written, pool_as_written, said
 from netparity.diagnosis.identify import Identified
 from netparity.diagnosis.switches import Difference, differences, follow
 from netparity.diagnosis.twin import Twin
+from netparity.errors import InputError
 from netparity.nn import (
     GELU,
     AveragePool2D,
@@ -165,8 +166,15 @@ def _last(known: Identified) -> str:
 
 
 def _renamed(both: Both, layers: Any, plan: Plan) -> Any:
-    """Left's layers with the weight layers of the plan in their places."""
-    mine = iter([(n, k) for n, k in plan.conventions.layers or () if _weighted(k)])
+    """Left's layers with the weight layers of the plan in their places.
+
+    Raises:
+        InputError: there are more or fewer of them.
+    """
+    own = [(n, k) for n, k in plan.conventions.layers or () if _weighted(k)]
+    if len(own) != sum(_weighted(k) for _, k in layers or ()):
+        raise InputError("layers with weights that only one side has")
+    mine = iter(own)
     return tuple(next(mine) if _weighted(k) else (f"left_{n}", k) for n, k in layers or ())
 
 
