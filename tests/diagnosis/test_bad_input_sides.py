@@ -164,3 +164,15 @@ def test_activations_that_raise_are_done_without() -> None:
     report = compare(in_torch(PROGRAM), in_numpy(PROGRAM, activations=boom))
     assert report.verdict == "parity"
     assert any("out of paper" in note for note in report.notes)
+
+
+def test_a_module_that_cannot_take_the_data_is_said_to_raise() -> None:
+    torch = pytest.importorskip("torch")
+
+    def change(module: Any) -> None:
+        module.insert(0, torch.nn.Unflatten(1, (5, 7)))
+
+    report = compare(in_numpy(PROGRAM), in_torch(PROGRAM, change=change))
+    (forward,) = (stage for stage in report.stages if stage.stage == "forward")
+    assert forward.status == "not-checked"
+    assert "right raised" in str(forward.reason)

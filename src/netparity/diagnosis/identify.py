@@ -120,6 +120,10 @@ def declare(side: Side, x: Array) -> Conventions:
     saved = side.live.state()
     try:
         return side.live.declared(x[: min(3, len(x))])
+    except InputError:
+        raise
+    except Exception:  # the program cannot take the data: its forward pass will say so
+        return Conventions()
     finally:
         side.live.restore(saved)
 
