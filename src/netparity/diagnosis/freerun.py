@@ -203,8 +203,8 @@ def _measured_together(
         floors.append(
             FACTOR * np.maximum(spread, ULPS * ulp * rms(expected)) * np.ones_like(expected)
         )
-        gone = _distance(here, start)
-        noise = FACTOR * max(_distance(other, here) for other in others)
+        gone = distance(here, start)
+        noise = FACTOR * max(distance(other, here) for other in others)
         shares.append(noise / gone if gone > 0 else 0.0)
         if t > 0 and gone > 0 and noise > HORIZON_SHARE * gone:
             return Floor(tuple(floors), t - 1, tuple(shares))
@@ -235,7 +235,8 @@ def _one_ulp(value: Array, rng: np.random.Generator) -> Array:
     return np.asarray(np.nextafter(value, direction))
 
 
-def _distance(a: Values, b: Values) -> float:
+def distance(a: Values, b: Values) -> float:
+    """How far apart two sets of parameters are: the norm of their difference, in float64."""
     return float(
         np.sqrt(sum(np.sum(np.square(np.asarray(a[n], dtype=np.float64) - b[n])) for n in a))
     )

@@ -11,16 +11,11 @@ from netparity.diagnosis import loss as losses_
 from netparity.diagnosis.bench import Bench
 from netparity.diagnosis.candidates import Candidate, Plan, possible
 from netparity.diagnosis.canonical import l1_penalties, l2_penalties
+from netparity.diagnosis.freerun import distance, drive, floor_of
 from netparity.diagnosis.identify import Identified
-from netparity.diagnosis.probes import (
-    probe_parameters,
-)
-from netparity.diagnosis.twin import (
-    Twin,
-    Values,
-    decay_coefficients,
-    sign_coefficients,
-)
+from netparity.diagnosis.noise import FACTOR, ULPS
+from netparity.diagnosis.probes import probe_parameters
+from netparity.diagnosis.twin import Twin, Values, decay_coefficients, sign_coefficients
 from netparity.nn import L2, SGD
 
 
@@ -118,8 +113,6 @@ def repeats_live(bench: Bench, candidate: Candidate) -> bool:
 
 def steps_agree(bench: Bench, known: Identified, twin: Twin) -> bool:
     """Two whole live steps against the twin's, from parameters of our choosing."""
-    from netparity.diagnosis.freerun import drive, floor_of
-
     start: Values = probe_parameters(twin, bench.rng)
     if bench.y is None or twin.conventions.optimizer is None:
         return False
@@ -139,15 +132,12 @@ def steps_agree(bench: Bench, known: Identified, twin: Twin) -> bool:
     )
     expected = twin.run(run.trajectory[0], batches, run.draws)
     for index, share in enumerate(floor.parameters):
-        gone = _norm(expected[index], expected[0])
-        apart = _norm(expected[index], run.trajectory[index])
-        if apart > max(share * gone, 40 * float(np.finfo(live.dtype).eps) * _size(expected[index])):
+        gone = distance(expected[index], expected[0])
+        apart = distance(expected[index], run.trajectory[index])
+        rounding = FACTOR * ULPS * float(np.finfo(live.dtype).eps) * _size(expected[index])
+        if apart > max(share * gone, rounding):
             return False
     return True
-
-
-def _norm(a: Values, b: Values) -> float:
-    return float(np.sqrt(sum(np.sum(np.square(a[n] - b[n])) for n in a)))
 
 
 def _size(a: Values) -> float:

@@ -9,23 +9,14 @@ import numpy as np
 
 from netparity.conventions import bugs
 from netparity.diagnosis import feeding, initial, masked, modes, observe, observe_forward
+from netparity.diagnosis import gradient as gradients_
 from netparity.diagnosis.align import neutral, pair
 from netparity.diagnosis.bench import Bench
 from netparity.diagnosis.candidates import Plan
 from netparity.diagnosis.freerun import without_left_faults
 from netparity.diagnosis.noise import Measure, reference
-from netparity.diagnosis.probes import (
-    probe_buffers,
-    probe_inputs,
-    probe_parameters,
-    read,
-    write,
-)
-from netparity.diagnosis.twin import (
-    Array,
-    Twin,
-    wider,
-)
+from netparity.diagnosis.probes import probe_buffers, probe_inputs, probe_parameters, read, write
+from netparity.diagnosis.twin import Array, Twin, wider
 from netparity.nn import Dropout
 
 
@@ -113,15 +104,7 @@ def _initial_live(bench: Bench) -> list[Measure]:
 
 def forward_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
     """Two twins layer by layer, in both modes, with the same draws."""
-    other = Bench(
-        bench.left.with_twin(left),
-        bench.right.with_twin(right),
-        bench.pairing,
-        bench.x,
-        bench.y,
-        bench.batch_size,
-        bench.rng,
-    )
+    other = replace(bench, left=bench.left.with_twin(left), right=bench.right.with_twin(right))
     measures: list[Measure] = []
     x, _ = bench.batch
     moves = any(k.buffers() or isinstance(k, Dropout) for _, k in left.conventions.layers or ())
@@ -160,8 +143,6 @@ def forward_measures(bench: Bench, left: Twin, right: Twin) -> list[Measure]:
 
 def _gradient(bench: Bench, plan: Plan) -> list[Measure]:
     """Both sides' gradients against correct ones, once the plan's bugs are removed."""
-    from netparity.diagnosis import gradient as gradients_
-
     measures: list[Measure] = []
     for known in (bench.left, bench.right):
         found = known.gradient

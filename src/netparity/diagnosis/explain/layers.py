@@ -24,8 +24,8 @@ from netparity.nn import (
     Tanh,
 )
 
-#: What an activation is called: the torch module, the word of Keras, the function of JAX and
-#: TensorFlow, the word of scikit-learn, and NumPy's line.
+#: What an activation is called: the torch module, the word of Keras, the function of JAX, the
+#: word of scikit-learn, and NumPy's line.
 _WRITTEN: Final[Mapping[Layer, tuple[str, str, str, str | None, str]]] = {
     Identity(): ("nn.Identity()", "linear", "identity", "identity", "z"),
     ReLU(): ("nn.ReLU()", "relu", "relu", "relu", "np.maximum(z, 0)"),
@@ -41,6 +41,12 @@ _WRITTEN: Final[Mapping[Layer, tuple[str, str, str, str | None, str]]] = {
         "nn.LogSoftmax(dim=-1)", "log_softmax", "log_softmax", None, "np.log(softmax(z))",
     ),
 }  # fmt: skip
+
+#: Those that are not in ``tf.nn`` under Keras's word.
+_IN_TENSORFLOW: Final[Mapping[Layer, str]] = {
+    Identity(): "tf.identity(z)",
+    Mish(): "tf.keras.activations.mish(z)",
+}
 
 
 def said(layer: Layer) -> str:
@@ -80,7 +86,7 @@ def as_written(layer: Layer, framework: str) -> str:
         chosen = word if framework == "keras" else name
         return f'"{chosen}"' if chosen else said(layer)
     if framework == "tensorflow":
-        return f"tf.nn.{function.replace('soft_sign', 'softsign')}(z)"
+        return _IN_TENSORFLOW.get(layer, f"tf.nn.{word}(z)")
     if framework == "jax":
         return f"jax.nn.{function}(z)"
     return line

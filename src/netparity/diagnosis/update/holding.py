@@ -12,10 +12,7 @@ from netparity.conventions import changed
 from netparity.diagnosis.noise import Measure
 from netparity.diagnosis.update.beside import clips, decays
 from netparity.diagnosis.update.calls import DECAY_CALLS, Updates, clipped, repeat, sampled
-from netparity.diagnosis.update.fitting import (
-    length,
-    unknowns,
-)
+from netparity.diagnosis.update.fitting import length, unknowns
 from netparity.diagnosis.update.floors import compare, float32_variants, floors
 from netparity.nn import Clipping, Optimizer, Schedule
 

@@ -12,11 +12,7 @@ import numpy as np
 from netparity.conventions import changed
 from netparity.diagnosis.update.calls import DECAY_CALLS, Updates
 from netparity.diagnosis.update.candidates import fitted
-from netparity.diagnosis.update.fitting import (
-    Flat,
-    flatten,
-    length,
-)
+from netparity.diagnosis.update.fitting import Flat, flatten, length
 from netparity.diagnosis.update.guesses import First, families, first_update
 from netparity.diagnosis.update.holding import FoundUpdate, Rule, held, with_others, without_decay
 from netparity.diagnosis.update.rates import at_schedule, freed, schedules
