@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -81,13 +82,27 @@ def test_the_layer_where_it_starts() -> None:
     assert report.unexplained == ()
 
 
-def test_rounding_that_varies_is_a_note() -> None:
+@pytest.mark.parametrize("shares", [(0.0, 1e-15), (1e-15, 0.0, 0.0), (0.0, 1e-15, 0.0)])
+def test_rounding_that_varies_is_a_note(shares: tuple[float, ...]) -> None:
+    """Whether two looks in a row happen to be alike, and a third is not, or the other way round."""
+    varying = itertools.cycle(shares)
+
     def change(net: Net) -> None:
-        true, vary = net.predict, times(2e-16)  # a unit in the last place, now and then two
-        net.predict = lambda x: vary(true(x))  # type: ignore[method-assign]
+        true = net.predict
+        net.predict = lambda x: true(x) * (1 + next(varying))  # type: ignore[method-assign]
 
     report = compare(in_torch(PROGRAM), in_numpy(PROGRAM, change=change))
     assert report.verdict == "parity"
+    assert any("order of summation" in note for note in report.notes)
+
+
+def test_rounding_that_goes_with_random_numbers_is_no_dropout() -> None:
+    def change(net: Net) -> None:
+        true = net.predict
+        net.predict = lambda x: true(x) * (1 + 1e-15 * np.random.random())  # type: ignore[method-assign]  # noqa: NPY002
+
+    report = compare(in_torch(PROGRAM), in_numpy(PROGRAM, change=change))
+    assert report.causes == ()
     assert any("order of summation" in note for note in report.notes)
 
 

@@ -71,7 +71,7 @@ def look(pair: Pair, side: Side, x: Array, y: Array | None) -> Repeated:
         if not where and not trained:
             moved = _again(side, see, disturbed=True)
             where, difference = _apart(once, moved) if moved is not None else ((), 0.0)
-            if where:
+            if difference > _half_of_the_digits(side.live):
                 before = tuple(once)[: list(once).index(where[0])]
                 drawn = Varying(side.which, DRIVEN, where, before, difference, False, drawn=True)
                 return Repeated(drawn, note)
